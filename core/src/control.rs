@@ -1,0 +1,172 @@
+//! What a client asks of the queue, and what it is told. These are the bodies of `POST /api/v1/control`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ids::ExecutionId, tick::Tick};
+
+/// Most ticks that a lease may be asked for.
+pub const LEASE_TICKS_MAX: u64 = 50;
+/// Ticks of a lease when the request does not say: one second at the default pace.
+pub const LEASE_TICKS_DEFAULT: u64 = 10;
+/// Most slots in one request: 10,000 of about 300 bytes stay below the body limit of 4 MiB.
+pub const SET_MAX: usize = 10_000;
+/// Longest reason, in bytes: a sentence.
+pub const REASON_BYTES_MAX: usize = 400;
+
+/// Who decides when executions run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Every execution runs at its base due tick.
+    Off,
+    /// As `off`, and the journal says what would have been chosen.
+    Shadow,
+    /// Slots decide.
+    #[default]
+    Enforce,
+}
+
+impl Mode {
+    /// As it is written everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Shadow => "shadow",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Off, Self::Shadow, Self::Enforce]
+            .into_iter()
+            .find(|mode| mode.name() == text)
+            .ok_or_else(|| format!("unknown mode `{text}`: one of off, shadow, enforce"))
+    }
+}
+
+/// The right of one client to place slots, until a tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its holder.
+    pub client: String,
+    /// Grows with every holder: a lower one has been replaced.
+    pub epoch: u64,
+    /// The last tick that it covers.
+    pub until: Tick,
+    /// Ticks that it was asked for, so that a restarted server can renew it once.
+    pub ticks: u64,
+}
+
+/// A wish: run `execution` at `due_tick`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetSlot {
+    /// Which one.
+    pub execution: ExecutionId,
+    /// The slot; one that has passed means the next tick.
+    pub due_tick: Tick,
+    /// One sentence for the journal.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Renews the client's lease and places slots. Sent twice it changes nothing the second time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlRequest {
+    /// A stable name of the client.
+    pub client: String,
+    /// Its fencing token.
+    pub epoch: u64,
+    /// How long the lease shall live from the last tick: 1..=[`LEASE_TICKS_MAX`].
+    #[serde(default = "lease_ticks_default")]
+    pub lease_ticks: u64,
+    /// Slots, at most [`SET_MAX`].
+    #[serde(default)]
+    pub set: Vec<SetSlot>,
+}
+
+fn lease_ticks_default() -> u64 {
+    LEASE_TICKS_DEFAULT
+}
+
+/// What became of one [`SetSlot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetOutcome {
+    /// It stands in the queue.
+    Set,
+    /// It has run.
+    Executed,
+    /// The queue does not know it, or no longer.
+    Unknown,
+}
+
+/// The answer for one execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetResult {
+    /// Which one.
+    pub execution: ExecutionId,
+    /// What became of the wish.
+    pub result: SetOutcome,
+    /// When it runs, or ran; none when unknown.
+    pub due_tick: Option<Tick>,
+}
+
+/// The answer to a [`ControlRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlResponse {
+    /// The last tick that has begun.
+    pub tick: Tick,
+    /// Its length at the server's pace.
+    pub tick_ms: u64,
+    /// Whether slots decide.
+    pub mode: Mode,
+    /// The last tick that the lease covers.
+    pub lease_until: Tick,
+    /// In the order of the request.
+    pub results: Vec<SetResult>,
+}
+
+/// Why a request of a client was refused; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// Somebody else levels.
+    #[error("epoch {got} of `{client}` is behind epoch {current} of `{holder}`, who levels this database")]
+    Fenced {
+        /// Who asked.
+        client: String,
+        /// With which epoch.
+        got: u64,
+        /// Who holds the lease.
+        holder: String,
+        /// With which epoch.
+        current: u64,
+    },
+    /// `lease_ticks` is out of range.
+    #[error("`lease_ticks` is {0}: expected 1..={LEASE_TICKS_MAX}")]
+    LeaseTicks(u64),
+    /// Too many slots at once.
+    #[error("`set` has {0} slots: at most {SET_MAX} fit into one request")]
+    TooManySlots(usize),
+    /// A reason is more than a sentence.
+    #[error("the reason for {execution} has {bytes} bytes: at most {REASON_BYTES_MAX}")]
+    ReasonTooLong {
+        /// For which execution.
+        execution: ExecutionId,
+        /// Its length.
+        bytes: usize,
+    },
+}

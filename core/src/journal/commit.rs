@@ -1,0 +1,71 @@
+//! One durable step of the server, and what is found again after a stop.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Executed, Record};
+use crate::{
+    control::{Lease, Mode},
+    ids::ExecutionId,
+    queue::Queued,
+    tick::Tick,
+    window::{OpenWindow, Window},
+};
+
+/// Windows over which the drain's mean is taken: a minute at the default pace.
+pub const MEAN_WINDOWS: usize = 60;
+
+/// Everything that one step changes: durable together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// Counts commits from 1. The store takes only the successor of its own revision, so what was
+    /// decided on a state that never became durable is refused.
+    pub revision: u64,
+    /// When it was decided, Unix ms.
+    pub at_ms: u64,
+    /// What is recorded, in order.
+    pub records: Vec<Record>,
+    /// What changes in the queue's rows, in order.
+    pub queue: Vec<QueueChange>,
+    /// The other state rows, as they are afterwards.
+    pub state: ServerState,
+}
+
+/// A change of the queue's rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueueChange {
+    /// A new execution, or one whose due tick changed.
+    Put(Queued),
+    /// It ran.
+    Remove(ExecutionId),
+}
+
+/// The server's durable state besides the queue's rows. Slots are soft and not in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerState {
+    /// The first tick that has not been committed.
+    pub next_tick: Tick,
+    /// The window that is being filled; it lacks the usage of the last committed tick.
+    pub open_window: OpenWindow,
+    /// The last closed window.
+    pub last_window: Option<Window>,
+    /// Executions of each of the last [`MEAN_WINDOWS`] windows, oldest first.
+    pub executed_by_window: Vec<u64>,
+    /// Who decides when executions run.
+    pub mode: Mode,
+    /// The last lease, living or not.
+    pub lease: Option<Lease>,
+}
+
+/// What the store found when it was opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// Revision of the last commit; 0 in a new journal.
+    pub revision: u64,
+    /// The state rows.
+    pub state: ServerState,
+    /// The queue's rows, in the order of their ids.
+    pub queue: Vec<Queued>,
+    /// Executions of the last committed tick: whether they reached the database is unknown, so their
+    /// effect is done again, keyed by execution id.
+    pub last_batch: Vec<Executed>,
+}

@@ -1,0 +1,18 @@
+//! The journal: what is recorded, under which ids, and what one commit holds.
+//!
+//! ```text
+//! Record ──Numbering──▶ Entry {id, seq, record} ──fields──▶ flat text, as `redis-cli XRANGE` shows it
+//! Commit = the records of one step + the state rows that go with them, durable together or not at all
+//! ```
+
+mod commit;
+mod entry;
+mod numbering;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use commit::{Commit, MEAN_WINDOWS, QueueChange, Recovered, ServerState};
+pub use entry::{DecodeError, Entry, EntryId, ParseEntryIdError};
+pub use numbering::{Numbering, NumberingError};
+pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};

@@ -1,0 +1,97 @@
+//! Ids and sequence numbers: fixed once, before anything is written or sent, and never recomputed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    entry::{Entry, EntryId},
+    record::{Record, Stream},
+};
+
+/// How far the last id may lie ahead of the clock: with more, the clock or the journal is wrong.
+const AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// The last id and sequence number of each stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbering {
+    executions: Last,
+    queue: Last,
+    windows: Last,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    id: EntryId,
+    seq: u64,
+}
+
+/// The clock is so far behind the journal that one of the two must be wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the clock ({now_ms} ms) is more than 24 h behind the last entry of `{stream}` ({last}): set the clock right"
+)]
+pub struct NumberingError {
+    /// The stream with the late entry.
+    pub stream: Stream,
+    /// Its last id.
+    pub last: EntryId,
+    /// What the clock says.
+    pub now_ms: u64,
+}
+
+impl Numbering {
+    /// Numbers `record`. The id is `max(now, last)` in milliseconds and counts on within one, so that a
+    /// clock that jumps back keeps the order.
+    pub fn number(&mut self, record: Record, now_ms: u64) -> Entry {
+        let last = self.last_mut(record.stream());
+        last.id = if now_ms > last.id.ms {
+            EntryId { ms: now_ms, n: 0 }
+        } else {
+            EntryId { ms: last.id.ms, n: last.id.n + u64::from(last.seq > 0) }
+        };
+        last.seq += 1;
+        Entry { id: last.id, seq: last.seq, record }
+    }
+
+    /// Sequence number of the stream's last entry; 0 before the first.
+    pub fn last_seq(&self, stream: Stream) -> u64 {
+        self.last(stream).seq
+    }
+
+    /// Id of the stream's last entry; 0-0 before the first.
+    pub fn last_id(&self, stream: Stream) -> EntryId {
+        self.last(stream).id
+    }
+
+    /// How many ms the clock is behind the last entry; 0 when it is not.
+    ///
+    /// # Errors
+    /// [`NumberingError`] above 24 h.
+    pub fn clock_behind_ms(&self, now_ms: u64) -> Result<u64, NumberingError> {
+        let mut behind_ms = 0;
+        for stream in Stream::ALL {
+            let last = self.last(stream).id;
+            let behind = last.ms.saturating_sub(now_ms);
+            if behind > AHEAD_MS_MAX {
+                return Err(NumberingError { stream, last, now_ms });
+            }
+            behind_ms = behind.max(behind_ms);
+        }
+        Ok(behind_ms)
+    }
+
+    fn last(&self, stream: Stream) -> Last {
+        match stream {
+            Stream::Executions => self.executions,
+            Stream::Queue => self.queue,
+            Stream::Windows => self.windows,
+        }
+    }
+
+    fn last_mut(&mut self, stream: Stream) -> &mut Last {
+        match stream {
+            Stream::Executions => &mut self.executions,
+            Stream::Queue => &mut self.queue,
+            Stream::Windows => &mut self.windows,
+        }
+    }
+}

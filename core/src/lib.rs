@@ -1,0 +1,29 @@
+//! What evenkeel decides. Pure state machines and maths: no clock, no IO, no async, no actor, no logging.
+//! Time and randomness are arguments, so everything here can be replayed from its inputs.
+//!
+//! ```text
+//!            world ──arrivals──▶ queue ──due──▶ world ──usage──▶ window
+//!          (simulated database)    ▲ │                             │
+//!                                  │ └──── journal::Commit ◀───────┘
+//!                                  │          │ records: executions, queue, windows
+//!                       control::ControlRequest ▼
+//!                            scheduler ◀──── estimator
+//!                             (slots)      (learned costs)
+//!
+//!   simulate    runs that circle in virtual time, with the same parts as live
+//!   invariants  what must hold of a journal, written once, checked everywhere
+//! ```
+//!
+//! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
+
+pub mod control;
+pub mod estimator;
+pub mod ids;
+pub mod journal;
+pub mod queue;
+pub mod resource;
+pub mod scheduler;
+pub mod simulate;
+pub mod tick;
+pub mod window;
+pub mod world;

@@ -1,0 +1,445 @@
+//! The queue: what waits, when each execution is due, and who may say otherwise.
+//!
+//! ```text
+//!            base due tick = queued tick + 1 + every /delay
+//! levelled   runs at max(base, slot); without a slot it is held; never later than its deadline
+//! otherwise  slots are void: runs at its base; what is overdue then drains, oldest first
+//!
+//! lease alive and mode enforce ──▶ levelled
+//! deadline = max(base, queued tick + maximum delay): it binds slots, never /delay
+//! ```
+
+mod executed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use self::executed::ExecutedTicks;
+use crate::{
+    control::{
+        ControlError, ControlRequest, ControlResponse, LEASE_TICKS_MAX, Lease, Mode, REASON_BYTES_MAX,
+        SET_MAX, SetOutcome, SetResult, SetSlot,
+    },
+    ids::{ExecutionId, QueryId},
+    journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
+    tick::Tick,
+    window::{WINDOW_TICKS, Window},
+};
+
+/// Ticks between queueing and the base due tick when nobody delays.
+pub const DEFAULT_DELAY_TICKS: u64 = 1;
+/// Longest delay of one `/delay`: a day at the default pace.
+pub const DELAY_TICKS_MAX: u64 = 864_000;
+/// Longest time that a slot may hold an execution, unless configured for its query: two minutes.
+pub const MAX_DELAY_TICKS_DEFAULT: u64 = 1_200;
+
+/// A waiting execution, as the queue's rows keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Which one.
+    pub execution: ExecutionId,
+    /// Of which query.
+    pub query: QueryId,
+    /// When it arrived.
+    pub queued_tick: Tick,
+    /// Its base due tick.
+    pub due_tick: Tick,
+}
+
+/// A waiting execution, with when it will run as things stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its row.
+    pub queued: Queued,
+    /// The tick in which it runs if nothing changes.
+    pub tick: Tick,
+    /// Whether it waits for a slot.
+    pub held: bool,
+}
+
+/// What one tick does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Executions that run, in the order in which they run.
+    pub executed: Vec<Executed>,
+    /// Arrivals.
+    pub queued: Vec<Queued>,
+}
+
+/// `/delay` asked for something that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DelayError {
+    /// The execution has run, or never was.
+    #[error("execution {0} is not queued")]
+    NotQueued(ExecutionId),
+    /// Out of range.
+    #[error("`delay` is {0}: expected an integer of 1..={DELAY_TICKS_MAX} ticks")]
+    OutOfRange(u64),
+}
+
+/// The queue did not expect this tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue expects tick {expected} and was given {got}")]
+pub struct OutOfStep {
+    /// Its next tick.
+    pub expected: Tick,
+    /// The tick that came.
+    pub got: Tick,
+}
+
+/// How long slots may hold executions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldLimits {
+    /// For queries without a limit of their own, in ticks.
+    pub default_ticks: u64,
+    /// By query, in ticks.
+    pub by_query: BTreeMap<QueryId, u64>,
+}
+
+impl Default for HoldLimits {
+    fn default() -> Self {
+        Self { default_ticks: MAX_DELAY_TICKS_DEFAULT, by_query: BTreeMap::new() }
+    }
+}
+
+impl HoldLimits {
+    /// The latest tick to which a slot may hold an execution; a later base is not a hold.
+    pub fn deadline(&self, query: QueryId, queued_tick: Tick, due_tick: Tick) -> Tick {
+        let ticks = self.by_query.get(&query).copied().unwrap_or(self.default_ticks);
+        queued_tick.after(ticks).max(due_tick)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    queued: Queued,
+    deadline: Tick,
+    slot: Option<Slot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Slot {
+    tick: Tick,
+    reason: String,
+}
+
+impl Waiting {
+    /// When it runs while slots decide.
+    fn levelled_tick(&self) -> Tick {
+        let slot = self.slot.as_ref().map_or(self.deadline, |slot| slot.tick);
+        slot.max(self.queued.due_tick).min(self.deadline)
+    }
+}
+
+/// The queue of one database.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    next_tick: Tick,
+    tick_ms: u64,
+    limits: HoldLimits,
+    waiting: BTreeMap<ExecutionId, Waiting>,
+    /// (levelled tick, id): what runs while slots decide.
+    by_slot: BTreeSet<(Tick, ExecutionId)>,
+    /// (base due tick, id): what runs otherwise, oldest first.
+    by_due: BTreeSet<(Tick, ExecutionId)>,
+    mode: Mode,
+    lease: Option<Lease>,
+    executed_by_window: Vec<u64>,
+    executed: ExecutedTicks,
+}
+
+impl Queue {
+    /// An empty queue before its first tick.
+    pub fn new(tick_ms: u64, limits: HoldLimits, mode: Mode) -> Self {
+        Self {
+            next_tick: Tick(0),
+            tick_ms,
+            limits,
+            waiting: BTreeMap::new(),
+            by_slot: BTreeSet::new(),
+            by_due: BTreeSet::new(),
+            mode,
+            lease: None,
+            executed_by_window: Vec::new(),
+            executed: ExecutedTicks::default(),
+        }
+    }
+
+    /// The queue that a stopped server left. Slots are void; the last lease counts as just renewed, so
+    /// that its holder finds what it held.
+    pub fn recover(tick_ms: u64, limits: HoldLimits, state: &ServerState, rows: &[Queued]) -> Self {
+        let mut queue = Self::new(tick_ms, limits, state.mode);
+        queue.next_tick = state.next_tick;
+        queue.executed_by_window.clone_from(&state.executed_by_window);
+        queue.lease = state.lease.clone().map(|mut lease| {
+            lease.until = state.next_tick.after(lease.ticks);
+            lease
+        });
+        for row in rows {
+            queue.insert(*row, None);
+        }
+        queue
+    }
+
+    /// Runs what is due and takes the arrivals, which are due no earlier than the next tick.
+    /// `arrivals` come with ids that the queue has not seen.
+    ///
+    /// # Errors
+    /// [`OutOfStep`] when it is not this tick's turn; nothing is changed then.
+    pub fn advance(
+        &mut self,
+        tick: Tick,
+        at_ms: u64,
+        arrivals: impl IntoIterator<Item = (ExecutionId, QueryId)>,
+    ) -> Result<Step, OutOfStep> {
+        if tick != self.next_tick {
+            return Err(OutOfStep { expected: self.next_tick, got: tick });
+        }
+        let due = if self.levelled() { self.due_by_slot(tick) } else { self.due_by_base(tick) };
+        let executed = due.into_iter().map(|id| self.run(id, tick, at_ms)).collect();
+        let queued: Vec<_> = arrivals
+            .into_iter()
+            .map(|(execution, query)| Queued {
+                execution,
+                query,
+                queued_tick: tick,
+                due_tick: tick.after(DEFAULT_DELAY_TICKS),
+            })
+            .collect();
+        for &row in &queued {
+            self.insert(row, None);
+        }
+        self.next_tick = tick.next();
+        Ok(Step { executed, queued })
+    }
+
+    /// Notes a closed window, whose executions count towards the drain's mean.
+    pub fn window_closed(&mut self, window: &Window) {
+        if self.executed_by_window.len() == MEAN_WINDOWS {
+            self.executed_by_window.remove(0);
+        }
+        self.executed_by_window.push(window.executed);
+    }
+
+    /// Adds `ticks` to an execution's base due tick.
+    ///
+    /// # Errors
+    /// [`DelayError`]; nothing is changed then.
+    pub fn delay(&mut self, execution: ExecutionId, ticks: u64) -> Result<(Queued, QueueRecord), DelayError> {
+        if !(1..=DELAY_TICKS_MAX).contains(&ticks) {
+            return Err(DelayError::OutOfRange(ticks));
+        }
+        let mut waiting = self.remove(execution).ok_or(DelayError::NotQueued(execution))?;
+        waiting.queued.due_tick = waiting.queued.due_tick.after(ticks);
+        let queued = waiting.queued;
+        self.insert(queued, waiting.slot);
+        let record = QueueRecord {
+            event: QueueEvent::Delayed,
+            execution,
+            query: queued.query,
+            tick: self.last_tick(),
+            due_tick: queued.due_tick,
+            added_ticks: ticks,
+        };
+        Ok((queued, record))
+    }
+
+    /// Renews the sender's lease and places its slots.
+    ///
+    /// # Errors
+    /// [`ControlError`]; nothing is changed then.
+    pub fn control(&mut self, request: &ControlRequest) -> Result<ControlResponse, ControlError> {
+        self.check(request)?;
+        let lease_until = self.last_tick().after(request.lease_ticks);
+        self.lease = Some(Lease {
+            client: request.client.clone(),
+            epoch: request.epoch,
+            until: lease_until,
+            ticks: request.lease_ticks,
+        });
+        let results = request.set.iter().map(|set| self.set_slot(set)).collect();
+        Ok(ControlResponse {
+            tick: self.last_tick(),
+            tick_ms: self.tick_ms,
+            mode: self.mode,
+            lease_until,
+            results,
+        })
+    }
+
+    /// Changes who decides.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Who decides.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The last lease, living or not.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// The first tick that has not begun.
+    pub fn next_tick(&self) -> Tick {
+        self.next_tick
+    }
+
+    /// The last tick that has begun; 0 before the first.
+    pub fn last_tick(&self) -> Tick {
+        Tick(self.next_tick.0.saturating_sub(1))
+    }
+
+    /// Executions that wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What waits, in the order of the ids.
+    pub fn planned(&self) -> impl Iterator<Item = Planned> + '_ {
+        let levelled = self.levelled();
+        self.waiting.values().map(move |waiting| Planned {
+            queued: waiting.queued,
+            tick: if levelled { waiting.levelled_tick() } else { waiting.queued.due_tick }
+                .max(self.next_tick),
+            held: levelled && waiting.slot.is_none(),
+        })
+    }
+
+    /// Executions of each of the last [`MEAN_WINDOWS`] windows, oldest first.
+    pub fn executed_by_window(&self) -> &[u64] {
+        &self.executed_by_window
+    }
+
+    /// Whether slots decide at the next tick.
+    pub fn levelled(&self) -> bool {
+        self.mode == Mode::Enforce && self.lease_lives()
+    }
+
+    fn lease_lives(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.until >= self.next_tick)
+    }
+
+    fn due_by_slot(&self, tick: Tick) -> Vec<ExecutionId> {
+        self.by_slot.iter().take_while(|(due, _)| *due <= tick).map(|(_, id)| *id).collect()
+    }
+
+    /// What is due at `tick` runs; what is overdue leaves oldest first, within twice the last minute's
+    /// mean of executions per tick, so that the end of a client is not a peak.
+    fn due_by_base(&self, tick: Tick) -> Vec<ExecutionId> {
+        let on_time = self.by_due.range((tick, ExecutionId(uuid::Uuid::nil()))..);
+        let on_time: Vec<_> = on_time.take_while(|(due, _)| *due == tick).map(|(_, id)| *id).collect();
+        // At least one, so that a backlog ends whatever arrives.
+        let room = self.drain_per_tick().saturating_sub(on_time.len()).max(1);
+        let overdue = self.by_due.iter().take_while(|(due, _)| *due < tick).map(|(_, id)| *id);
+        overdue.take(room).chain(on_time).collect()
+    }
+
+    fn drain_per_tick(&self) -> usize {
+        let ticks = self.executed_by_window.len() as u64 * WINDOW_TICKS;
+        let executed: u64 = self.executed_by_window.iter().sum();
+        // Twice the mean, at least 2; before the first window closes nothing is known.
+        (2 * executed).div_ceil(ticks.max(1)).max(2) as usize
+    }
+
+    fn run(&mut self, execution: ExecutionId, tick: Tick, at_ms: u64) -> Executed {
+        let levelled = self.levelled();
+        let shadow = self.mode == Mode::Shadow && self.lease_lives();
+        let waiting = self.remove(execution).expect("due executions wait");
+        self.executed.note(execution, tick);
+        let Queued { query, queued_tick, due_tick, .. } = waiting.queued;
+        let reason = match &waiting.slot {
+            Some(slot) if shadow => {
+                let chosen = waiting.levelled_tick();
+                format!("shadow: would run at tick {chosen}. {}", slot.reason).trim_end().to_owned()
+            }
+            None if shadow => "shadow: would be held, no slot had been chosen".to_owned(),
+            _ if tick == queued_tick.after(DEFAULT_DELAY_TICKS) => String::new(),
+            Some(slot) if levelled && !slot.reason.is_empty() && tick > due_tick => slot.reason.clone(),
+            _ if levelled && tick >= waiting.deadline && tick > due_tick => {
+                format!("held without a slot until its maximum delay of {} ticks", tick.since(queued_tick))
+            }
+            Some(_) if levelled && tick > due_tick => "held to its slot".to_owned(),
+            _ if tick > due_tick => {
+                format!("overdue since tick {due_tick} and nobody levels: drained, oldest first")
+            }
+            _ => format!("delayed on request to tick {due_tick}"),
+        };
+        Executed {
+            execution,
+            query,
+            queued_tick,
+            due_tick,
+            tick,
+            finished_tick: tick,
+            reason,
+            outcome: Outcome::Ok,
+            executed_at_ms: at_ms,
+        }
+    }
+
+    fn check(&self, request: &ControlRequest) -> Result<(), ControlError> {
+        if !(1..=LEASE_TICKS_MAX).contains(&request.lease_ticks) {
+            return Err(ControlError::LeaseTicks(request.lease_ticks));
+        }
+        if request.set.len() > SET_MAX {
+            return Err(ControlError::TooManySlots(request.set.len()));
+        }
+        if let Some(set) = request.set.iter().find(|set| set.reason.len() > REASON_BYTES_MAX) {
+            return Err(ControlError::ReasonTooLong { execution: set.execution, bytes: set.reason.len() });
+        }
+        match &self.lease {
+            Some(lease)
+                if request.epoch < lease.epoch
+                    || request.epoch == lease.epoch && request.client != lease.client =>
+            {
+                Err(ControlError::Fenced {
+                    client: request.client.clone(),
+                    got: request.epoch,
+                    holder: lease.client.clone(),
+                    current: lease.epoch,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set_slot(&mut self, set: &SetSlot) -> SetResult {
+        let execution = set.execution;
+        let Some(waiting) = self.remove(execution) else {
+            let ran = self.executed.tick_of(execution);
+            let result = if ran.is_some() { SetOutcome::Executed } else { SetOutcome::Unknown };
+            return SetResult { execution, result, due_tick: ran };
+        };
+        // A slot in the past is kept as the next tick, so that the answer says when it will run.
+        let slot = Slot { tick: set.due_tick.max(self.next_tick), reason: set.reason.clone() };
+        self.insert(waiting.queued, Some(slot));
+        let due_tick = self.waiting[&execution].levelled_tick();
+        SetResult { execution, result: SetOutcome::Set, due_tick: Some(due_tick) }
+    }
+
+    fn insert(&mut self, queued: Queued, slot: Option<Slot>) {
+        let deadline = self.limits.deadline(queued.query, queued.queued_tick, queued.due_tick);
+        let waiting = Waiting { queued, deadline, slot };
+        self.by_slot.insert((waiting.levelled_tick(), queued.execution));
+        self.by_due.insert((queued.due_tick, queued.execution));
+        self.waiting.insert(queued.execution, waiting);
+    }
+
+    fn remove(&mut self, execution: ExecutionId) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&execution)?;
+        self.by_slot.remove(&(waiting.levelled_tick(), execution));
+        self.by_due.remove(&(waiting.queued.due_tick, execution));
+        Some(waiting)
+    }
+}

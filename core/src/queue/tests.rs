@@ -1,0 +1,210 @@
+use super::*;
+use crate::resource::PerResource;
+use crate::window::{Extent, Window};
+use uuid::Uuid;
+
+fn id(n: u128) -> ExecutionId {
+    ExecutionId(Uuid::from_u128(n))
+}
+
+fn query(n: u128) -> QueryId {
+    QueryId(Uuid::from_u128(n))
+}
+
+fn queue() -> Queue {
+    Queue::new(100, HoldLimits::default(), Mode::Enforce)
+}
+
+fn request(epoch: u64, set: &[(u128, u64)]) -> ControlRequest {
+    ControlRequest {
+        client: "test".to_owned(),
+        epoch,
+        lease_ticks: 10,
+        set: set
+            .iter()
+            .map(|&(n, tick)| SetSlot {
+                execution: id(n),
+                due_tick: Tick(tick),
+                reason: "because".to_owned(),
+            })
+            .collect(),
+    }
+}
+
+fn step(queue: &mut Queue, arrivals: &[u128]) -> Vec<(u128, u64)> {
+    let tick = queue.next_tick();
+    let arrivals = arrivals.iter().map(|&n| (id(n), query(1)));
+    let step = queue.advance(tick, 0, arrivals).unwrap();
+    step.executed.iter().map(|executed| (executed.execution.0.as_u128(), executed.tick.0)).collect()
+}
+
+fn close_window(queue: &mut Queue, executed: u64) {
+    queue.window_closed(&Window {
+        first_tick: Tick(0),
+        last_tick: Tick(9),
+        usage: PerResource::all(Extent::default()),
+        executed,
+        in_corridor: false,
+    });
+}
+
+#[test]
+fn without_a_client_an_execution_runs_one_tick_after_it_arrived() {
+    let mut queue = queue();
+    assert_eq!(step(&mut queue, &[1, 2]), []);
+    assert_eq!(step(&mut queue, &[3]), [(1, 1), (2, 1)]);
+    assert_eq!(step(&mut queue, &[]), [(3, 2)]);
+}
+
+#[test]
+fn a_slot_decides_while_the_lease_lives_and_what_has_none_is_held() {
+    let mut queue = queue();
+    queue.control(&request(1, &[])).unwrap();
+    step(&mut queue, &[1, 2]);
+    let response = queue.control(&request(1, &[(1, 3), (9, 3)])).unwrap();
+    assert_eq!(response.results[0].due_tick, Some(Tick(3)));
+    assert_eq!(response.results[1].result, SetOutcome::Unknown);
+    assert_eq!(step(&mut queue, &[]), []);
+    assert_eq!(step(&mut queue, &[]), []);
+    assert_eq!(step(&mut queue, &[]), [(1, 3)]);
+    let response = queue.control(&request(1, &[(1, 7), (2, 2)])).unwrap();
+    assert_eq!(
+        (response.results[0].result, response.results[0].due_tick),
+        (SetOutcome::Executed, Some(Tick(3)))
+    );
+    assert_eq!(response.results[1].due_tick, Some(Tick(4)), "a slot that has passed is the next tick");
+    assert_eq!(step(&mut queue, &[]), [(2, 4)]);
+}
+
+#[test]
+fn the_maximum_delay_is_honoured_exactly_and_never_shortens_a_delay() {
+    let limits = HoldLimits { default_ticks: 5, by_query: BTreeMap::new() };
+    let mut queue = Queue::new(100, limits, Mode::Enforce);
+    queue.control(&request(1, &[])).unwrap();
+    step(&mut queue, &[1, 2, 3]);
+    queue.delay(id(2), 20).unwrap();
+    queue.control(&ControlRequest { lease_ticks: 50, ..request(1, &[(3, 40)]) }).unwrap();
+    let ran: Vec<_> = (1..30).flat_map(|_| step(&mut queue, &[])).collect();
+    assert_eq!(ran, [(1, 5), (3, 5), (2, 21)]);
+}
+
+#[test]
+fn the_same_request_twice_changes_nothing() {
+    let mut queue = queue();
+    step(&mut queue, &[1]);
+    let first = queue.control(&request(1, &[(1, 5)])).unwrap();
+    assert_eq!(queue.control(&request(1, &[(1, 5)])).unwrap(), first);
+}
+
+#[test]
+fn a_lower_epoch_is_fenced_and_changes_nothing() {
+    let mut queue = queue();
+    step(&mut queue, &[1]);
+    queue.control(&request(7, &[(1, 5)])).unwrap();
+    assert!(matches!(queue.control(&request(6, &[(1, 2)])), Err(ControlError::Fenced { current: 7, .. })));
+    let stranger = ControlRequest { client: "other".to_owned(), ..request(7, &[(1, 2)]) };
+    assert!(matches!(queue.control(&stranger), Err(ControlError::Fenced { .. })));
+    assert_eq!(queue.planned().next().unwrap().tick, Tick(5));
+}
+
+#[test]
+fn a_request_out_of_range_is_refused_whole() {
+    let mut queue = queue();
+    let long = ControlRequest { lease_ticks: 51, ..request(1, &[]) };
+    assert_eq!(queue.control(&long), Err(ControlError::LeaseTicks(51)));
+    assert_eq!(queue.lease(), None);
+}
+
+#[test]
+fn when_the_lease_ends_the_backlog_drains_without_a_peak() {
+    let mut queue = queue();
+    close_window(&mut queue, 10);
+    queue.control(&request(1, &[])).unwrap();
+    let held: Vec<u128> = (1..=30).collect();
+    step(&mut queue, &held);
+    while queue.levelled() {
+        assert_eq!(step(&mut queue, &[]), []);
+    }
+    // The mean is one a tick, so two may leave, and an arrival that is due on time leaves room for one.
+    let mut next = 1000;
+    let mut left = Vec::new();
+    while queue.waiting.values().any(|waiting| waiting.queued.due_tick < queue.next_tick) {
+        let ran = step(&mut queue, &[next]);
+        next += 1;
+        assert!(ran.len() <= 2, "{ran:?}");
+        left.extend(ran.into_iter().map(|(n, _)| n).filter(|n| *n <= 30));
+    }
+    assert_eq!(left, held, "oldest first");
+}
+
+#[test]
+fn a_backlog_ends_even_when_arrivals_fill_every_tick() {
+    let mut queue = queue();
+    queue.control(&ControlRequest { lease_ticks: 1, ..request(1, &[]) }).unwrap();
+    step(&mut queue, &[1]);
+    step(&mut queue, &[2, 3, 4]);
+    assert!(step(&mut queue, &[]).contains(&(1, 2)));
+}
+
+#[test]
+fn a_delay_adds_up_and_is_refused_when_it_cannot_be() {
+    let mut queue = queue();
+    step(&mut queue, &[1]);
+    queue.delay(id(1), 2).unwrap();
+    let (queued, record) = queue.delay(id(1), 3).unwrap();
+    assert_eq!((queued.due_tick, record.due_tick, record.added_ticks), (Tick(6), Tick(6), 3));
+    assert_eq!(queue.delay(id(2), 1), Err(DelayError::NotQueued(id(2))));
+    assert_eq!(queue.delay(id(1), 0), Err(DelayError::OutOfRange(0)));
+    assert_eq!(queue.delay(id(1), 864_001), Err(DelayError::OutOfRange(864_001)));
+}
+
+#[test]
+fn in_shadow_executions_run_at_their_base_and_say_what_would_have_been() {
+    let mut queue = Queue::new(100, HoldLimits::default(), Mode::Shadow);
+    step(&mut queue, &[1, 2]);
+    queue.control(&request(1, &[(1, 9)])).unwrap();
+    let tick = queue.next_tick();
+    let executed = queue.advance(tick, 0, []).unwrap().executed;
+    assert_eq!(executed[0].reason, "shadow: would run at tick 9. because");
+    assert!(executed[1].reason.starts_with("shadow: "));
+    assert_eq!(executed[1].tick, Tick(1));
+}
+
+#[test]
+fn reasons_are_empty_exactly_when_nothing_was_delayed() {
+    let mut queue = queue();
+    step(&mut queue, &[1, 2, 3]);
+    queue.delay(id(2), 1).unwrap();
+    queue.control(&request(1, &[(1, 1), (2, 2), (3, 4)])).unwrap();
+    let reasons: Vec<_> = (0..4)
+        .flat_map(|_| queue.advance(queue.next_tick(), 0, []).unwrap().executed)
+        .map(|executed| executed.reason)
+        .collect();
+    assert_eq!(reasons, ["", "delayed on request to tick 2", "because"]);
+}
+
+#[test]
+fn a_recovered_queue_keeps_rows_and_mode_voids_slots_and_renews_the_lease_once() {
+    let mut queue = queue();
+    step(&mut queue, &[1, 2]);
+    queue.control(&request(3, &[(1, 2)])).unwrap();
+    let rows: Vec<_> = queue.planned().map(|planned| planned.queued).collect();
+    let state = ServerState {
+        next_tick: queue.next_tick(),
+        mode: queue.mode(),
+        lease: queue.lease().cloned(),
+        ..ServerState::default()
+    };
+    let mut queue = Queue::recover(100, HoldLimits::default(), &state, &rows);
+    assert!(queue.levelled());
+    assert!(queue.planned().all(|planned| planned.held));
+    assert!(matches!(queue.control(&request(2, &[])), Err(ControlError::Fenced { .. })));
+    assert_eq!(queue.lease().unwrap().until, Tick(11));
+}
+
+#[test]
+fn a_tick_out_of_step_is_refused() {
+    let mut queue = queue();
+    assert_eq!(queue.advance(Tick(3), 0, []), Err(OutOfStep { expected: Tick(0), got: Tick(3) }));
+    assert_eq!(queue.next_tick(), Tick(0));
+}

@@ -1,0 +1,80 @@
+//! Ways to choose slots: evenkeel's own and those that it is compared with.
+
+mod none;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use self::none::NoPolicy;
+use super::problem::{Plan, Problem};
+use crate::{journal::Executed, window::Window};
+
+/// Chooses slots.
+pub trait Policy: Send {
+    /// Slots for what should run when. Without a slot an execution is held.
+    fn plan(&mut self, problem: &Problem<'_>) -> Plan;
+
+    /// Notes an execution.
+    fn executed(&mut self, _executed: &Executed) {}
+
+    /// Notes a closed window.
+    fn window(&mut self, _window: &Window) {}
+}
+
+/// A policy that can be asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyName {
+    /// Nobody levels.
+    None,
+}
+
+/// No policy has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown policy `{name}`: one of {}", PolicyName::ALL.map(PolicyName::name).join(", "))]
+pub struct UnknownPolicy {
+    /// What was asked for.
+    pub name: String,
+}
+
+impl PolicyName {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::None];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+        }
+    }
+
+    /// Whether it wants to decide at all; if not, nobody takes the lease.
+    pub fn levels(self) -> bool {
+        self != Self::None
+    }
+
+    /// A policy that has seen nothing.
+    pub fn build(self, _delay_budget: Option<f64>) -> Box<dyn Policy> {
+        match self {
+            Self::None => Box::new(NoPolicy),
+        }
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|policy| policy.name() == text)
+            .ok_or_else(|| UnknownPolicy { name: text.to_owned() })
+    }
+}

@@ -1,0 +1,198 @@
+//! What a run is judged by.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{WARM_UP_TICKS, opens_window};
+use crate::{
+    estimator::Estimates,
+    ids::QueryId,
+    queue::Step,
+    resource::{Resource, Usage},
+    scheduler::{Binding, Feasibility},
+    tick::Tick,
+    window::{Stretch, WINDOW_TICKS},
+};
+
+/// Ticks of the minute over which a peak is compared with its mean.
+const MINUTE_TICKS: usize = 600;
+/// Executions from which on an estimate is judged.
+const JUDGED_EXECUTIONS: u64 = 5;
+
+/// Delays in ticks of what was queued after the warm-up; 1 = none added. Percentiles by nearest rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct DelayTicks {
+    /// Mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// Largest.
+    pub max: u64,
+}
+
+/// |estimate − truth| / truth over all three resources of queries executed at least 5 times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EstimateError {
+    /// Median.
+    pub median: f64,
+    /// 95th percentile.
+    pub p95: f64,
+}
+
+/// What a run is judged by. Counted are ticks from 3,000 on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Windows counted.
+    pub windows: u64,
+    /// Share of them in the corridor.
+    pub in_corridor: f64,
+    /// Share of 10-tick stretches in the corridor, whatever tick they begin at.
+    pub any_alignment: f64,
+    /// Per minute the largest over resources of largest tick / mean tick; the median over minutes.
+    pub peak_to_mean_60s: f64,
+    /// The price.
+    pub delay_ticks: DelayTicks,
+    /// Executions still queued at the end.
+    pub pending_end: usize,
+    /// How well costs were learned; none when they were known.
+    pub estimate_error: Option<EstimateError>,
+    /// Share of decisions that said that the corridor can be reached.
+    pub feasible_share: f64,
+    /// What the other decisions said that binds, most often.
+    pub binding: Option<Binding>,
+}
+
+/// What is measured while a run goes on.
+#[derive(Default)]
+pub(super) struct Measurements {
+    usage: Vec<Usage>,
+    delays: Vec<u64>,
+    executed: BTreeMap<QueryId, u64>,
+    decisions: u64,
+    feasible: u64,
+    bindings: BTreeMap<Binding, u64>,
+}
+
+impl Measurements {
+    pub(super) fn tick(&mut self, _tick: Tick, usage: Usage, step: &Step) {
+        self.usage.push(usage);
+        for executed in &step.executed {
+            *self.executed.entry(executed.query).or_default() += 1;
+            if executed.queued_tick.0 >= WARM_UP_TICKS {
+                self.delays.push(executed.delay_ticks());
+            }
+        }
+    }
+
+    pub(super) fn decided(&mut self, feasibility: Feasibility) {
+        self.decisions += 1;
+        self.feasible += u64::from(feasibility.feasible);
+        if let Some(binding) = feasibility.binding {
+            *self.bindings.entry(binding).or_default() += 1;
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        end: Tick,
+        waiting: &[Tick],
+        estimates: Option<&Estimates>,
+        truth: &BTreeMap<QueryId, Usage>,
+    ) -> Report {
+        let counted = waiting.iter().filter(|queued| queued.0 >= WARM_UP_TICKS);
+        self.delays.extend(counted.map(|queued| end.since(*queued)));
+        let mut windows = Share::default();
+        let mut any_alignment = Share::default();
+        for first in
+            (WARM_UP_TICKS as usize..).take_while(|first| first + WINDOW_TICKS as usize <= self.usage.len())
+        {
+            let level =
+                self.usage[first..first + WINDOW_TICKS as usize].iter().collect::<Stretch>().in_corridor();
+            any_alignment.add(level);
+            if opens_window(Tick(first as u64)) {
+                windows.add(level);
+            }
+        }
+        Report {
+            windows: windows.of,
+            in_corridor: windows.value(),
+            any_alignment: any_alignment.value(),
+            peak_to_mean_60s: self.peak_to_mean(),
+            delay_ticks: self.delay_ticks(),
+            pending_end: waiting.len(),
+            estimate_error: estimates.and_then(|estimates| self.estimate_error(estimates, truth)),
+            feasible_share: self.feasible as f64 / self.decisions.max(1) as f64,
+            binding: self.bindings.iter().max_by_key(|(_, count)| **count).map(|(binding, _)| *binding),
+        }
+    }
+
+    fn peak_to_mean(&self) -> f64 {
+        let counted = self.usage.get(WARM_UP_TICKS as usize..).unwrap_or_default();
+        let minutes = counted.chunks_exact(MINUTE_TICKS).map(|minute| {
+            let stretch: Stretch = minute.iter().collect();
+            let ratio =
+                |r: Resource| stretch.max[r] as f64 * MINUTE_TICKS as f64 / stretch.sum[r].max(1) as f64;
+            Resource::ALL.into_iter().map(ratio).fold(0.0, f64::max)
+        });
+        let mut ratios: Vec<f64> = minutes.collect();
+        ratios.sort_by(f64::total_cmp);
+        nearest_rank(&ratios, 0.5).unwrap_or_default()
+    }
+
+    fn delay_ticks(&mut self) -> DelayTicks {
+        self.delays.sort_unstable();
+        let sum: u64 = self.delays.iter().sum();
+        DelayTicks {
+            mean: sum as f64 / self.delays.len().max(1) as f64,
+            p50: nearest_rank(&self.delays, 0.5).unwrap_or_default(),
+            p99: nearest_rank(&self.delays, 0.99).unwrap_or_default(),
+            max: self.delays.last().copied().unwrap_or_default(),
+        }
+    }
+
+    fn estimate_error(
+        &self,
+        estimates: &Estimates,
+        truth: &BTreeMap<QueryId, Usage>,
+    ) -> Option<EstimateError> {
+        let judged = self.executed.iter().filter(|(_, count)| **count >= JUDGED_EXECUTIONS);
+        let mut errors: Vec<f64> = judged
+            .flat_map(|(query, _)| {
+                let truth = truth[query];
+                let estimate = estimates.get(*query);
+                Resource::ALL.map(|r| {
+                    let learned = estimate.map_or(0.0, |estimate| estimate.cost[r]);
+                    (learned - truth[r] as f64).abs() / truth[r] as f64
+                })
+            })
+            .collect();
+        errors.sort_by(f64::total_cmp);
+        Some(EstimateError { median: nearest_rank(&errors, 0.5)?, p95: nearest_rank(&errors, 0.95)? })
+    }
+}
+
+#[derive(Default)]
+struct Share {
+    hits: u64,
+    of: u64,
+}
+
+impl Share {
+    fn add(&mut self, hit: bool) {
+        self.of += 1;
+        self.hits += u64::from(hit);
+    }
+
+    fn value(&self) -> f64 {
+        self.hits as f64 / self.of.max(1) as f64
+    }
+}
+
+/// The smallest value that at least `share` of the sorted values do not exceed.
+fn nearest_rank<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
+    let rank = libm::ceil(share * sorted.len() as f64).max(1.0) as usize;
+    sorted.get(rank - 1).copied()
+}

@@ -1,0 +1,183 @@
+//! Windows of ten ticks, what the monitor sees of them, and the corridor.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    resource::{PerResource, Usage},
+    tick::Tick,
+};
+
+/// Ticks in a window: one second at the default pace. Window k is ticks 10k..10k+9.
+pub const WINDOW_TICKS: u64 = 10;
+
+/// Average, smallest and largest tick sum of one resource over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Mean tick sum, truncated to an integer.
+    pub average: u64,
+    /// Smallest tick sum.
+    pub min: u64,
+    /// Largest tick sum.
+    pub max: u64,
+}
+
+/// A closed window, as the journal and `GET /resources` know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// First tick, a multiple of [`WINDOW_TICKS`].
+    pub first_tick: Tick,
+    /// Last tick, inclusive.
+    pub last_tick: Tick,
+    /// What was used, resource by resource.
+    pub usage: PerResource<Extent>,
+    /// Executions that ran in it.
+    pub executed: u64,
+    /// Whether every tick stayed within ±10 % of the window's own mean, for all three resources.
+    pub in_corridor: bool,
+}
+
+/// Sum and extremes of tick sums over a stretch of ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Ticks added so far.
+    pub ticks: u64,
+    /// Sum of the tick sums.
+    pub sum: Usage,
+    /// Smallest tick sum; meaningless while `ticks` is 0.
+    pub min: Usage,
+    /// Largest tick sum.
+    pub max: Usage,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Self { ticks: 0, sum: Usage::default(), min: Usage::all(u64::MAX), max: Usage::default() }
+    }
+}
+
+impl Stretch {
+    /// Adds one tick's sums.
+    pub fn add(&mut self, usage: &Usage) {
+        self.ticks += 1;
+        self.sum += *usage;
+        self.min = PerResource::from_fn(|r| self.min[r].min(usage[r]));
+        self.max = PerResource::from_fn(|r| self.max[r].max(usage[r]));
+    }
+
+    /// The corridor in integers: n ticks with sum S are level when `10·n·max ≤ 11·S`, `10·n·min ≥ 9·S`
+    /// and `S > 0`, for every resource. An idle stretch is out of it.
+    pub fn in_corridor(&self) -> bool {
+        crate::resource::Resource::ALL.iter().all(|&r| {
+            let ten_n = 10 * u128::from(self.ticks);
+            let sum = u128::from(self.sum[r]);
+            sum > 0
+                && ten_n * u128::from(self.max[r]) <= 11 * sum
+                && ten_n * u128::from(self.min[r]) >= 9 * sum
+        })
+    }
+}
+
+impl<'a> FromIterator<&'a Usage> for Stretch {
+    fn from_iter<I: IntoIterator<Item = &'a Usage>>(ticks: I) -> Self {
+        let mut stretch = Self::default();
+        ticks.into_iter().for_each(|usage| stretch.add(usage));
+        stretch
+    }
+}
+
+/// The window that is being filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenWindow {
+    stretch: Stretch,
+    executed: u64,
+}
+
+/// A tick's usage reached the monitor out of turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "usage of tick {got} came when the open window has {ticks} ticks, which expects tick ≡ {ticks} mod 10"
+)]
+pub struct OutOfTurn {
+    /// The tick that came.
+    pub got: Tick,
+    /// Ticks in the open window.
+    pub ticks: u64,
+}
+
+impl OpenWindow {
+    /// Adds what `executed` executions used in `tick`; the window, when that closes it.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] when `tick` is not the one that this window waits for; nothing is changed then.
+    pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<Option<Window>, OutOfTurn> {
+        if tick.0 % WINDOW_TICKS != self.stretch.ticks {
+            return Err(OutOfTurn { got: tick, ticks: self.stretch.ticks });
+        }
+        self.stretch.add(usage);
+        self.executed += executed;
+        if self.stretch.ticks < WINDOW_TICKS {
+            return Ok(None);
+        }
+        let Self { stretch, executed } = std::mem::take(self);
+        Ok(Some(Window {
+            first_tick: Tick(tick.0 + 1 - WINDOW_TICKS),
+            last_tick: tick,
+            usage: PerResource::from_fn(|r| Extent {
+                average: stretch.sum[r] / WINDOW_TICKS,
+                min: stretch.min[r],
+                max: stretch.max[r],
+            }),
+            executed,
+            in_corridor: stretch.in_corridor(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(ticks: [u64; 10]) -> Stretch {
+        ticks.map(Usage::all).iter().collect()
+    }
+
+    #[test]
+    fn the_corridor_includes_exactly_ten_percent() {
+        assert!(stretch([90, 110, 100, 100, 100, 100, 100, 100, 100, 100]).in_corridor());
+        assert!(!stretch([90, 111, 99, 100, 100, 100, 100, 100, 100, 100]).in_corridor());
+        assert!(!stretch([89, 110, 101, 100, 100, 100, 100, 100, 100, 100]).in_corridor());
+    }
+
+    #[test]
+    fn an_idle_window_is_out_of_the_corridor() {
+        assert!(!stretch([0; 10]).in_corridor());
+    }
+
+    #[test]
+    fn one_resource_out_is_out() {
+        let mut ticks = [Usage::all(100); 10];
+        ticks[3].io = 120;
+        assert!(!ticks.iter().collect::<Stretch>().in_corridor());
+    }
+
+    #[test]
+    fn a_window_closes_with_its_tenth_tick_and_truncates_its_average() {
+        let mut open = OpenWindow::default();
+        for tick in 20..29 {
+            assert_eq!(open.add(Tick(tick), &Usage::all(7), 2), Ok(None));
+        }
+        let window = open.add(Tick(29), &Usage::all(16), 2).unwrap().unwrap();
+        assert_eq!((window.first_tick, window.last_tick, window.executed), (Tick(20), Tick(29), 20));
+        assert_eq!(window.usage.io, Extent { average: 7, min: 7, max: 16 });
+        assert_eq!(open, OpenWindow::default());
+    }
+
+    #[test]
+    fn a_tick_out_of_turn_is_refused_and_changes_nothing() {
+        let mut open = OpenWindow::default();
+        open.add(Tick(0), &Usage::all(1), 1).unwrap();
+        let before = open;
+        assert!(open.add(Tick(2), &Usage::all(1), 1).is_err());
+        assert_eq!(open, before);
+    }
+}

@@ -1,0 +1,39 @@
+//! Draws from a uniform generator, with mathematical functions from `libm` only: the same bits on
+//! every machine.
+
+use std::f64::consts::PI;
+
+use rand_core::Rng;
+
+use super::SkewNormal;
+
+/// Uniform in [0, 1), 53 bits.
+pub(super) fn unit(rng: &mut impl Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Uniform in `0..n` by multiplication: the bias is below n / 2⁶⁴.
+pub(super) fn below(rng: &mut impl Rng, n: usize) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
+}
+
+/// Exponential with mean 1.
+pub(super) fn exponential(rng: &mut impl Rng) -> f64 {
+    -libm::log(1.0 - unit(rng))
+}
+
+/// Two independent standard normals (Box and Muller 1958).
+fn normals(rng: &mut impl Rng) -> (f64, f64) {
+    let radius = libm::sqrt(2.0 * exponential(rng));
+    let angle = 2.0 * PI * unit(rng);
+    (radius * libm::cos(angle), radius * libm::sin(angle))
+}
+
+/// Skew normal (Azzalini 1985): with δ = λ/√(1+λ²) and standard normals U, V it is
+/// μ + σ(U√(1−δ²) + δ|V|). Its mean is μ + σδ√(2/π).
+pub(super) fn skew_normal(rng: &mut impl Rng, shape: SkewNormal) -> f64 {
+    let SkewNormal { location, scale, skew } = shape;
+    let delta = skew / libm::sqrt(1.0 + skew * skew);
+    let (u, v) = normals(rng);
+    location + scale * (u * libm::sqrt(1.0 - delta * delta) + delta * v.abs())
+}
