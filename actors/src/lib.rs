@@ -1,1 +1,4 @@
 //! What evenkeel does.
+
+pub mod fault;
+pub mod journal;
