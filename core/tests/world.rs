@@ -36,8 +36,7 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 #[test]
 fn costs_have_the_means_of_their_distributions() {
     let world = world(Parameters { query_count: 60_000, ..Parameters::default() }, 7);
-    let bound: Vec<f64> =
-        (0..60_000).map(|i| world.cost(i, Tick(0))[world.profile(i)] as f64).collect();
+    let bound: Vec<f64> = (0..60_000).map(|i| world.cost(i, Tick(0))[world.profile(i)] as f64).collect();
     let other: Vec<f64> = (0..60_000)
         .flat_map(|i| {
             let others = Resource::ALL.into_iter().filter(move |r| *r != Resource::ALL[i % 3]);
@@ -111,7 +110,10 @@ fn arrivals_depend_on_parameters_seed_and_tick_only() {
     let mut backwards: Vec<_> = (0..700).rev().map(|t| other.arrivals(Tick(t))).collect();
     backwards.reverse();
     assert_eq!(forwards, backwards);
-    assert_ne!(forwards[1..60], (1..60).map(|t| world(Scenario::Spiky.parameters(), 43).arrivals(Tick(t))).collect::<Vec<_>>()[..]);
+    assert_ne!(
+        forwards[1..60],
+        (1..60).map(|t| world(Scenario::Spiky.parameters(), 43).arrivals(Tick(t))).collect::<Vec<_>>()[..]
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod commit;
 mod entry;
 mod numbering;
+mod positions;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ mod tests;
 pub use commit::{Commit, MEAN_WINDOWS, QueueChange, Recovered, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, ParseEntryIdError};
 pub use numbering::{Numbering, NumberingError};
+pub use positions::Positions;
 pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
