@@ -1,6 +1,6 @@
 //! What is kept and for how long.
 
-use evenkeel_core::journal::{EntryId, PerStream};
+use evenkeel_core::journal::{PerStream, Positions};
 
 /// What may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct Trim {
     /// The clock, Unix ms.
     pub now_ms: u64,
     /// Entries after these are kept whatever their age: the client's snapshot has not applied them.
-    pub applied: PerStream<EntryId>,
+    pub applied: Positions,
 }
 
 /// What has been removed.
