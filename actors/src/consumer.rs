@@ -7,7 +7,10 @@
 //! Invariant: the snapshot is one value, positions and what was folded up to them. Start, restart after
 //! a panic and recovery of the others are one path: load, restore, read on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
@@ -75,11 +78,14 @@ pub struct Ports {
     pub journal: Recipient<Applied>,
 }
 
+/// Locked only on threads that may block.
+type SharedSnapshots = Arc<Mutex<SnapshotStore>>;
+
 /// See the module.
 pub struct Consumer {
     ports: Ports,
     source: Box<dyn Source>,
-    snapshots: Arc<SnapshotStore>,
+    snapshots: SharedSnapshots,
     positions: Positions,
     /// Counts recoveries: what an older one still delivers is ignored.
     generation: u64,
@@ -99,11 +105,11 @@ struct EntriesRead {
 
 impl Consumer {
     /// A consumer that begins by loading the client's state.
-    pub fn new(ports: Ports, source: Box<dyn Source>, snapshots: Arc<SnapshotStore>, health: ActorHealth) -> Self {
+    pub fn new(ports: Ports, source: Box<dyn Source>, snapshots: SnapshotStore, health: ActorHealth) -> Self {
         Self {
             ports,
             source,
-            snapshots,
+            snapshots: Arc::new(Mutex::new(snapshots)),
             positions: Positions::default(),
             generation: 0,
             unsaved_entries: 0,
@@ -273,15 +279,17 @@ async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, Str
     Ok(ClientState { positions, estimator: estimator.map_err(lost)?, scheduler: Some(scheduler.map_err(lost)?) })
 }
 
-async fn write(snapshots: Arc<SnapshotStore>, state: ClientState) -> Result<(), String> {
+async fn write(snapshots: SharedSnapshots, state: ClientState) -> Result<(), String> {
     let written = tokio::task::spawn_blocking(move || {
         let bytes = postcard::to_allocvec(&state).map_err(|error| error.to_string())?;
+        // A poisoned lock is a write that panicked; the store finds out what is whole by itself.
+        let mut snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.store(&bytes).map_err(|error| error.to_string())
     });
     written.await.map_err(|error| error.to_string())?
 }
 
-async fn restore(ports: Ports, snapshots: Arc<SnapshotStore>, after: Duration) -> Result<Positions, String> {
+async fn restore(ports: Ports, snapshots: SharedSnapshots, after: Duration) -> Result<Positions, String> {
     tokio::time::sleep(after).await;
     let loaded = tokio::task::spawn_blocking(move || load(&snapshots));
     let state = loaded.await.map_err(|error| error.to_string())??;
@@ -295,14 +303,14 @@ async fn restore(ports: Ports, snapshots: Arc<SnapshotStore>, after: Duration) -
 
 /// The newest state that can be read; a new one when there is none. What a lost one had folded is folded
 /// anew from the journal.
-fn load(snapshots: &SnapshotStore) -> Result<ClientState, String> {
-    let Some(loaded) = snapshots.load().map_err(|error| error.to_string())? else {
-        return Ok(ClientState::default());
-    };
+fn load(snapshots: &Mutex<SnapshotStore>) -> Result<ClientState, String> {
+    let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = snapshots.load().map_err(|error| error.to_string())?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "a snapshot cannot be used");
     }
-    Ok(postcard::from_bytes(&loaded.bytes).unwrap_or_else(|error| {
+    let Some((_generation, bytes)) = loaded.snapshot else { return Ok(ClientState::default()) };
+    Ok(postcard::from_bytes(&bytes).unwrap_or_else(|error| {
         tracing::warn!(%error, "the snapshot is whole and no client's state: the journal is folded anew");
         ClientState::default()
     }))

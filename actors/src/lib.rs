@@ -21,6 +21,7 @@ pub mod consumer;
 pub mod daemon;
 pub mod database;
 pub mod estimator;
+pub mod fault;
 pub mod guard;
 pub mod health;
 pub mod journal;

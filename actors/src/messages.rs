@@ -18,7 +18,7 @@ use evenkeel_core::{
     window::OutOfTurn,
 };
 
-use crate::journal::outbox::CommitError;
+use crate::journal::outbox::{CommitError, ReadError};
 
 /// The receiver has lost its state and waits to be restored: try again in a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,9 +145,12 @@ pub struct Append(pub Commit);
 /// Why something is not durable.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The store refused it: nothing of it is durable.
+    /// The outbox refused it. Unless its writer has stopped, nothing of it is durable.
     #[error(transparent)]
     Refused(#[from] Arc<CommitError>),
+    /// What is durable cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
     /// The journal failed on it: it may be durable or not, and recovery will tell.
     #[error("the journal failed, and whether this was recorded is unknown")]
     Unknown,

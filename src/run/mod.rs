@@ -25,6 +25,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use uuid::Uuid;
+
 use self::wiring::Running;
 use crate::{
     config::ScenarioChoice,
@@ -137,8 +139,8 @@ async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Res
 fn open(settings: &Settings) -> Result<Outbox, ExitError> {
     let label = format!("scenario {} seed {}", settings.scenario.label, settings.seed);
     let parameters = toml::to_string(&settings.scenario.parameters).unwrap_or_default();
-    let identity = Identity::new(label, format!("seed = {}\n{parameters}", settings.seed));
-    let (outbox, _recovered) = Outbox::open(&settings.data_dir, &identity, unix_ms(), Limits::default())
+    let identity = Identity { label, text: format!("seed = {}\n{parameters}", settings.seed) };
+    let (outbox, _recovered) = Outbox::open(&settings.data_dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default())
         .map_err(|error| {
             let exit = match error {
                 OpenError::OtherIdentity { .. } => Exit::Usage,

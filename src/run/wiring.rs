@@ -1,6 +1,6 @@
 //! Who talks to whom in one process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use actix::{Addr, Arbiter};
 use actix_web::dev::ServerHandle;
@@ -46,7 +46,7 @@ pub(super) struct Running {
     queue: Addr<Queue>,
     daemon: Addr<Daemon>,
     consumer: Addr<Consumer>,
-    writer: OutboxWriter,
+    writer: OutboxHandle,
     arbiters: Vec<Arbiter>,
 }
 
@@ -81,9 +81,9 @@ impl Running {
             let path = settings.truth.as_deref().unwrap_or(&settings.data_dir);
             format!("{} cannot be used for --truth", path.display())
         })?;
-        let snapshots = Arc::new(SnapshotStore::open(&settings.data_dir)?);
-        let epoch = outbox.meta().writer_epoch;
+        let snapshots = SnapshotStore::open(&settings.data_dir)?;
         let writer = OutboxWriter::spawn(outbox)?;
+        let epoch = writer.meta().writer_epoch;
         let (queue_view, queue_reader) = watch::channel(None);
         let (window_view, window_reader) = watch::channel(None);
         let (pace_view, pace_reader) = watch::channel(Pace::default());
@@ -98,7 +98,7 @@ impl Running {
         let tick_ms = settings.scenario.parameters.tick_ms;
         let limits = settings.limits.clone();
 
-        let handle: OutboxHandle = writer.handle();
+        let handle = writer.clone();
         let journal =
             starter.start(ActorName::Journal, server, SERVER_MAILBOX, move |health| Journal::new(handle, health));
         let append = journal.clone().recipient();
@@ -142,7 +142,7 @@ impl Running {
             restore_scheduler: scheduler.recipient(),
             journal: journal.recipient(),
         };
-        let source = OutboxSource::new(&settings.data_dir, writer.handle().published());
+        let source = OutboxSource::new(&settings.data_dir, writer.published());
         let consumer = starter.start(ActorName::Consumer, client, CLIENT_MAILBOX, move |health| {
             Consumer::new(ports, Box::new(source), snapshots, health)
         });

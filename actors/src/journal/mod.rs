@@ -14,7 +14,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
 use evenkeel_core::journal::Recovered;
 
-use self::outbox::OutboxHandle;
+use self::outbox::{OutboxHandle, Trim};
 use crate::{
     clock::unix_ms,
     health::ActorHealth,
@@ -69,10 +69,11 @@ impl Handler<Applied> for Journal {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Applied(positions): Applied, _context: &mut Self::Context) -> Self::Result {
-        let trimmed = self.outbox.trim(positions, unix_ms());
+        let trimmed = self.outbox.trim(Trim { now_ms: unix_ms(), applied: positions });
         Box::pin(async move {
+            // What is left is removed after the next snapshot.
             if let Err(cause) = trimmed.await {
-                tracing::warn!(%cause, "old entries were not trimmed: it is tried again with the next snapshot");
+                tracing::warn!(%cause, "old entries were not trimmed: it is tried again after the next snapshot");
             }
         })
     }

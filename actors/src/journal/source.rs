@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use evenkeel_core::journal::{Positions, Stream};
+use evenkeel_core::{
+    journal::{Entry, Positions, Stream},
+    tick::Tick,
+};
 use tokio::sync::{mpsc, watch};
 
-use super::outbox::{OutboxReader, Published};
+use super::outbox::{OutboxReader, Published, ReadError};
 use crate::consumer::{Read, Source, SourceError};
 
 /// Entries of one stream in one read: a second at 1,000 executions a tick.
@@ -46,20 +49,25 @@ async fn follow(
     mut after: Positions,
     reads: &mpsc::Sender<Result<Read, SourceError>>,
 ) -> Result<(), SourceError> {
-    let mut reader = blocking(move || OutboxReader::open(&dir)).await?;
+    let opened = blocking(move || OutboxReader::open(&dir)).await?;
+    let mut reader = opened.map_err(unreadable)?;
     published.mark_changed();
-    loop {
-        if published.changed().await.is_err() {
-            return Err(SourceError("the outbox's writer has ended".to_owned()));
-        }
+    while published.changed().await.is_ok() {
         loop {
-            let tick = published.borrow_and_update().last_tick();
-            let (read, more);
-            (reader, after, read, more) = blocking(move || read_all(reader, after)).await?;
+            let begun = published.borrow_and_update().next_tick;
+            let (returned, found) = blocking(move || {
+                let found = read_all(&reader, after);
+                (reader, found)
+            })
+            .await?;
+            reader = returned;
+            let Found { entries, positions, more } = found.map_err(unreadable)?;
+            after = positions;
             // Entries and tick fit together only when nothing was committed in between.
-            let caught_up = tick.filter(|_| !more && !published.has_changed().unwrap_or(false));
-            let read = Read { entries: read, caught_up };
-            if (caught_up.is_some() || !read.entries.is_empty()) && reads.send(Ok(read)).await.is_err() {
+            let settled = !more && !published.has_changed().unwrap_or(false);
+            let caught_up = begun.0.checked_sub(1).map(Tick).filter(|_| settled);
+            let idle = entries.is_empty() && caught_up.is_none();
+            if !idle && reads.send(Ok(Read { entries, caught_up })).await.is_err() {
                 return Ok(());
             }
             if !more {
@@ -67,4 +75,34 @@ async fn follow(
             }
         }
     }
+    Err(SourceError("the outbox's writer has ended".to_owned()))
+}
+
+struct Found {
+    entries: Vec<Entry>,
+    positions: Positions,
+    /// Whether a stream had as many entries as one read may take.
+    more: bool,
+}
+
+fn read_all(reader: &OutboxReader, after: Positions) -> Result<Found, ReadError> {
+    let mut found = Found { entries: Vec::new(), positions: after, more: false };
+    for stream in Stream::ALL {
+        let entries = reader.after(stream, after.get(stream), READ_MAX)?;
+        found.more |= entries.len() == READ_MAX;
+        if let Some(last) = entries.last() {
+            found.positions.advance(stream, last.id);
+        }
+        found.entries.extend(entries);
+    }
+    Ok(found)
+}
+
+fn unreadable(error: impl std::fmt::Display) -> SourceError {
+    SourceError(error.to_string())
+}
+
+/// Reads on a thread that may block.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(read).await.map_err(unreadable)
 }
