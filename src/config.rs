@@ -61,13 +61,13 @@ impl File {
     pub fn hold_limits(&self) -> Result<HoldLimits, ExitError> {
         let default_ticks = self.max_delay_ticks.unwrap_or(MAX_DELAY_TICKS_DEFAULT);
         let by_query = self.max_delay_ticks_by_query.clone();
-        let all = by_query.values().chain([&default_ticks]);
-        match all.into_iter().find(|ticks| !(1..=MAX_DELAY_TICKS_MAX).contains(*ticks)) {
-            Some(ticks) => Err(ExitError::usage(format!(
+        let mut all = by_query.values().copied().chain([default_ticks]);
+        if let Some(ticks) = all.find(|ticks| !(1..=MAX_DELAY_TICKS_MAX).contains(ticks)) {
+            return Err(ExitError::usage(format!(
                 "a maximum delay is {ticks} ticks: expected 1..={MAX_DELAY_TICKS_MAX}"
-            ))),
-            None => Ok(HoldLimits { default_ticks, by_query }),
+            )));
         }
+        Ok(HoldLimits { default_ticks, by_query })
     }
 }
 
