@@ -6,6 +6,10 @@ use crate::window::Extent;
 /// Weight of a window in the comparison of models when the next one comes: it looks back on some fifty.
 const KEEP: f64 = 0.98;
 
+/// From here on down the exact model is refuted: its windows were e⁸ times less likely. Where windows are
+/// exact the two predict averages all but equally well in the end, and chance would decide.
+const REFUTED: f64 = -8.0;
+
 /// Two models: one takes windows to be exact, which in a database that is alone with its counters tells
 /// costs apart very fast, and goes wrong when they are not; the other learns how far they stray. What
 /// counts is what the one says that has predicted the last windows better (prequential comparison,
@@ -43,6 +47,6 @@ impl Learner {
 
     /// The model that has predicted better of late.
     pub(super) fn model(&self) -> &Model {
-        if self.exact_leads >= 0.0 { &self.exact } else { &self.noisy }
+        if self.exact_leads > REFUTED { &self.exact } else { &self.noisy }
     }
 }

@@ -13,8 +13,10 @@ use crate::window::Extent;
 const CERTAIN: f64 = 3.0;
 /// Standard deviations beyond which what was measured contradicts what is believed.
 const CONTRADICTION: f64 = 5.0;
-/// Standard deviations beyond which an interval's border tells nothing.
-const TELLING: f64 = 3.5;
+/// Standard deviations beyond which an interval's border tells nothing. What has been learned from an
+/// interval alone is as good as uniform in it, and √3 standard deviations from both its ends: the same
+/// interval again must not count again, however often the same executions are grouped.
+const TELLING: f64 = 1.7;
 /// Squares of normalised errors above this count as this when models are compared.
 const SURPRISE: f64 = 40.0;
 /// The windows that are looked back on for contradictions: the last ten.
@@ -68,6 +70,13 @@ impl Model {
 
     /// Learns from a window. How likely its average was, as a logarithm, up to a constant.
     pub(super) fn learn(&mut self, usage: Extent, equations: &Equations) -> f64 {
+        // Costs are not negative, so a tick in which nothing ran is the smallest.
+        let idle = equations.ticks.iter().find(|(tick, share)| tick.len() == 1 && *share >= 1.0);
+        if let Some((tick, _)) = idle {
+            let value = usage.min as f64;
+            let error = EXACT + equations.length * self.noise.variance(value);
+            self.measured(tick, value, value, error);
+        }
         let (likelihood, mut believed) = self.average(usage, equations);
         if believed {
             believed &= self.extremes(usage, equations);
@@ -159,8 +168,7 @@ impl Model {
     fn measured(&mut self, tick: &Combination, low: f64, high: f64, error: f64) -> bool {
         let mean = self.belief.mean_of(tick);
         let normal = Moments { mean, variance: self.belief.variance_of(tick) + error };
-        let deviation = libm::sqrt(normal.variance);
-        if low + TELLING * deviation <= mean && mean <= high - TELLING * deviation {
+        if is_inside(normal, low, high) {
             return true;
         }
         let outside = (low - mean).max(mean - high).max(0.0);
@@ -192,6 +200,14 @@ impl Model {
     /// as uncertain as explains the contradiction, at most as uncertain as a new query's.
     fn loosen(&mut self, combination: &Combination, unexplained: f64) {
         let variance = self.population.variance();
+        if !self.noise.is_noisy() {
+            eprintln!(
+                "LOOSEN terms {} unexplained {:.3} prior-sd {:.3}",
+                combination.len(),
+                libm::sqrt(unexplained),
+                libm::sqrt(self.belief.variance_of(combination))
+            );
+        }
         let explained: f64 = combination
             .iter()
             .filter(|(i, _)| *i >= QUERIES)
@@ -205,6 +221,12 @@ impl Model {
             }
         }
     }
+}
+
+/// Whether an interval holds so much of what is expected that it tells nothing.
+fn is_inside(expected: Moments, low: f64, high: f64) -> bool {
+    let deviation = libm::sqrt(expected.variance);
+    low + TELLING * deviation <= expected.mean && expected.mean <= high - TELLING * deviation
 }
 
 /// A window's average against what was expected of it.
@@ -255,6 +277,9 @@ impl Average {
     }
 
     fn given_the_measurement(&self) -> Option<Moments> {
+        if is_inside(self.expected, self.low, self.high) {
+            return Some(self.expected);
+        }
         truncated::within(self.expected, self.low, self.high, CONTRADICTION)
     }
 }
