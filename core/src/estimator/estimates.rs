@@ -19,6 +19,15 @@ pub struct CostEstimate {
     pub identifiable: bool,
 }
 
+/// What is known of the load that no execution explains.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Background {
+    /// Resource units per tick.
+    pub cost: PerResource<f64>,
+    /// Standard error of `cost`, in the same units.
+    pub standard_error: PerResource<f64>,
+}
+
 /// Learned costs by query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Estimates {

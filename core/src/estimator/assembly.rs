@@ -1,0 +1,163 @@
+//! Puts windows together with the executions that they count, however the two streams interleave.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    observation::{Observation, TickRuns},
+    snapshot::SnapshotError,
+};
+use crate::{ids::QueryId, journal::Executed, tick::Tick, window::Window};
+
+/// Executions that wait for their window: two minutes at 75 a tick. Beyond it windows must be missing,
+/// and the oldest are forgotten.
+const RUNS_MAX: usize = 100_000;
+/// Windows that wait for their executions: nearly three hours. The windows' stream is the sparser one,
+/// so a reader that catches up in batches sees it run ahead.
+const WINDOWS_MAX: usize = 10_000;
+/// Ticks of a window that is believed.
+const WINDOW_TICKS_MAX: u64 = 600;
+
+/// An execution that waits for its window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Run {
+    query: QueryId,
+    first_tick: Tick,
+    last_tick: Tick,
+}
+
+impl Run {
+    fn ticks(&self) -> u64 {
+        self.last_tick.since(self.first_tick) + 1
+    }
+}
+
+/// What has been seen and not yet been put together.
+///
+/// Each stream comes in its own order: windows by tick, executions by the tick in which they began. So
+/// an execution that began after a window's last tick proves that no further one of that window comes:
+/// a window that still lacks some then is given up. What is decided depends on what the streams say
+/// and not on how they interleave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Assembly {
+    /// By the tick in which they began; in stream order within it.
+    began: BTreeMap<Tick, Vec<Run>>,
+    /// Began in a window that is done, and went on after it.
+    running: Vec<Run>,
+    windows: VecDeque<Window>,
+    /// The latest tick in which an execution began.
+    latest: Option<Tick>,
+    /// Windows up to this tick are done with: applied, given up or missing.
+    done: Option<Tick>,
+    runs: usize,
+}
+
+impl Assembly {
+    pub(super) fn executed(&mut self, executed: &Executed) {
+        let last_tick = executed.finished_tick.max(executed.tick);
+        let run = Run { query: executed.query, first_tick: executed.tick, last_tick };
+        self.latest = self.latest.max(Some(executed.tick));
+        if self.done.is_some_and(|done| executed.tick <= done) {
+            // Its window did not count it, or was given up.
+            if self.done < Some(last_tick) && self.running.len() < RUNS_MAX {
+                self.running.push(run);
+            }
+            return;
+        }
+        self.began.entry(executed.tick).or_default().push(run);
+        self.runs += 1;
+        while self.runs > RUNS_MAX
+            && let Some((_, forgotten)) = self.began.pop_first()
+        {
+            self.runs -= forgotten.len();
+        }
+    }
+
+    pub(super) fn window(&mut self, window: &Window) {
+        let after = self.windows.back().map(|last| last.last_tick).max(self.done);
+        let ticks = window.last_tick.since(window.first_tick) + 1;
+        if window.last_tick < window.first_tick
+            || ticks > WINDOW_TICKS_MAX
+            || after.is_some_and(|after| window.first_tick <= after)
+        {
+            return;
+        }
+        self.windows.push_back(*window);
+        if self.windows.len() > WINDOWS_MAX
+            && let Some(given_up) = self.windows.pop_front()
+        {
+            self.finish(given_up.last_tick);
+        }
+    }
+
+    /// The next window whose executions have all been seen. To be called until there is none.
+    pub(super) fn next(&mut self) -> Option<Observation> {
+        while let Some(window) = self.windows.front().copied() {
+            let seen: usize =
+                self.began.range(window.first_tick..=window.last_tick).map(|(_, runs)| runs.len()).sum();
+            let complete = seen as u64 >= window.executed;
+            if !complete && self.latest <= Some(window.last_tick) {
+                return None;
+            }
+            self.windows.pop_front();
+            let observation = complete.then(|| self.observation(&window));
+            self.finish(window.last_tick);
+            if observation.is_some() {
+                return observation;
+            }
+        }
+        None
+    }
+
+    fn observation(&self, window: &Window) -> Observation {
+        let ticks = window.last_tick.since(window.first_tick) + 1;
+        let mut runs = vec![Vec::new(); ticks as usize];
+        let earlier = self.began.range(..window.first_tick).flat_map(|(_, runs)| runs);
+        let counted = self.began.range(window.first_tick..=window.last_tick).flat_map(|(_, runs)| runs);
+        // Should there be more than it counts, the first ones are those that were there when it closed.
+        for run in self.running.iter().chain(earlier).chain(counted.take(window.executed as usize)) {
+            let from = run.first_tick.max(window.first_tick);
+            let to = run.last_tick.min(window.last_tick);
+            if from <= to {
+                for tick in from.0..=to.0 {
+                    runs[(tick - window.first_tick.0) as usize].push((run.query, 1.0 / run.ticks() as f64));
+                }
+            }
+        }
+        let ticks = runs.into_iter().map(|runs| TickRuns::new(runs, 1.0)).collect();
+        Observation { usage: window.usage, ticks }
+    }
+
+    /// Whether a restored one can have been written.
+    pub(super) fn check(&self) -> Result<(), SnapshotError> {
+        let runs = self.began.iter().flat_map(|(tick, runs)| runs.iter().map(move |run| (*tick, run)));
+        let began = runs.clone().all(|(tick, run)| run.first_tick == tick && tick <= run.last_tick);
+        let order =
+            self.windows.iter().zip(self.windows.iter().skip(1)).all(|(a, b)| a.last_tick < b.first_tick);
+        let lengths = self.windows.iter().all(|window| {
+            window.first_tick <= window.last_tick
+                && window.last_tick.since(window.first_tick) < WINDOW_TICKS_MAX
+        });
+        let running = self.running.iter().all(|run| run.first_tick <= run.last_tick);
+        if runs.count() == self.runs && began && order && lengths && running {
+            Ok(())
+        } else {
+            Err(SnapshotError::Value { what: "waiting window or execution" })
+        }
+    }
+
+    /// Drops what belongs to windows up to `tick`.
+    fn finish(&mut self, tick: Tick) {
+        self.done = Some(tick);
+        self.running.retain(|run| run.last_tick > tick);
+        let later = self.began.split_off(&tick.next());
+        for run in std::mem::replace(&mut self.began, later).into_values().flatten() {
+            self.runs -= 1;
+            if run.last_tick > tick {
+                self.running.push(run);
+            }
+        }
+    }
+}
