@@ -1,10 +1,10 @@
 //! What can go wrong with the outbox, sorted by what one can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use evenkeel_core::{
     ids::ExecutionId,
-    journal::{NumberingError, Stream},
+    journal::{EntryId, NumberingError, Stream},
 };
 use rusqlite::ErrorCode;
 
@@ -94,6 +94,14 @@ pub enum CommitError {
     /// The database is not whole. Nothing was recorded.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// A position was noted that is none of ours: somebody else writes the stream.
+    #[error("{stream} has no entry {id}: another writer's, or another journal's")]
+    UnknownPosition {
+        /// Which stream.
+        stream: Stream,
+        /// The id.
+        id: EntryId,
+    },
     /// The writer's queue is full. Nothing was recorded.
     #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
     Busy {
@@ -132,90 +140,92 @@ pub enum ReadError {
         /// The version of this program.
         known: i64,
     },
-    /// Entries after an id were asked for which retention has removed.
-    #[error("{stream} begins at entry {first_seq}: what lies before it has been trimmed")]
-    Trimmed {
-        /// Which stream.
-        stream: Stream,
-        /// The first sequence number that is left.
-        first_seq: u64,
-    },
     /// A part is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// The writer's queue is full.
+    #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
+    Busy {
+        /// How many it takes.
+        limit: usize,
+    },
     /// The writer that was asked has ended.
     #[error("the outbox's writer has stopped")]
     Stopped,
 }
 
-/// What every access to the database can meet, before it is put into one of the public errors.
+/// What every access to the database can meet, before it becomes one of the public errors.
 #[derive(Debug)]
 pub(super) enum StoreError {
-    Damaged(Damage),
-    Full(String),
-    Io { file: PathBuf, reason: String },
+    Sqlite(rusqlite::Error),
+    Damaged { record: String, what: String },
 }
 
-impl From<Damage> for StoreError {
-    fn from(damage: Damage) -> Self {
-        Self::Damaged(damage)
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
 }
 
 impl StoreError {
-    /// Sorts SQLite's error: full, damaged, or the disk's trouble.
-    pub(super) fn sqlite(file: &std::path::Path, error: &rusqlite::Error) -> Self {
-        use rusqlite::Error;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(format!("no room on the disk of {}", file.display())),
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::ConstraintViolation
-                | ErrorCode::TypeMismatch
-                // A schema that does not hold our tables any more.
-                | ErrorCode::Unknown,
-            ) => Damage::new(file, "the database", error.to_string()).into(),
-            Some(_) => Self::Io { file: file.to_owned(), reason: error.to_string() },
-            None => match error {
-                Error::SqliteSingleThreadedMode | Error::InvalidPath(_) | Error::InvalidParameterName(_) => {
-                    Self::Io { file: file.to_owned(), reason: error.to_string() }
-                }
-                // Values of a type that was never written.
-                _ => Damage::new(file, "the database", error.to_string()).into(),
-            },
+    pub(super) fn damaged(record: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Damaged { record: record.into(), what: what.into() }
+    }
+
+    pub(super) fn open(self, file: &Path) -> OpenError {
+        match self.sort(file) {
+            Trouble::Damaged(damage) => OpenError::Damaged(damage),
+            Trouble::Full(reason) | Trouble::Io(reason) => OpenError::Io { path: file.to_owned(), reason },
         }
     }
-}
 
-impl From<StoreError> for OpenError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Damaged(damage) => Self::Damaged(damage),
-            StoreError::Full(reason) => Self::Io { path: PathBuf::from("the data directory"), reason },
-            StoreError::Io { file, reason } => Self::Io { path: file, reason },
+    pub(super) fn commit(self, file: &Path) -> CommitError {
+        match self.sort(file) {
+            Trouble::Damaged(damage) => CommitError::Damaged(damage),
+            Trouble::Full(reason) => CommitError::Full(reason),
+            Trouble::Io(reason) => CommitError::Io(format!("{}: {reason}", file.display())),
         }
     }
-}
 
-impl From<StoreError> for CommitError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Damaged(damage) => Self::Damaged(damage),
-            StoreError::Full(reason) => Self::Full(reason),
-            StoreError::Io { file, reason } => Self::Io(format!("{}: {reason}", file.display())),
-        }
-    }
-}
-
-impl From<StoreError> for ReadError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Damaged(damage) => Self::Damaged(damage),
-            StoreError::Full(reason) => {
-                Self::Unreadable { file: PathBuf::from("the data directory"), reason }
+    pub(super) fn read(self, file: &Path) -> ReadError {
+        match self.sort(file) {
+            Trouble::Damaged(damage) => ReadError::Damaged(damage),
+            Trouble::Full(reason) | Trouble::Io(reason) => {
+                ReadError::Unreadable { file: file.to_owned(), reason }
             }
-            StoreError::Io { file, reason } => Self::Unreadable { file, reason },
         }
     }
+
+    fn sort(self, file: &Path) -> Trouble {
+        let error = match self {
+            Self::Damaged { record, what } => return Trouble::Damaged(Damage::new(file, record, what)),
+            Self::Sqlite(error) => error,
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => {
+                Trouble::Full(format!("there is no room on the disk of {}", file.display()))
+            }
+            Some(
+                ErrorCode::PermissionDenied
+                | ErrorCode::OperationAborted
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Trouble::Io(error.to_string()),
+            // The statements are ours and have been tested: what does not fit them, or a value of a type
+            // that was never written, is not our database any more.
+            _ => Trouble::Damaged(Damage::new(file, "the database", error.to_string())),
+        }
+    }
+}
+
+enum Trouble {
+    Damaged(Damage),
+    Full(String),
+    Io(String),
 }

@@ -1,8 +1,11 @@
 //! The state rows: what the journal is, and where it stands.
 
 use evenkeel_core::journal::{EntryId, Numbering, PerStream, ServerState};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
+
+use super::error::StoreError;
 
 /// What a data directory belongs to: another one is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,4 +84,52 @@ pub(super) struct Mark {
     pub seq: u64,
     /// Bytes of all bodies up to and with it.
     pub bytes: u64,
+}
+
+/// A value that has one row of its own.
+pub(super) trait StateRow: Serialize + DeserializeOwned {
+    const NAME: &'static str;
+}
+
+impl StateRow for Meta {
+    const NAME: &'static str = "meta";
+}
+
+impl StateRow for HeadRow {
+    const NAME: &'static str = "head";
+}
+
+impl StateRow for KeptRow {
+    const NAME: &'static str = "kept";
+}
+
+/// Reads a row, which must be there.
+pub(super) fn read<T: StateRow>(connection: &Connection) -> Result<T, StoreError> {
+    let damaged = |what: String| StoreError::damaged(format!("the state row `{}`", T::NAME), what);
+    let mut statement = connection.prepare_cached("SELECT body, crc FROM state WHERE name = ?1")?;
+    let row = statement.query_row([T::NAME], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
+    let (body, stored) = row.optional()?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+    if stored != i64::from(crc(T::NAME, &body)) {
+        return Err(damaged("its checksum does not fit".to_owned()));
+    }
+    serde_json::from_str(&body).map_err(|error| damaged(error.to_string()))
+}
+
+/// Writes a row.
+pub(super) fn write<T: StateRow>(connection: &Connection, row: &T) -> Result<(), StoreError> {
+    let body = serde_json::to_string(row).expect("state rows are made of texts, numbers and lists");
+    connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?.execute((
+        T::NAME,
+        &body,
+        crc(T::NAME, &body),
+    ))?;
+    Ok(())
+}
+
+fn crc(name: &str, body: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(b"state");
+    hasher.update(name.as_bytes());
+    hasher.update(body.as_bytes());
+    hasher.finalize()
 }

@@ -26,6 +26,8 @@ mod retention;
 mod schema;
 mod store;
 mod stream_rows;
+#[cfg(test)]
+mod tests;
 mod witness;
 mod writer;
 
@@ -34,8 +36,10 @@ pub use self::{
     error::{CommitError, OpenError, ReadError},
     head::{Identity, Meta},
     limits::{Limits, Pressure},
+    open::LOCK_FILE,
     reader::{Head, OutboxReader, StreamInfo},
     retention::{Trim, Trimmed},
+    schema::DATABASE_FILE,
     store::{Committed, Outbox},
     writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter, Published},
 };
