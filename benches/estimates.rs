@@ -98,6 +98,9 @@ fn run(scenario: Scenario, seed: u64, checkpoints: &[u64], options: &Options) {
         }
         if checkpoints.contains(&(tick.0 + 1)) && !options.export {
             let judged = judge(&world, tick, &count, estimator.estimates());
+            if std::env::var("DBG").is_ok() {
+                print!("[{}] ", estimator.debug());
+            }
             let background = estimator.background().map_or(String::new(), |background| {
                 format!(
                     "{:6.2} {:6.2} {:6.2}",

@@ -16,6 +16,8 @@
 //!
 //! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
 
+pub mod benefit;
+pub mod client;
 pub mod control;
 pub mod estimator;
 pub mod ids;

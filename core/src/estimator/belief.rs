@@ -128,6 +128,14 @@ impl Belief {
         }
     }
 
+    /// Keeps the means and forgets how certain they are: each has this variance, independently.
+    pub(super) fn forget(&mut self, variance: f64) {
+        self.covariance.fill(0.0);
+        for i in 0..self.mean.len() {
+            self.covariance[i * self.stride + i] = variance;
+        }
+    }
+
     /// Makes a variable less certain.
     pub(super) fn loosen(&mut self, i: usize, variance: f64) {
         self.covariance[i * self.stride + i] += variance;

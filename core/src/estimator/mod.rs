@@ -9,8 +9,11 @@
 
 mod assembly;
 mod belief;
+mod borders;
+mod equations;
 mod estimates;
 mod learner;
+mod model;
 mod noise;
 mod numbers;
 mod observation;
@@ -22,7 +25,8 @@ use std::collections::BTreeMap;
 
 use self::{
     assembly::Assembly,
-    learner::{BACKGROUND, Equations, Learner, QUERIES, TYPICAL},
+    equations::{BACKGROUND, Equations, QUERIES, TYPICAL},
+    learner::Learner,
 };
 pub use self::{
     estimates::{Background, CostEstimate, Estimates},
@@ -71,8 +75,25 @@ impl Estimator {
     pub fn background(&self) -> Option<Background> {
         let learners = self.learners.as_ref()?;
         Some(Background {
-            cost: PerResource::from_fn(|r| learners[r].belief.mean(BACKGROUND).max(0.0)),
-            standard_error: PerResource::from_fn(|r| libm::sqrt(learners[r].belief.variance(BACKGROUND))),
+            cost: PerResource::from_fn(|r| learners[r].model().belief.mean(BACKGROUND).max(0.0)),
+            standard_error: PerResource::from_fn(|r| {
+                libm::sqrt(learners[r].model().belief.variance(BACKGROUND))
+            }),
+        })
+    }
+
+    #[doc(hidden)]
+    pub fn debug(&self) -> String {
+        self.learners.as_ref().map_or(String::new(), |l| {
+            let of = |l: &Learner| {
+                format!(
+                    "{:.4} {:.1} {:4.0}",
+                    libm::sqrt(l.noisy.noise.variance(1.0)),
+                    libm::sqrt(l.noisy.population.variance()),
+                    l.exact_leads
+                )
+            };
+            format!("{} {}", of(&l.cpu), of(&l.io))
         })
     }
 
@@ -94,20 +115,22 @@ impl Estimator {
     }
 
     fn apply(&mut self, observation: &Observation) {
-        let equations = self.equations(observation);
+        let mut equations = self.equations(observation);
         if self.learners.is_none() && equations.executions > 0.0 {
             self.learners = Some(PerResource::from_fn(|r| Learner::new(observation.usage[r], &equations)));
         }
         let Some(learners) = &mut self.learners else { return };
         for resource in Resource::ALL {
             learners[resource].admit(self.observed.len());
+        }
+        borders::weigh(&mut equations, &observation.usage, learners);
+        for resource in Resource::ALL {
             learners[resource].learn(observation.usage[resource], &equations);
         }
     }
 
     /// Numbers the observation's queries, new ones in order, and counts their executions.
     fn equations(&mut self, observation: &Observation) -> Equations {
-        let mut sum: BTreeMap<usize, f64> = BTreeMap::new();
         let mut ticks = Vec::with_capacity(observation.ticks.len());
         for tick in &observation.ticks {
             let mut terms = Vec::with_capacity(tick.runs.len() + 1);
@@ -122,20 +145,15 @@ impl Estimator {
                 terms.push((QUERIES + number, *executions));
             }
             terms.sort_unstable_by_key(|(variable, _)| *variable);
-            for (variable, weight) in &terms {
-                *sum.entry(*variable).or_default() += weight * tick.share;
-            }
             ticks.push((terms, tick.share));
         }
-        let executions = sum.range(QUERIES..).map(|(_, weight)| weight).sum();
-        let length = sum.get(&BACKGROUND).copied().unwrap_or_default();
-        Equations { ticks, sum: sum.into_iter().collect(), length, executions }
+        Equations::new(ticks)
     }
 
     fn publish(&mut self) {
         let Some(learners) = &self.learners else { return };
         let estimate = |number: usize| {
-            let of = |r: Resource| (&learners[r].belief, &learners[r].population);
+            let of = |r: Resource| (&learners[r].model().belief, &learners[r].model().population);
             let variable = QUERIES + number;
             CostEstimate {
                 cost: PerResource::from_fn(|r| of(r).0.mean(variable).max(0.0)),
@@ -149,9 +167,11 @@ impl Estimator {
         };
         let by_query = self.numbers.iter().map(|(query, number)| (*query, estimate(*number))).collect();
         let unseen = CostEstimate {
-            cost: PerResource::from_fn(|r| learners[r].belief.mean(TYPICAL).max(0.0)),
+            cost: PerResource::from_fn(|r| learners[r].model().belief.mean(TYPICAL).max(0.0)),
             standard_error: PerResource::from_fn(|r| {
-                libm::sqrt(learners[r].belief.variance(TYPICAL) + learners[r].population.variance())
+                libm::sqrt(
+                    learners[r].model().belief.variance(TYPICAL) + learners[r].model().population.variance(),
+                )
             }),
             observations: 0,
             identifiable: false,

@@ -2,8 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Relative variance that is assumed at least: a hundred-thousandth of the value.
-const LEAST: f64 = 1e-10;
+/// What is assumed about measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Exactness {
+    /// They are what they say.
+    Exact,
+    /// They stray in proportion to their size; how far is to be learned.
+    Noisy,
+}
+
+/// Relative variance that a noisy measurement has at least: 0.3 % of its value.
+const LEAST: f64 = 1e-5;
+/// Relative variance that is assumed at first: 1 % of the value.
+const FIRST: f64 = 1e-4;
 /// Relative variance that is assumed at most: half the value.
 const MOST: f64 = 0.25;
 /// How fast the level follows: a half of what a dozen measurements say.
@@ -14,7 +26,7 @@ const OUTLIER: f64 = 9.0;
 const CONTRADICTION: f64 = 25.0;
 /// By how much a contradiction raises the level. One change of costs gives a few contradictions and must
 /// not look like noise; noise goes on giving them.
-const RAISE: f64 = 2.0;
+const RAISE: f64 = 1.5;
 
 /// The relative variance of measurements, followed by comparing errors with what is believed of them
 /// (innovation-based adaptation, Mehra 1970): squares of normalised errors should be 1 on average.
@@ -23,13 +35,14 @@ pub(super) struct Noise {
     relative_variance: f64,
 }
 
-impl Default for Noise {
-    fn default() -> Self {
-        Self { relative_variance: LEAST }
-    }
-}
-
 impl Noise {
+    pub(super) fn new(exactness: Exactness) -> Self {
+        match exactness {
+            Exactness::Exact => Self { relative_variance: 0.0 },
+            Exactness::Noisy => Self { relative_variance: FIRST },
+        }
+    }
+
     /// Variance of a measurement of this size.
     pub(super) fn variance(self, value: f64) -> f64 {
         self.relative_variance * value * value
@@ -38,15 +51,21 @@ impl Noise {
     /// Learns from an error: the square of it over its variance, and what share of that variance is
     /// noise. Where little of it is, the error says little about noise.
     pub(super) fn judge(&mut self, square: f64, noise_share: f64) {
-        let step = if square > CONTRADICTION {
-            RAISE
-        } else {
-            libm::exp(PACE * noise_share * (square.min(OUTLIER) - 1.0))
-        };
-        self.relative_variance = (self.relative_variance * step).clamp(LEAST, MOST);
+        if self.is_noisy() {
+            let step = if square > CONTRADICTION {
+                RAISE
+            } else {
+                libm::exp(PACE * noise_share * (square.min(OUTLIER) - 1.0))
+            };
+            self.relative_variance = (self.relative_variance * step).clamp(LEAST, MOST);
+        }
+    }
+
+    pub(super) fn is_noisy(self) -> bool {
+        self.relative_variance > 0.0
     }
 
     pub(super) fn is_valid(self) -> bool {
-        (LEAST..=MOST).contains(&self.relative_variance)
+        self.relative_variance == 0.0 || (LEAST..=MOST).contains(&self.relative_variance)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     belief::Belief,
-    learner::{QUERIES, TYPICAL},
+    equations::{QUERIES, TYPICAL},
 };
 
 /// Queries that the first guess of the spread counts for.
@@ -19,7 +19,8 @@ pub(super) struct Population {
     pub(super) variance: f64,
     /// The wide guess that it began with.
     pub(super) first_guess: f64,
-    /// 1/variance that each query's prior has had so far.
+    /// 1/variance that each query's prior has had so far; 0 when its prior is what was believed of it
+    /// before and not the population.
     pub(super) precision: Vec<f64>,
     /// The query whose prior is looked at next.
     pub(super) next: usize,
@@ -38,16 +39,23 @@ impl Population {
         self.precision.push(1.0 / self.variance);
     }
 
+    /// What was believed of each query is its prior from now on.
+    pub(super) fn forget(&mut self) {
+        self.first_guess = self.variance;
+        self.precision.fill(0.0);
+    }
+
     /// Learns the spread, and tells it to a few queries that were admitted under a wider one.
     pub(super) fn learn(&mut self, belief: &mut Belief) {
-        let (mut squares, mut determined) = (0.0, 0.0);
-        for (query, precision) in self.precision.iter().enumerate() {
+        let mut squares = FIRST_GUESS_WEIGHT * self.first_guess;
+        let mut determined = FIRST_GUESS_WEIGHT;
+        for (query, precision) in self.precision.iter().enumerate().filter(|(_, precision)| **precision > 0.0)
+        {
             let deviation = belief.mean(QUERIES + query) - belief.mean(TYPICAL);
             squares += deviation * deviation;
             determined += (1.0 - deviation_variance(belief, query) * precision).max(0.0);
         }
-        self.variance = (squares + FIRST_GUESS_WEIGHT * self.first_guess) / (determined + FIRST_GUESS_WEIGHT);
-        self.variance = self.variance.clamp(1e-6 * self.first_guess, 4.0 * self.first_guess);
+        self.variance = squares / determined;
         for _ in 0..QUERIES_A_WINDOW.min(self.precision.len()) {
             self.next = (self.next + 1) % self.precision.len();
             self.tighten(belief, self.next);
@@ -57,7 +65,7 @@ impl Population {
     /// A narrower prior is the wider one and a measurement of the deviation as 0.
     fn tighten(&mut self, belief: &mut Belief, query: usize) {
         let more = 1.0 / self.variance - self.precision[query];
-        if more <= WORTH_UPDATING * self.precision[query] {
+        if more <= WORTH_UPDATING * self.precision[query] || self.precision[query] <= 0.0 {
             return;
         }
         self.precision[query] = 1.0 / self.variance;

@@ -5,13 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Estimator,
-    assembly::Assembly,
-    belief::Belief,
-    learner::{Learner, QUERIES},
-    noise::Noise,
-    numbers::Numbers,
-    population::Population,
+    Estimator, assembly::Assembly, belief::Belief, equations::QUERIES, learner::Learner, model::Model,
+    noise::Noise, numbers::Numbers, population::Population,
 };
 use crate::{ids::QueryId, resource::PerResource};
 
@@ -30,14 +25,23 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResourceSnapshot {
+    exact: ModelSnapshot,
+    noisy: ModelSnapshot,
+    exact_leads: Numbers,
+}
+
+/// A model's part of a [`ResourceSnapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelSnapshot {
     mean: Numbers,
     /// The covariances' lower triangle, row by row.
     covariance: Numbers,
     /// The population's variance, its first guess, then each query's precision.
     population: Numbers,
     population_next: usize,
-    average_noise: Noise,
-    tick_noise: Noise,
+    noise: Noise,
+    contradictions: u32,
 }
 
 /// A snapshot that no estimator can have written.
@@ -118,36 +122,56 @@ impl TryFrom<Snapshot> for Estimator {
 
 impl ResourceSnapshot {
     fn of(learner: &Learner) -> Self {
-        let count = learner.belief.len();
-        let Population { variance, first_guess, precision, next } = &learner.population;
         Self {
-            mean: Numbers((0..count).map(|i| learner.belief.mean(i)).collect()),
-            covariance: Numbers(
-                (0..count)
-                    .flat_map(|i| (0..=i).map(move |j| (i, j)))
-                    .map(|(i, j)| learner.belief.covariance(i, j))
-                    .collect(),
-            ),
-            population: Numbers([&[*variance, *first_guess], precision.as_slice()].concat()),
-            population_next: *next,
-            average_noise: learner.average_noise,
-            tick_noise: learner.tick_noise,
+            exact: ModelSnapshot::of(&learner.exact),
+            noisy: ModelSnapshot::of(&learner.noisy),
+            exact_leads: Numbers(vec![learner.exact_leads]),
         }
     }
 
     fn restore(self, queries: usize) -> Result<Learner, SnapshotError> {
+        expect("leads", self.exact_leads.0.len(), 1)?;
+        all("lead", &self.exact_leads.0, |_| true)?;
+        Ok(Learner {
+            exact: self.exact.restore(queries)?,
+            noisy: self.noisy.restore(queries)?,
+            exact_leads: self.exact_leads.0[0],
+        })
+    }
+}
+
+impl ModelSnapshot {
+    fn of(model: &Model) -> Self {
+        let count = model.belief.len();
+        let Population { variance, first_guess, precision, next } = &model.population;
+        Self {
+            mean: Numbers((0..count).map(|i| model.belief.mean(i)).collect()),
+            covariance: Numbers(
+                (0..count)
+                    .flat_map(|i| (0..=i).map(move |j| (i, j)))
+                    .map(|(i, j)| model.belief.covariance(i, j))
+                    .collect(),
+            ),
+            population: Numbers([&[*variance, *first_guess], precision.as_slice()].concat()),
+            population_next: *next,
+            noise: model.noise,
+            contradictions: model.contradictions,
+        }
+    }
+
+    fn restore(self, queries: usize) -> Result<Model, SnapshotError> {
         let count = QUERIES + queries;
         expect("means", self.mean.0.len(), count)?;
         expect("covariances", self.covariance.0.len(), count * (count + 1) / 2)?;
         expect("precisions", self.population.0.len(), 2 + queries)?;
         all("mean", &self.mean.0, |_| true)?;
         all("covariance", &self.covariance.0, |_| true)?;
-        all("precision", &self.population.0, |precision| precision > 0.0)?;
+        all("precision", &self.population.0, |precision| precision >= 0.0)?;
         let belief = Belief::restore(self.mean.0, &self.covariance.0);
         if (0..count).any(|i| belief.variance(i) < 0.0) {
             return Err(SnapshotError::Value { what: "variance" });
         }
-        if !self.average_noise.is_valid() || !self.tick_noise.is_valid() {
+        if !self.noise.is_valid() {
             return Err(SnapshotError::Value { what: "noise level" });
         }
         if self.population_next > queries {
@@ -159,7 +183,7 @@ impl ResourceSnapshot {
             precision: self.population.0[2..].to_vec(),
             next: self.population_next,
         };
-        Ok(Learner { belief, population, average_noise: self.average_noise, tick_noise: self.tick_noise })
+        Ok(Model { belief, population, noise: self.noise, contradictions: self.contradictions })
     }
 }
 

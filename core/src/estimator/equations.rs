@@ -1,0 +1,54 @@
+//! A window's executions as linear combinations of costs.
+
+use std::collections::BTreeMap;
+
+use super::belief::Combination;
+
+/// The belief's variable for what queries cost in general.
+pub(super) const TYPICAL: usize = 0;
+/// Its variable for what a tick uses when nothing runs.
+pub(super) const BACKGROUND: usize = 1;
+/// Its variable for the first query.
+pub(super) const QUERIES: usize = 2;
+
+/// A window with its queries numbered as the belief numbers them.
+#[derive(Clone, Debug)]
+pub(super) struct Equations {
+    /// Each tick's executions, the background included, and how likely it belongs to the window.
+    pub(super) ticks: Vec<(Vec<(usize, f64)>, f64)>,
+    /// The ticks' sum, weighted by how likely each belongs to the window.
+    pub(super) sum: Vec<(usize, f64)>,
+    /// Expected number of ticks.
+    pub(super) length: f64,
+    /// Executions in `sum`.
+    pub(super) executions: f64,
+}
+
+impl Equations {
+    pub(super) fn new(ticks: Vec<(Vec<(usize, f64)>, f64)>) -> Self {
+        let mut sum: BTreeMap<usize, f64> = BTreeMap::new();
+        for (tick, share) in &ticks {
+            for (variable, weight) in tick {
+                *sum.entry(*variable).or_default() += weight * share;
+            }
+        }
+        let executions = sum.range(QUERIES..).map(|(_, weight)| weight).sum();
+        let length = ticks.iter().map(|(_, share)| share).sum();
+        Self { ticks, sum: sum.into_iter().collect(), length, executions }
+    }
+}
+
+/// a − b of two combinations, in order, without what cancels.
+pub(super) fn difference(a: &Combination, b: &Combination) -> Vec<(usize, f64)> {
+    let mut terms: Vec<_> = a.iter().copied().chain(b.iter().map(|(i, weight)| (*i, -weight))).collect();
+    terms.sort_unstable_by_key(|(i, _)| *i);
+    terms.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 += later.1;
+        }
+        same
+    });
+    terms.retain(|(_, weight)| weight.abs() > f64::EPSILON);
+    terms
+}

@@ -1,0 +1,57 @@
+//! The line that `evenkeel run` prints each second.
+
+use evenkeel_core::benefit::Summary;
+
+use super::wiring::Running;
+
+/// Lines between two headings: a screen.
+const HEADING_EVERY: u32 = 20;
+
+/// Prints lines, and a heading now and then.
+#[derive(Default)]
+pub(super) struct Line {
+    printed: u32,
+}
+
+impl Line {
+    pub(super) fn print(&mut self, running: &Running) {
+        if self.printed.is_multiple_of(HEADING_EVERY) {
+            println!(
+                "{:>8} {:8} {:>17} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
+                "tick", "mode", "corridor (last n)", "without", "delay, ticks", "p99", "queued", "lag", "note"
+            );
+        }
+        self.printed += 1;
+        let Some(pace) = running.views.pace.borrow().last else {
+            println!("{:>8} waiting for the first tick", "-");
+            return;
+        };
+        let queue = running.views.queue.borrow().clone();
+        let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
+        let decision = running.decision.borrow().clone();
+        let (summary, lag, note) = match &decision {
+            None => (Summary::default(), pace.tick.0, "the client has not decided yet".to_owned()),
+            Some(decision) => {
+                let binding = decision.feasibility.binding.map(|binding| format!("bound by {binding}"));
+                (decision.benefit, pace.tick.since(decision.tick), binding.unwrap_or_default())
+            }
+        };
+        println!(
+            "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
+            pace.tick,
+            mode,
+            share(summary.in_corridor, summary.windows),
+            format!("({})", summary.windows),
+            share(summary.in_corridor_without, summary.windows),
+            format!("{:.1}", summary.delay_ticks_mean),
+            summary.delay_ticks_p99,
+            queued,
+            lag,
+            note,
+        );
+    }
+}
+
+fn share(share: f64, windows: usize) -> String {
+    if windows == 0 { "-".to_owned() } else { format!("{share:.2}") }
+}
