@@ -112,17 +112,20 @@ impl Iterator for Entries<'_> {
             return None;
         }
         let (first, last) = (*self.left.start(), *self.left.end());
-        let to = last.min(first + CHUNK - 1);
-        match self.reader.entries(self.stream, first..=to) {
-            Ok(entries) => {
-                self.left = to + 1..=last;
-                self.chunk = entries.into_iter();
-                self.chunk.next().map(Ok)
-            }
-            Err(error) => {
-                // What follows a part that cannot be read proves nothing.
-                self.left = 1..=0;
-                Some(Err(error))
+        let mut to = last.min(first + CHUNK - 1);
+        loop {
+            match self.reader.entries(self.stream, first..=to) {
+                Ok(entries) => {
+                    self.left = to + 1..=last;
+                    self.chunk = entries.into_iter();
+                    return self.chunk.next().map(Ok);
+                }
+                // Closer to the damage: what lies before it can be checked.
+                Err(ReadError::Damaged(_)) if to > first => to = first + (to - first) / 2,
+                Err(error) => {
+                    self.left = RangeInclusive::new(1, 0);
+                    return Some(Err(error));
+                }
             }
         }
     }

@@ -46,6 +46,8 @@ enum Request {
     Unshipped(Stream, usize, Answer<Vec<Entry>, ReadError>),
     MarkShipped(PerStream<Option<EntryId>>, Answer<(), CommitError>),
     Shutdown(oneshot::Sender<()>),
+    #[cfg(test)]
+    Panic,
 }
 
 /// Starts the writer's thread.
@@ -178,6 +180,11 @@ impl OutboxHandle {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn panic_for_test(&self) {
+        self.requests.try_send(Request::Panic).expect("there is room");
+    }
+
     fn ask<T, E: Unanswered>(&self, request: impl FnOnce(Answer<T, E>) -> Request) -> Asked<T, E> {
         let (answer, answered) = oneshot::channel();
         let sent = self.requests.try_send(request(answer)).map_err(|error| match error {
@@ -231,6 +238,8 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
                 let _ = answer.send(());
                 return;
             }
+            #[cfg(test)]
+            Request::Panic => panic!("as the test asked"),
         }
         if next.is_none() {
             next = queue.blocking_recv();

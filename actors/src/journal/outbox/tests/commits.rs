@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     super::*,
-    support::{Decider, NOW_MS, identity, journal_id, open, run, try_open},
+    support::{Decider, NOW_MS, copy_files, identity, journal_id, open, run, try_open},
 };
 
 #[test]
@@ -254,11 +254,4 @@ fn at_the_limit_arrivals_are_to_be_refused_and_past_the_reserve_everything_is() 
     assert_eq!(outbox.pressure(), Pressure::None);
     let recovered = outbox.recover().unwrap();
     run(&mut outbox, &mut Decider::new(&recovered), 1);
-}
-
-fn copy_files(from: &std::path::Path, to: &std::path::Path) {
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-    }
 }

@@ -84,3 +84,11 @@ pub(super) fn run(outbox: &mut Outbox, decider: &mut Decider, ticks: u64) {
         outbox.commit(vec![commit]).remove(0).unwrap();
     }
 }
+
+/// A copy as it would lie on the disk now.
+pub(super) fn copy_files(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
