@@ -21,6 +21,7 @@ pub mod client;
 pub mod control;
 pub mod estimator;
 pub mod ids;
+pub mod invariants;
 pub mod journal;
 pub mod queue;
 pub mod resource;
