@@ -24,7 +24,7 @@ const RECENT: u32 = (1 << 10) - 1;
 /// Contradictions among them from which on more must have changed than a few queries.
 const CHANGED: u32 = 3;
 /// Standard deviations of noise by which a tick sum may lie beyond its bounds.
-const STRAYS: f64 = 2.0;
+const STRAYS: f64 = 3.0;
 /// Variance given to an exact tick sum, so that the covariance stays well conditioned: a hundredth of a
 /// unit. What is known better than that is not improved any more: the same sums measured again are the
 /// same fact, not more evidence.
