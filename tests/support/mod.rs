@@ -1,7 +1,7 @@
 //! A world per test: a real `evenkeel run` in a temporary folder, on a free port, that ends with the test.
 
 // Each test file is a program of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::{
     io::{BufRead, BufReader},
