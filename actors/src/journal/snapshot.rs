@@ -153,12 +153,6 @@ impl SnapshotStore {
         Ok(Loaded { snapshot: newest.map(|(_, bytes)| (used, bytes)), warnings })
     }
 
-    /// When the newest file was written, by the file system's clock; none when there is none.
-    pub fn stored_at(&self) -> Option<SystemTime> {
-        let written = |name: &&str| fs::metadata(self.dir.join(name)).and_then(|meta| meta.modified()).ok();
-        FILES.iter().filter_map(written).max()
-    }
-
     fn content(&self, index: usize) -> Result<Content, SnapshotError> {
         let path = self.dir.join(FILES[index]);
         match fs::metadata(&path) {
@@ -172,6 +166,12 @@ impl SnapshotStore {
         let content = fs::read(&path).map_err(|error| unusable(&path, &error))?;
         Ok(parse(content))
     }
+}
+
+/// When the newest snapshot in `dir` was written, by the file system's clock; none when there is none.
+pub fn stored_at(dir: &Path) -> Option<SystemTime> {
+    let written = |name: &&str| fs::metadata(dir.join(name)).and_then(|meta| meta.modified()).ok();
+    FILES.iter().filter_map(written).max()
 }
 
 fn parse(mut content: Vec<u8>) -> Content {

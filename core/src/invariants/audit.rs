@@ -114,6 +114,11 @@ impl Audit {
         }
     }
 
+    /// What came out so far, where the rest cannot be read: nothing is said of how it ends.
+    pub fn so_far(self) -> Report {
+        Report { waiting: self.waiting.len() as u64, ..self.report }
+    }
+
     /// Everything has been fed: what came out. `next_tick` is the first tick that has not been
     /// committed, `rows` are the queue's rows of the same moment, if they are known.
     pub fn finish(mut self, next_tick: Tick, rows: Option<&[Queued]>) -> Report {

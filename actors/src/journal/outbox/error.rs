@@ -143,6 +143,14 @@ pub enum ReadError {
     /// A part is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// Retention has removed entries that were asked for.
+    #[error("{stream} now begins at entry {first_seq}: retention removed what lies before it, ask again")]
+    Trimmed {
+        /// Which stream.
+        stream: Stream,
+        /// The first sequence number that is left.
+        first_seq: u64,
+    },
     /// The writer's queue is full.
     #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
     Busy {

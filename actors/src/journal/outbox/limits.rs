@@ -20,7 +20,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            age_max: Duration::from_secs(24 * 60 * 60),
+            age_max: Duration::from_hours(24),
             entries_max: 5_000_000,
             ships: false,
             // At 50 executions a tick (x50) about 400 kB/s are recorded: six hours without Redis.

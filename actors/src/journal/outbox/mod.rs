@@ -28,6 +28,7 @@ mod store;
 mod stream_rows;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod witness;
 mod writer;
 
@@ -37,9 +38,10 @@ pub use self::{
     head::{Identity, Meta},
     limits::{Limits, Pressure},
     open::LOCK_FILE,
-    reader::{Head, OutboxReader, StreamInfo},
+    reader::{Head, Moment, OutboxReader, StreamInfo},
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
     store::{Committed, Outbox},
+    verify::{Verified, verify},
     writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter, Published},
 };

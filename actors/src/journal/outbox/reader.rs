@@ -1,13 +1,20 @@
 //! Reading beside a running writer, or after one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
-use evenkeel_core::journal::{Entry, EntryId, ServerState, Stream};
+use evenkeel_core::{
+    journal::{Entry, EntryId, PerStream, ServerState, Stream},
+    queue::Queued,
+};
 use rusqlite::Connection;
 
 use super::{
     error::{ReadError, StoreError},
     head::{self, HeadRow, KeptRow, Meta},
+    queue_rows,
     schema::{self, SchemaError},
     stream_rows, witness,
 };
@@ -23,6 +30,17 @@ pub struct Head {
     pub state: ServerState,
     /// Executions that wait.
     pub queue_length: u64,
+}
+
+/// Where the journal stood at one moment, in full.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// The state rows.
+    pub head: Head,
+    /// First and last sequence number of each stream; empty ranges for empty ones.
+    pub sequences: PerStream<RangeInclusive<u64>>,
+    /// The queue's rows.
+    pub queue: Vec<Queued>,
 }
 
 /// How much of a stream there is.
@@ -75,7 +93,7 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`], as for all of these.
     pub fn meta(&self) -> Result<Meta, ReadError> {
-        self.read(|connection| head::read(connection))
+        self.read(head::read)
     }
 
     /// Where it stands.
@@ -83,7 +101,7 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`].
     pub fn head(&self) -> Result<Head, ReadError> {
-        let HeadRow { revision, at_ms, state, queue, .. } = self.read(|connection| head::read(connection))?;
+        let HeadRow { revision, at_ms, state, queue, .. } = self.read(head::read)?;
         Ok(Head { revision, at_ms, state, queue_length: queue.rows })
     }
 
@@ -166,15 +184,35 @@ impl OutboxReader {
         })
     }
 
-    /// The first sequence number that is left of `stream`, and the last one; `None` while it is empty.
+    /// Everything that says where the journal stands, at one moment.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn sequence(&self, stream: Stream) -> Result<Option<(u64, u64)>, ReadError> {
+    pub fn moment(&self) -> Result<Moment, ReadError> {
         self.read(|connection| {
-            let Bounds { first, last } = bounds(connection, stream)?;
-            Ok((first <= last).then_some((first, last)))
+            let HeadRow { revision, at_ms, state, queue, .. } = head::read(connection)?;
+            let head = Head { revision, at_ms, state, queue_length: queue.rows };
+            let sequences = PerStream::try_from_fn(|stream| {
+                let Bounds { first, last } = bounds(connection, stream)?;
+                Ok::<_, StoreError>(first..=last)
+            })?;
+            Ok(Moment { head, sequences, queue: queue_rows::read_all(connection, queue)? })
         })
+    }
+
+    /// The entries with these sequence numbers, all of them.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::Trimmed`] when the first ones have been removed meanwhile.
+    pub fn entries(&self, stream: Stream, seqs: RangeInclusive<u64>) -> Result<Vec<Entry>, ReadError> {
+        let found = self.read(|connection| {
+            let Bounds { first, .. } = bounds(connection, stream)?;
+            if *seqs.start() < first {
+                return Ok(Err(ReadError::Trimmed { stream, first_seq: first }));
+            }
+            entries(connection, stream, *seqs.start(), *seqs.end()).map(Ok)
+        })?;
+        found
     }
 
     /// SQLite's own check of the whole file. It reads everything: seconds per GB.

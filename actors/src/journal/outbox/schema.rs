@@ -84,13 +84,15 @@ pub(super) fn connect_reader(file: &Path) -> Result<Connection, StoreError> {
 
 /// A connection to a database that nobody can write, on a read-only file system: it takes no locks.
 pub(super) fn connect_immutable(file: &Path) -> Result<Connection, StoreError> {
+    use std::fmt::Write as _;
+
     let mut uri = String::from("file:");
     for byte in file.as_os_str().as_encoded_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
                 uri.push(char::from(*byte))
             }
-            _ => uri.push_str(&format!("%{byte:02x}")),
+            _ => write!(uri, "%{byte:02x}").expect("a text takes what is written"),
         }
     }
     uri.push_str("?immutable=1");

@@ -40,7 +40,7 @@ pub struct Published {
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
 enum Request {
-    Commit(Commit, Answer<Committed, CommitError>),
+    Commit(Box<Commit>, Answer<Committed, CommitError>),
     Recover(Answer<Recovered, ReadError>),
     Trim(Trim, Answer<Trimmed, CommitError>),
     Unshipped(Stream, usize, Answer<Vec<Entry>, ReadError>),
@@ -114,7 +114,7 @@ impl OutboxHandle {
         &self,
         commit: Commit,
     ) -> impl Future<Output = Result<Committed, CommitError>> + Send + use<> {
-        self.ask(|answer| Request::Commit(commit, answer)).answer()
+        self.ask(|answer| Request::Commit(Box::new(commit), answer)).answer()
     }
 
     /// What a start would find, after the commits sent before.
@@ -207,7 +207,7 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
     while let Some(request) = next.take() {
         match request {
             Request::Commit(commit, answer) => {
-                let (commits, answers) = group(&mut queue, commit, answer, &mut next);
+                let (commits, answers) = group(&mut queue, *commit, answer, &mut next);
                 let results = outbox.commit(commits);
                 let trouble = results.iter().find_map(|result| result.as_ref().err().cloned());
                 // Before the answers, so that whoever is answered sees it.
@@ -249,7 +249,7 @@ fn group(
     while commits.len() < GROUP_MAX {
         match queue.try_recv() {
             Ok(Request::Commit(commit, answer)) => {
-                commits.push(commit);
+                commits.push(*commit);
                 answers.push(answer);
             }
             Ok(other) => {
