@@ -2,8 +2,16 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use evenkeel_actors::journal::{outbox::OutboxReader, snapshot::SnapshotStore};
+use evenkeel_core::{
+    client::ClientState,
+    estimator::Estimator,
+    journal::{EntryId, Positions, Record, Stream},
+    queue::HoldLimits,
+    scheduler::{PolicyName, Scheduler},
+};
 use support::{World, output, pause, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.
@@ -28,34 +36,59 @@ fn killed_at_random_instants_it_goes_on_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_was_learned_is_there_again_after_a_kill() {
+fn what_was_learned_is_exactly_the_fold_over_the_journal_before_and_after_a_kill() {
     let world = world();
-    let running = world.start();
-    // Snapshots are written every 5 s.
-    wait_until("a snapshot is written", || {
-        pause(Duration::from_millis(500));
-        world.data_dir().read_dir().is_ok_and(|files| {
-            files.flatten().any(|file| file.file_name().to_string_lossy().contains("snapshot"))
-        })
-    });
-    running.kill();
-    let before = stat(&world);
-    let running = world.start();
-    running.wait_until_ready();
-    running.kill();
-    let after = stat(&world);
-    assert!(last_tick(&after) > last_tick(&before), "{before}\n{after}");
+    for _ in 0..2 {
+        let running = world.start();
+        let saved = newest_snapshot(&world);
+        // Written every 5 s.
+        wait_until("a snapshot is written", || {
+            pause(Duration::from_millis(200));
+            newest_snapshot(&world) > saved
+        });
+        running.kill();
+        let state = client_state(&world);
+        let folded = fold(&world, state.positions);
+        assert_eq!(postcard::to_stdvec(&state).unwrap(), postcard::to_stdvec(&folded).unwrap());
+        assert!(state.estimator.estimates().iter().count() > 90, "most of the 100 queries have been seen");
+    }
     world.assert_verified();
 }
 
-fn stat(world: &World) -> serde_json::Value {
-    let stat = output(&["journal", "stat", "--json", "--data-dir", text(&world.data_dir())]);
-    assert_eq!(stat.status.code(), Some(0), "{}", String::from_utf8_lossy(&stat.stderr));
-    serde_json::from_slice(&stat.stdout).unwrap()
+fn newest_snapshot(world: &World) -> Option<SystemTime> {
+    let files = world.data_dir().read_dir().ok()?.flatten();
+    let snapshots = files.filter(|file| file.file_name().to_string_lossy().contains("snapshot"));
+    snapshots.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
 }
 
-fn last_tick(stat: &serde_json::Value) -> u64 {
-    stat["next_tick"].as_u64().unwrap_or_else(|| panic!("{stat}"))
+fn client_state(world: &World) -> ClientState {
+    let loaded = SnapshotStore::open(&world.data_dir()).unwrap().load().unwrap();
+    let (_, bytes) = loaded.snapshot.unwrap();
+    postcard::from_bytes(&bytes).unwrap()
+}
+
+/// The client's state, made anew from the journal's entries up to `positions`, stream after stream.
+fn fold(world: &World, positions: Positions) -> ClientState {
+    let reader = OutboxReader::open(&world.data_dir()).unwrap();
+    let mut estimator = Estimator::default();
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
+        let entries = reader.after(stream, EntryId::default(), usize::MAX).unwrap();
+        for entry in entries.iter().take_while(|entry| entry.id <= positions.get(stream)) {
+            match &entry.record {
+                Record::Executed(executed) => {
+                    estimator.executed(executed);
+                    scheduler.executed(executed);
+                }
+                Record::Queue(event) => scheduler.queue_event(event),
+                Record::Window(window) => {
+                    estimator.window(window);
+                    scheduler.window(window);
+                }
+            }
+        }
+    }
+    ClientState { positions, estimator, scheduler: Some(scheduler.snapshot()) }
 }
 
 #[test]
@@ -63,6 +96,8 @@ fn sigterm_ends_it_in_order_within_ten_seconds() {
     let world = world();
     let running = world.start();
     running.wait_until_ready();
+    // Long enough for a line of results.
+    pause(Duration::from_millis(1_500));
     let begun = Instant::now();
     running.signal("TERM");
     let (status, printed) = running.wait();
