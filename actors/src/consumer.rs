@@ -281,7 +281,7 @@ async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, Str
 
 async fn write(snapshots: SharedSnapshots, state: ClientState) -> Result<(), String> {
     let written = tokio::task::spawn_blocking(move || {
-        let bytes = postcard::to_allocvec(&state).map_err(|error| error.to_string())?;
+        let bytes = postcard::to_stdvec(&state).map_err(|error| error.to_string())?;
         // A poisoned lock is a write that panicked; the store finds out what is whole by itself.
         let mut snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.store(&bytes).map_err(|error| error.to_string())

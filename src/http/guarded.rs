@@ -21,13 +21,12 @@ pub(super) async fn answer_always(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let http = request.request().clone();
+    let path = request.path().to_owned();
     let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_MAX, answer).await {
-        Ok(Ok(Ok(response))) => return Ok(response.map_into_boxed_body()),
-        Ok(Ok(Err(error))) => return Ok(ServiceResponse::new(http, error.error_response())),
+        Ok(Ok(answer)) => return answer.map(ServiceResponse::map_into_boxed_body),
         Ok(Err(_panic)) => {
-            tracing::error!(path = http.path(), "a request handler panicked");
+            tracing::error!(path, "a request handler panicked");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the server failed on this request; it has been logged",
@@ -38,5 +37,5 @@ pub(super) async fn answer_always(
             format!("the request took longer than {} s", REQUEST_MAX.as_secs()),
         ),
     };
-    Ok(ServiceResponse::new(http, problem.to_response()))
+    Err(problem.into())
 }

@@ -1,5 +1,7 @@
 //! The line that `evenkeel run` prints each second.
 
+use std::io::{self, Write};
+
 use evenkeel_core::benefit::Summary;
 
 use super::wiring::Running;
@@ -14,17 +16,20 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn print(&mut self, running: &Running) {
+    /// # Errors
+    /// Nobody reads standard output any more.
+    pub(super) fn print(&mut self, running: &Running) -> io::Result<()> {
+        let mut out = io::stdout().lock();
         if self.printed.is_multiple_of(HEADING_EVERY) {
-            println!(
+            writeln!(
+                out,
                 "{:>8} {:8} {:>17} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
                 "tick", "mode", "corridor (last n)", "without", "delay, ticks", "p99", "queued", "lag", "note"
-            );
+            )?;
         }
         self.printed += 1;
         let Some(pace) = running.views.pace.borrow().last else {
-            println!("{:>8} waiting for the first tick", "-");
-            return;
+            return writeln!(out, "{:>8} waiting for the first tick", "-");
         };
         let queue = running.views.queue.borrow().clone();
         let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
@@ -36,7 +41,8 @@ impl Line {
                 (decision.benefit, pace.tick.since(decision.tick), binding.unwrap_or_default())
             }
         };
-        println!(
+        writeln!(
+            out,
             "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
             pace.tick,
             mode,
@@ -48,7 +54,7 @@ impl Line {
             queued,
             lag,
             note,
-        );
+        )
     }
 }
 

@@ -9,7 +9,7 @@
 mod line;
 mod wiring;
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use actix::System;
 use evenkeel_actors::{
@@ -73,15 +73,22 @@ pub fn run(settings: Settings) -> anyhow::Result<Exit> {
         let mut signals = Signals::new()?;
         let outbox = open(&settings)?;
         let mut running = Running::start(&settings, outbox)?;
-        println!("evenkeel levels `{}` ({} seed {})", settings.name, settings.scenario.label, settings.seed);
-        println!("API      http://{}/  e.g. curl http://{0}/resources", running.address);
-        println!("journal  {}  e.g. evenkeel journal tail --data-dir {0}", settings.data_dir.display());
+        introduce(&settings, &running)?;
         if let Some(mode) = settings.mode {
             running.set_mode(mode).await;
         }
         let end = watch(&settings, &mut running, &mut signals).await;
         finish(end, running, signals).await
     })
+}
+
+fn introduce(settings: &Settings, running: &Running) -> std::io::Result<()> {
+    let Settings { name, scenario, seed, data_dir, .. } = settings;
+    let (address, data_dir) = (running.address, data_dir.display());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "evenkeel levels `{name}` (scenario {}, seed {seed})", scenario.label)?;
+    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/resources")?;
+    writeln!(out, "journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}")
 }
 
 /// Why the run ends.
@@ -100,7 +107,8 @@ async fn watch(settings: &Settings, running: &mut Running, signals: &mut Signals
         tokio::select! {
             name = signals.next() => return End::Asked(name),
             Some(gave_up) = running.gave_up.recv() => return End::GaveUp(gave_up),
-            _ = second.tick() => line.print(running),
+            // Without a reader there is nobody to tell, and levelling goes on.
+            _ = second.tick() => drop(line.print(running)),
             Ok(()) = pace.changed(), if until.is_some() => {
                 let last = pace.borrow_and_update().last.map(|last| last.tick);
                 if last.is_some_and(|last| until.is_some_and(|until| last.next() >= until)) {

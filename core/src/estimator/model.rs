@@ -10,9 +10,9 @@ use super::{
 use crate::window::Extent;
 
 /// Standard errors of the difference by which a tick must lead to be the extreme one.
-const CERTAIN: f64 = 3.0;
+pub(super) const CERTAIN: f64 = 3.0;
 /// Standard deviations beyond which what was measured contradicts what is believed.
-const CONTRADICTION: f64 = 5.0;
+pub(super) const CONTRADICTION: f64 = 5.0;
 /// Standard deviations beyond which an interval's border tells nothing. What has been learned from an
 /// interval alone is as good as uniform in it, and √3 standard deviations from both its ends: the same
 /// interval again must not count again, however often the same executions are grouped.
@@ -20,15 +20,15 @@ const TELLING: f64 = 1.7;
 /// Squares of normalised errors above this count as this when models are compared.
 const SURPRISE: f64 = 40.0;
 /// The windows that are looked back on for contradictions: the last ten.
-const RECENT: u32 = (1 << 10) - 1;
+pub(super) const RECENT: u32 = (1 << 10) - 1;
 /// Contradictions among them from which on more must have changed than a few queries.
-const CHANGED: u32 = 3;
+pub(super) const CHANGED: u32 = 3;
 /// Standard deviations of noise by which a tick sum may lie beyond its bounds.
-const STRAYS: f64 = 2.0;
+const STRAYS: f64 = 3.0;
 /// Variance given to an exact tick sum, so that the covariance stays well conditioned: a hundredth of a
 /// unit. What is known better than that is not improved any more: the same sums measured again are the
 /// same fact, not more evidence.
-const EXACT: f64 = 1e-4;
+pub(super) const EXACT: f64 = 1e-4;
 /// Tick sums are integers, so a bound on one is good to half a unit. Without it a sum that is known and
 /// lies on its bound would be cut in half by every window.
 const HALF_A_UNIT: f64 = 0.5;
@@ -200,14 +200,6 @@ impl Model {
     /// as uncertain as explains the contradiction, at most as uncertain as a new query's.
     fn loosen(&mut self, combination: &Combination, unexplained: f64) {
         let variance = self.population.variance();
-        if !self.noise.is_noisy() {
-            eprintln!(
-                "LOOSEN terms {} unexplained {:.3} prior-sd {:.3}",
-                combination.len(),
-                libm::sqrt(unexplained),
-                libm::sqrt(self.belief.variance_of(combination))
-            );
-        }
         let explained: f64 = combination
             .iter()
             .filter(|(i, _)| *i >= QUERIES)

@@ -18,8 +18,8 @@ const LEAST: f64 = 1e-5;
 const FIRST: f64 = 1e-4;
 /// Relative variance that is assumed at most: half the value.
 const MOST: f64 = 0.25;
-/// How fast the level follows: a half of what a dozen measurements say.
-const PACE: f64 = 0.1;
+/// How fast the level follows: within some twenty measurements.
+const PACE: f64 = 0.05;
 /// Squares of normalised errors above this count as this, so that no single one decides.
 const OUTLIER: f64 = 9.0;
 /// From here on a measurement contradicts what is believed.
