@@ -205,14 +205,13 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`]; [`ReadError::Trimmed`] when the first ones have been removed meanwhile.
     pub fn entries(&self, stream: Stream, seqs: RangeInclusive<u64>) -> Result<Vec<Entry>, ReadError> {
-        let found = self.read(|connection| {
+        self.read(|connection| {
             let Bounds { first, .. } = bounds(connection, stream)?;
             if *seqs.start() < first {
                 return Ok(Err(ReadError::Trimmed { stream, first_seq: first }));
             }
             entries(connection, stream, *seqs.start(), *seqs.end()).map(Ok)
-        })?;
-        found
+        })?
     }
 
     /// SQLite's own check of the whole file. It reads everything: seconds per GB.

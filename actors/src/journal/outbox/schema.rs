@@ -90,7 +90,7 @@ pub(super) fn connect_immutable(file: &Path) -> Result<Connection, StoreError> {
     for byte in file.as_os_str().as_encoded_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             _ => write!(uri, "%{byte:02x}").expect("a text takes what is written"),
         }

@@ -224,7 +224,9 @@ fn shipping_goes_on_from_its_mark_and_holds_retention_back() {
     assert!(matches!(outbox.mark_shipped(mark(foreign)), Err(CommitError::UnknownPosition { .. })));
 
     let mut applied = Positions::default();
-    Stream::ALL.iter().for_each(|stream| applied.advance(*stream, EntryId { ms: u64::MAX, n: 0 }));
+    for stream in Stream::ALL {
+        applied.advance(stream, EntryId { ms: u64::MAX, n: 0 });
+    }
     assert_eq!(outbox.trim(&Trim { now_ms: NOW_MS, applied }).unwrap().removed.queue, 7);
     outbox.mark_shipped(mark(first[0].id)).unwrap();
     assert_eq!(outbox.unshipped(Stream::Queue, 1).unwrap()[0].seq, 8, "no more than is kept");

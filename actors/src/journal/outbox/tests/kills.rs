@@ -7,7 +7,6 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use evenkeel_core::{
@@ -18,7 +17,7 @@ use evenkeel_core::{
 
 use super::{
     super::*,
-    support::{Decider, open, try_open},
+    support::{Decider, open, pause, try_open},
 };
 
 const DIR: &str = "OUTBOX_TEST_DIR";
@@ -48,7 +47,7 @@ fn child() {
             }
             let revision = tick.revision;
             let group =
-                vec![tick, decider.set_mode(if revision % 2 == 0 { Mode::Off } else { Mode::Shadow })];
+                vec![tick, decider.set_mode(if revision.is_multiple_of(2) { Mode::Off } else { Mode::Shadow })];
             match outbox.commit(group).into_iter().collect::<Result<Vec<_>, _>>() {
                 Ok(committed) => {
                     if !effect_first {
@@ -113,7 +112,7 @@ fn kill_and_verify(dir: &Path, ms: u64, mutant: bool) -> Vec<String> {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut last = lines.by_ref().find_map(|line| line.strip_prefix("committed ")?.parse::<u64>().ok());
     let reading = thread::spawn(move || acknowledged(lines));
-    thread::sleep(Duration::from_millis(ms));
+    pause(ms);
     child.kill().unwrap();
     child.wait().unwrap();
     last = reading.join().unwrap().or(last);
@@ -152,6 +151,23 @@ fn a_server_that_runs_before_it_records_is_caught() {
     let dir = tempfile::tempdir().unwrap();
     let caught = (0..100).any(|n| !kill_and_verify(dir.path(), spread(n), true).is_empty());
     assert!(caught, "this test would not see a lost commit either");
+}
+
+#[cfg(feature = "faults")]
+#[test]
+fn death_at_each_named_point_loses_duplicates_and_invents_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for point in ["after-outbox-write", "after-outbox-fsync"] {
+        for n in 0..200 {
+            let mut command = myself();
+            command.env("EVENKEEL_FAULT", format!("{point}=1/{}", 1 + n % 10)).stderr(Stdio::piped());
+            let output = spawn(&mut command, dir.path()).wait_with_output().unwrap();
+            assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("fault: {point}")), "{output:?}");
+            let reader = OutboxReader::open(dir.path()).unwrap();
+            let verified = verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
+            assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None), "{point} {n}");
+        }
+    }
 }
 
 #[test]

@@ -92,3 +92,9 @@ pub(super) fn copy_files(from: &Path, to: &Path) {
         std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
+
+/// Real time, in which another thread or process does something.
+#[expect(clippy::disallowed_methods, reason = "no arbiter runs in these tests")]
+pub(super) fn pause(ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(ms));
+}

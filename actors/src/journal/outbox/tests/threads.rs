@@ -1,6 +1,6 @@
 //! The writer's thread and readers beside it.
 
-use std::{thread, time::Duration};
+use std::thread;
 
 use evenkeel_core::{
     control::Mode,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     super::*,
-    support::{Decider, open, run, try_open},
+    support::{Decider, open, pause, run, try_open},
 };
 
 #[tokio::test]
@@ -156,7 +156,7 @@ fn the_log_is_emptied_while_commits_go_on() {
     let mut decider = Decider::new(&recovered);
     for _ in 0..10 {
         run(&mut outbox, &mut decider, 200);
-        thread::sleep(Duration::from_millis(20));
+        pause(20);
     }
     let log = std::fs::metadata(dir.path().join("outbox.db-wal")).unwrap().len();
     assert!(log < 20_000_000, "2,000 commits of about 40 kB left a log of {log} bytes");
