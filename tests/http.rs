@@ -107,7 +107,11 @@ fn a_delay_that_cannot_be_says_why() {
     let delay = |body: &str| running.post("/delay", body);
     assert_problem(&delay(&json!({"id": unknown, "delay": 1}).to_string()), 404, "is not queued");
     for ticks in ["0", "864001"] {
-        assert_problem(&delay(&format!(r#"{{"id":"{unknown}","delay":{ticks}}}"#)), 400, "expected an integer of 1..=864000");
+        assert_problem(
+            &delay(&format!(r#"{{"id":"{unknown}","delay":{ticks}}}"#)),
+            400,
+            "expected an integer of 1..=864000",
+        );
     }
     for nonsense in ["", "{", "[]", r#"{"id":1}"#, r#"{"id":"x","delay":1}"#, r#"{"delay":1}"#] {
         assert_problem(&delay(nonsense), 400, "ticks as an integer");

@@ -220,7 +220,11 @@ impl Supervised for Consumer {
 impl Handler<EntriesRead> for Consumer {
     type Result = ResponseActFuture<Self, bool>;
 
-    fn handle(&mut self, EntriesRead { generation, read }: EntriesRead, context: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        EntriesRead { generation, read }: EntriesRead,
+        context: &mut Self::Context,
+    ) -> Self::Result {
         if generation != self.generation {
             return Box::pin(actix::fut::ready(false));
         }
@@ -276,7 +280,11 @@ async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, Str
     let lost = |error: crate::messages::Lost| error.to_string();
     let states = try_join(ports.estimator_state.send(GetEstimator), ports.scheduler_state.send(GetScheduler));
     let (estimator, scheduler) = states.await.map_err(away)?;
-    Ok(ClientState { positions, estimator: estimator.map_err(lost)?, scheduler: Some(scheduler.map_err(lost)?) })
+    Ok(ClientState {
+        positions,
+        estimator: estimator.map_err(lost)?,
+        scheduler: Some(scheduler.map_err(lost)?),
+    })
 }
 
 async fn write(snapshots: SharedSnapshots, state: ClientState) -> Result<(), String> {

@@ -202,14 +202,16 @@ impl Daemon {
     fn step_done(&mut self, done: Result<(Tick, Option<TickUsage>), StepError>) {
         match done {
             Ok((next, usage)) => {
-                if self.pace.stalled {
-                    tracing::info!(next = next.0, "ticking again");
+                // What could be read can perhaps not be written yet: only a tick shows that.
+                if matches!(self.state, State::Ticking(..)) {
+                    if self.pace.stalled {
+                        tracing::info!(next = next.0, "ticking again");
+                    }
+                    self.pace.stalled = false;
                 }
                 self.state = State::Ticking(next, usage);
                 self.health.set_recovering(false);
-                self.pace.stalled = false;
-                self.pace.last =
-                    usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+                self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
             }
             Err(cause) => {
                 if !self.pace.stalled {
@@ -287,7 +289,9 @@ impl Step {
         let recovered = self.ports.journal.send(Recover).await;
         let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
         for port in &self.ports.restore {
-            port.send(Restore(Arc::clone(&recovered))).await.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+            port.send(Restore(Arc::clone(&recovered)))
+                .await
+                .map_err(|_| StepError::Mailbox("queue or monitor"))?;
         }
         let next = recovered.state.next_tick;
         if next == Tick(0) {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Seek, Write},
     path::Path,
@@ -91,7 +92,11 @@ impl TruthFile {
         let mut line = String::new();
         while reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
             let (tick, execution) = parse(&line).ok_or_else(|| {
-                io::Error::other(format!("{}: `{}` is not `tick execution query`", path.display(), line.trim_end()))
+                io::Error::other(format!(
+                    "{}: `{}` is not `tick execution query`",
+                    path.display(),
+                    line.trim_end()
+                ))
             })?;
             if tick != last.0 {
                 last = (tick, BTreeSet::new());
@@ -111,8 +116,10 @@ impl TruthFile {
             self.last = (tick, BTreeSet::new());
         }
         let new = batch.iter().filter(|executed| !self.last.1.contains(&executed.execution));
-        let lines: String =
-            new.map(|executed| format!("{tick} {} {}\n", executed.execution, executed.query)).collect();
+        let mut lines = String::new();
+        for executed in new {
+            let _ = writeln!(lines, "{tick} {} {}", executed.execution, executed.query);
+        }
         self.file.write_all(lines.as_bytes())?;
         self.last.1.extend(batch.iter().map(|executed| executed.execution));
         Ok(())

@@ -78,9 +78,11 @@ impl Handler<Batch> for Estimator {
         }
         let learned = Learned { batch, estimates: Arc::clone(&self.estimates) };
         let passed_on = self.scheduler.send(learned);
-        Box::pin(passed_on.into_actor(self).map(|answer, _actor, _context| {
-            answer.unwrap_or(Err(LearnError::Failed("scheduler")))
-        }))
+        Box::pin(
+            passed_on
+                .into_actor(self)
+                .map(|answer, _actor, _context| answer.unwrap_or(Err(LearnError::Failed("scheduler")))),
+        )
     }
 }
 
@@ -95,7 +97,11 @@ impl Handler<GetEstimator> for Estimator {
 impl Handler<RestoreEstimator> for Estimator {
     type Result = MessageResult<RestoreEstimator>;
 
-    fn handle(&mut self, RestoreEstimator(core): RestoreEstimator, _context: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        RestoreEstimator(core): RestoreEstimator,
+        _context: &mut Self::Context,
+    ) -> Self::Result {
         self.estimates = Arc::new(core.estimates().clone());
         self.core = Some(core);
         self.health.set_recovering(false);

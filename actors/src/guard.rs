@@ -60,7 +60,7 @@ impl Default for RestartPolicy {
             backoff_first: Duration::from_millis(10),
             backoff_max: Duration::from_secs(1),
             restarts_max: 5,
-            within: Duration::from_secs(60),
+            within: Duration::from_mins(1),
         }
     }
 }
@@ -172,7 +172,11 @@ impl<A: Actor<Context = Context<A>>> Guard<A> {
         self.failures.push_back(now);
         let actor = self.health.name();
         if self.failures.len() > restarts_max {
-            tracing::error!(actor = actor.name(), cause, "failed {restarts_max} times and once more: given up");
+            tracing::error!(
+                actor = actor.name(),
+                cause,
+                "failed {restarts_max} times and once more: given up"
+            );
             self.health.set_state(ActorState::GaveUp);
             // A dropped context that is alive is polled once more; this one must not be.
             self.actor.ctx().terminate();

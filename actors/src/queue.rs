@@ -61,7 +61,7 @@ pub struct WaitingExecution {
 
 /// See the module.
 pub struct Queue {
-    queue: Option<RecordedQueue>,
+    recorded: Option<RecordedQueue>,
     /// The last tick and when it began, from which planned times are reckoned.
     last_tick: (Tick, u64),
     journal: Recipient<Append>,
@@ -82,11 +82,11 @@ impl Queue {
         tick_ms: u64,
         limits: HoldLimits,
     ) -> Self {
-        Self { queue: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, tick_ms, limits }
+        Self { recorded: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, tick_ms, limits }
     }
 
     fn lose_state(&mut self) {
-        self.queue = None;
+        self.recorded = None;
         self.health.set_recovering(true);
         self.published.send_replace(None);
     }
@@ -100,7 +100,8 @@ impl Queue {
             match &recorded {
                 Ok(()) => actor.publish(),
                 Err(cause) => {
-                    tracing::warn!(revision, %cause, "a commit failed: the queue is read again");
+                    // Whoever asked is told, and says so.
+                    tracing::debug!(revision, %cause, "a commit failed: the queue is read again");
                     actor.lose_state();
                 }
             }
@@ -109,7 +110,7 @@ impl Queue {
     }
 
     fn publish(&self) {
-        let Some(recorded) = &self.queue else { return };
+        let Some(recorded) = &self.recorded else { return };
         let queue = recorded.queue();
         let (tick, began_ms) = self.last_tick;
         let waiting = queue.planned().map(|planned| WaitingExecution {
@@ -150,7 +151,7 @@ impl Handler<Advance> for Queue {
     type Result = ResponseActFuture<Self, Result<Vec<Executed>, AdvanceError>>;
 
     fn handle(&mut self, advance: Advance, _context: &mut Self::Context) -> Self::Result {
-        let Some(queue) = &mut self.queue else { return at_once(Err(Lost.into())) };
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
         let Advance { tick, at_ms, arrivals, measured } = advance;
         match queue.advance(tick, at_ms, arrivals, measured) {
             Err(out_of_step) => at_once(Err(out_of_step.into())),
@@ -169,7 +170,7 @@ impl Handler<Delay> for Queue {
     type Result = ResponseActFuture<Self, Result<(), DelayRefused>>;
 
     fn handle(&mut self, delay: Delay, _context: &mut Self::Context) -> Self::Result {
-        let Some(queue) = &mut self.queue else { return at_once(Err(Lost.into())) };
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
         match queue.delay(delay.execution, delay.ticks, (self.now_ms)()) {
             Err(invalid) => at_once(Err(invalid.into())),
             Ok(commit) => Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?))),
@@ -181,7 +182,7 @@ impl Handler<Control> for Queue {
     type Result = Result<ControlResponse, ControlRefused>;
 
     fn handle(&mut self, Control(request): Control, _context: &mut Self::Context) -> Self::Result {
-        let response = self.queue.as_mut().ok_or(Lost)?.control(&request)?;
+        let response = self.recorded.as_mut().ok_or(Lost)?.control(&request)?;
         Ok(response)
     }
 }
@@ -190,7 +191,7 @@ impl Handler<SetMode> for Queue {
     type Result = ResponseActFuture<Self, Result<(), SetModeRefused>>;
 
     fn handle(&mut self, SetMode(mode): SetMode, _context: &mut Self::Context) -> Self::Result {
-        let Some(queue) = &mut self.queue else { return at_once(Err(Lost.into())) };
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
         let commit = queue.set_mode(mode, (self.now_ms)());
         Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?)))
     }
@@ -202,7 +203,7 @@ impl Handler<Restore> for Queue {
     fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
         let queue = RecordedQueue::recover(self.tick_ms, self.limits.clone(), &recovered);
         self.last_tick = (queue.queue().last_tick(), (self.now_ms)());
-        self.queue = Some(queue);
+        self.recorded = Some(queue);
         self.health.set_recovering(false);
         self.publish();
         MessageResult(())

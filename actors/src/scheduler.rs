@@ -6,9 +6,7 @@
 //! Invariant: its backlog is the fold over the entries up to the consumer's positions, or it says `Lost`.
 //! Slots are soft: each request says all of them again, so a lost one costs a tick at most.
 
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture};
 use evenkeel_core::{
     benefit::{Benefit, Summary},
     control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT, SET_MAX},
@@ -22,9 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     health::ActorHealth,
-    messages::{
-        Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler,
-    },
+    messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
 };
 
 /// What the scheduler thought last; none before its first decision.

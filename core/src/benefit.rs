@@ -112,8 +112,9 @@ impl Benefit {
     }
 
     fn level_without(&self, first: Tick) -> bool {
-        let ticks: Vec<_> =
-            (0..WINDOW_TICKS).map(|i| self.without.get(&first.after(i)).copied().unwrap_or_default()).collect();
+        let ticks: Vec<_> = (0..WINDOW_TICKS)
+            .map(|i| self.without.get(&first.after(i)).copied().unwrap_or_default())
+            .collect();
         Resource::ALL.iter().all(|&r| {
             let mean = ticks.iter().map(|usage| usage[r]).sum::<f64>() / WINDOW_TICKS as f64;
             mean > 0.0 && ticks.iter().all(|usage| (0.9 * mean..=1.1 * mean).contains(&usage[r]))

@@ -61,11 +61,19 @@ fn settings(options: &Options) -> Result<Settings, ExitError> {
     let scenario = options.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
     Ok(Settings {
         name: options.name.clone().or_else(|| file.name.clone()).unwrap_or_else(|| "main".to_owned()),
-        listen: options.listen.clone().or_else(|| file.listen.clone()).unwrap_or_else(|| "127.0.0.1:7070".to_owned()),
+        listen: options
+            .listen
+            .clone()
+            .or_else(|| file.listen.clone())
+            .unwrap_or_else(|| "127.0.0.1:7070".to_owned()),
         log_format: options.log_format.or(file.log_format).unwrap_or_default(),
         scenario: ScenarioChoice::parse(scenario)?,
         seed: options.seed.or(file.seed).unwrap_or(1),
-        data_dir: options.data_dir.clone().or_else(|| file.data_dir.clone()).unwrap_or_else(|| "evenkeel-data".into()),
+        data_dir: options
+            .data_dir
+            .clone()
+            .or_else(|| file.data_dir.clone())
+            .unwrap_or_else(|| "evenkeel-data".into()),
         mode: options.mode.or(file.mode),
         delay_budget: config::delay_budget(options.delay_budget.or(file.delay_budget))?,
         limits: file.hold_limits()?,

@@ -31,7 +31,11 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut out = std::io::BufWriter::new(stdout().lock());
     if !options.json {
         writeln!(out, "scenario {}  seed {}  tick {tick}", choice.label, options.seed)?;
-        writeln!(out, "{:36}  {:7} {:>5} {:>5} {:>6}  arrivals/tick", "query", "bound", "cpu", "io", "memory")?;
+        writeln!(
+            out,
+            "{:36}  {:7} {:>5} {:>5} {:>6}  arrivals/tick",
+            "query", "bound", "cpu", "io", "memory"
+        )?;
     }
     for index in 0..world.query_count() {
         let (query, bound) = (world.query(index), world.profile(index));
@@ -39,7 +43,11 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         if options.json {
             let cost = Resource::ALL.map(|resource| (resource.name().to_owned(), json!(cost[resource])));
             let cost: serde_json::Map<_, _> = cost.into_iter().collect();
-            writeln!(out, "{}", json!({"query": query, "bound": bound, "cost": cost, "arrivals_per_tick": rate}))?;
+            writeln!(
+                out,
+                "{}",
+                json!({"query": query, "bound": bound, "cost": cost, "arrivals_per_tick": rate})
+            )?;
         } else {
             let bound = bound.name();
             writeln!(out, "{query}  {bound:7} {:>5} {:>5} {:>6}  {rate:.5}", cost.cpu, cost.io, cost.memory)?;

@@ -24,7 +24,15 @@ impl Line {
             writeln!(
                 out,
                 "{:>8} {:8} {:>17} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
-                "tick", "mode", "corridor (last n)", "without", "delay, ticks", "p99", "queued", "lag", "note"
+                "tick",
+                "mode",
+                "corridor (last n)",
+                "without",
+                "delay, ticks",
+                "p99",
+                "queued",
+                "lag",
+                "note"
             )?;
         }
         self.printed += 1;

@@ -15,9 +15,7 @@ use actix::System;
 use evenkeel_actors::{
     clock::unix_ms,
     guard::GaveUp,
-    journal::{
-        outbox::{Identity, Limits, OpenError, Outbox},
-    },
+    journal::outbox::{Identity, Limits, OpenError, Outbox},
 };
 use evenkeel_core::{control::Mode, queue::HoldLimits, tick::Tick};
 use tokio::{
@@ -124,7 +122,11 @@ async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Res
         End::Asked(reason) => reason,
         End::GaveUp(GaveUp { actor, cause }) => {
             // Its state is suspect: what is durable stays as it is, the next start reads it.
-            tracing::error!(actor = actor.name(), cause, "given up: the process ends and should be started again");
+            tracing::error!(
+                actor = actor.name(),
+                cause,
+                "given up: the process ends and should be started again"
+            );
             return Ok(Exit::GaveUp);
         }
     };
@@ -148,14 +150,16 @@ fn open(settings: &Settings) -> Result<Outbox, ExitError> {
     let label = format!("scenario {} seed {}", settings.scenario.label, settings.seed);
     let parameters = toml::to_string(&settings.scenario.parameters).unwrap_or_default();
     let identity = Identity { label, text: format!("seed = {}\n{parameters}", settings.seed) };
-    let (outbox, _recovered) = Outbox::open(&settings.data_dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default())
-        .map_err(|error| {
-            let exit = match error {
-                OpenError::OtherIdentity { .. } => Exit::Usage,
-                _ => Exit::Failure,
-            };
-            ExitError { exit, message: error.to_string() }
-        })?;
+    let (outbox, _recovered) =
+        Outbox::open(&settings.data_dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).map_err(
+            |error| {
+                let exit = match error {
+                    OpenError::OtherIdentity { .. } => Exit::Usage,
+                    _ => Exit::Failure,
+                };
+                ExitError { exit, message: error.to_string() }
+            },
+        )?;
     Ok(outbox)
 }
 

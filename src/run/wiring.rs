@@ -99,8 +99,8 @@ impl Running {
         let limits = settings.limits.clone();
 
         let handle = writer.clone();
-        let journal =
-            starter.start(ActorName::Journal, server, SERVER_MAILBOX, move |health| Journal::new(handle, health));
+        let journal = starter
+            .start(ActorName::Journal, server, SERVER_MAILBOX, move |health| Journal::new(handle, health));
         let append = journal.clone().recipient();
         let queue = starter.start(ActorName::Queue, server, SERVER_MAILBOX, move |health| {
             Queue::new(append, health, queue_view, unix_ms, tick_ms, limits)

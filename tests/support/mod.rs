@@ -82,7 +82,8 @@ impl World {
 
     /// Starts it, and waits until it listens.
     pub fn start(&self) -> Running {
-        let stderr = std::fs::File::options().create(true).append(true).open(self.path("stderr.txt")).unwrap();
+        let stderr =
+            std::fs::File::options().create(true).append(true).open(self.path("stderr.txt")).unwrap();
         let mut child = self.command().stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let base = loop {
@@ -109,7 +110,8 @@ impl World {
     /// Asserts that the journal is whole and agrees with the truth.
     pub fn assert_verified(&self) {
         let verified = self.verify();
-        let (out, err) = (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
         assert_eq!(verified.status.code(), Some(0), "{out}{err}");
     }
 }
@@ -146,8 +148,11 @@ impl Answer {
 impl Running {
     /// A request, whatever its status.
     pub fn request(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -185,7 +190,8 @@ impl Running {
 
     /// `kill -NAME`.
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        let killed =
+            Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
         assert!(killed.success());
     }
 
