@@ -29,7 +29,7 @@ struct Run {
 
 impl Run {
     fn ticks(&self) -> u64 {
-        self.last_tick.since(self.first_tick) + 1
+        self.last_tick.since(self.first_tick).saturating_add(1)
     }
 }
 
@@ -77,7 +77,7 @@ impl Assembly {
 
     pub(super) fn window(&mut self, window: &Window) {
         let after = self.windows.back().map(|last| last.last_tick).max(self.done);
-        let ticks = window.last_tick.since(window.first_tick) + 1;
+        let ticks = window.last_tick.since(window.first_tick).saturating_add(1);
         if window.last_tick < window.first_tick
             || ticks > WINDOW_TICKS_MAX
             || after.is_some_and(|after| window.first_tick <= after)
@@ -112,7 +112,7 @@ impl Assembly {
     }
 
     fn observation(&self, window: &Window) -> Observation {
-        let ticks = window.last_tick.since(window.first_tick) + 1;
+        let ticks = window.last_tick.since(window.first_tick).saturating_add(1);
         let mut runs = vec![Vec::new(); ticks as usize];
         let earlier = self.began.range(..window.first_tick).flat_map(|(_, runs)| runs);
         let counted = self.began.range(window.first_tick..=window.last_tick).flat_map(|(_, runs)| runs);

@@ -1,10 +1,7 @@
 //! How far measurements stray by themselves.
 
-use serde::{Deserialize, Serialize};
-
 /// What is assumed about measurements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exactness {
     /// They are what they say.
     Exact,
@@ -30,7 +27,7 @@ const RAISE: f64 = 1.5;
 
 /// The relative variance of measurements, followed by comparing errors with what is believed of them
 /// (innovation-based adaptation, Mehra 1970): squares of normalised errors should be 1 on average.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Noise {
     relative_variance: f64,
 }
@@ -65,7 +62,14 @@ impl Noise {
         self.relative_variance > 0.0
     }
 
-    pub(super) fn is_valid(self) -> bool {
-        self.relative_variance == 0.0 || (LEAST..=MOST).contains(&self.relative_variance)
+    /// What a snapshot keeps.
+    pub(super) fn relative_variance(self) -> f64 {
+        self.relative_variance
+    }
+
+    /// None for what no noise can have become.
+    pub(super) fn restore(relative_variance: f64) -> Option<Self> {
+        let noisy = (LEAST..=MOST).contains(&relative_variance);
+        (noisy || relative_variance.to_bits() == 0).then_some(Self { relative_variance })
     }
 }
