@@ -43,9 +43,9 @@ impl Line {
             "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
             pace.tick,
             mode,
-            share(summary.in_corridor, summary.windows),
+            share(Some(summary.in_corridor).filter(|_| summary.windows > 0)),
             format!("({})", summary.windows),
-            share(summary.in_corridor_without, summary.windows),
+            share(summary.in_corridor_without),
             format!("{:.1}", summary.delay_ticks_mean),
             summary.delay_ticks_p99,
             queued,
@@ -55,6 +55,6 @@ impl Line {
     }
 }
 
-fn share(share: f64, windows: usize) -> String {
-    if windows == 0 { "-".to_owned() } else { format!("{share:.2}") }
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}"))
 }
