@@ -40,9 +40,9 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let verified = verified.map_err(|error| failed(&error))?;
     let mut out = stdout().lock();
     if options.which.json {
-        print_json(&mut out, &verified)?
+        print_json(&mut out, &verified)?;
     } else {
-        print(&mut out, &verified)?
+        print(&mut out, &verified)?;
     }
     let holds = verified.damage.is_none() && verified.report.findings.count() == 0;
     Ok(if holds { Exit::Ok } else { Exit::CheckFailed })
