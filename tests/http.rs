@@ -1,6 +1,8 @@
 //! The wire endpoints and control, from outside: what existing servers and clients speak, and what they
 //! are told when they do not.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -28,7 +30,7 @@ fn queued(running: &Running) -> Vec<Value> {
     wait_until("something is queued", || {
         let answer = running.get("/queued");
         if answer.status == 200 {
-            items = answer.json().as_array().unwrap().clone();
+            items.clone_from(answer.json().as_array().unwrap());
         }
         !items.is_empty()
     });

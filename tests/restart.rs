@@ -1,5 +1,7 @@
 //! Killed, stopped and started again over real processes: nothing is lost, nothing is learned anew.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 mod support;
 
 use std::time::{Duration, Instant, SystemTime};

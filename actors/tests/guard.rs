@@ -1,5 +1,7 @@
 //! The guard: an actor that panics is back, with its address, its waiting messages and its state.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, MailboxError, Message, Supervised, System, WrapFuture};

@@ -1,5 +1,7 @@
 //! The first seconds, when nothing is known yet.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 use evenkeel_core::{
     queue::HoldLimits,
     scheduler::PolicyName,

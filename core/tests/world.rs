@@ -1,5 +1,7 @@
 //! The simulated database against its definition: distributions, arrivals, and what they depend on.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 use std::{f64::consts::PI, fmt::Write};
 
 use evenkeel_core::{

@@ -10,7 +10,7 @@ use evenkeel_actors::{
 use evenkeel_core::{
     ids::{ExecutionId, QueryId},
     queue::DelayError,
-    resource::{PerResource, Resource},
+    resource::PerResource,
     window::Extent,
 };
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use evenkeel_core::benefit::Summary;
 
 use super::wiring::Running;
 
+const HEADING: &str = "    tick mode     corridor (last n)  without delay, ticks    p99  queued   lag  note";
 /// Lines between two headings: a screen.
 const HEADING_EVERY: u32 = 20;
 
@@ -21,19 +22,7 @@ impl Line {
     pub(super) fn print(&mut self, running: &Running) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.printed.is_multiple_of(HEADING_EVERY) {
-            writeln!(
-                out,
-                "{:>8} {:8} {:>17} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
-                "tick",
-                "mode",
-                "corridor (last n)",
-                "without",
-                "delay, ticks",
-                "p99",
-                "queued",
-                "lag",
-                "note"
-            )?;
+            writeln!(out, "{HEADING}")?;
         }
         self.printed += 1;
         let Some(pace) = running.views.pace.borrow().last else {
@@ -41,7 +30,7 @@ impl Line {
         };
         let queue = running.views.queue.borrow().clone();
         let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
-        let decision = running.decision.borrow().clone();
+        let decision = *running.decision.borrow();
         let (summary, lag, note) = match &decision {
             None => (Summary::default(), pace.tick.0, "the client has not decided yet".to_owned()),
             Some(decision) => {
@@ -54,9 +43,9 @@ impl Line {
             "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
             pace.tick,
             mode,
-            share(summary.in_corridor, summary.windows),
+            share(Some(summary.in_corridor).filter(|_| summary.windows > 0)),
             format!("({})", summary.windows),
-            share(summary.in_corridor_without, summary.windows),
+            share(summary.in_corridor_without),
             format!("{:.1}", summary.delay_ticks_mean),
             summary.delay_ticks_p99,
             queued,
@@ -66,6 +55,6 @@ impl Line {
     }
 }
 
-fn share(share: f64, windows: usize) -> String {
-    if windows == 0 { "-".to_owned() } else { format!("{share:.2}") }
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}"))
 }

@@ -132,12 +132,12 @@ async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Res
     };
     tracing::info!(reason, "ending: no further tick, the state is saved");
     tokio::select! {
-        ended = tokio::time::timeout(DRAIN_MAX, running.end()) => match ended {
-            Ok(()) => Ok(Exit::Ok),
-            Err(_) => {
-                tracing::error!("not ended within {} s: what is durable is found at the next start", DRAIN_MAX.as_secs());
-                Ok(Exit::Failure)
+        ended = tokio::time::timeout(DRAIN_MAX, running.end()) => {
+            if ended.is_ok() {
+                return Ok(Exit::Ok);
             }
+                tracing::error!("not ended within {} s: what is durable is found at the next start", DRAIN_MAX.as_secs());
+            Ok(Exit::Failure)
         },
         name = signals.next() => {
             tracing::warn!(name, "ended at once; what is durable is found at the next start");

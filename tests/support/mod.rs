@@ -2,6 +2,8 @@
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
+// A helper that fails fails the test.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     io::{BufRead, BufReader},
@@ -15,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest that a test waits for something to become true; nothing is measured with it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program under test.
 pub fn evenkeel() -> Command {

@@ -41,3 +41,43 @@ pub(super) fn weigh(equations: &mut Equations, likelihood: impl Fn(Resource, &Eq
     ticks.retain(|(_, share)| *share > 1e-3);
     *equations = Equations::new(ticks);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three ticks of one query each; the first and the last are in doubt.
+    fn window() -> Equations {
+        Equations::new(vec![(vec![(2, 1.0)], 0.5), (vec![(3, 1.0)], 1.0), (vec![(4, 1.0)], 0.5)])
+    }
+
+    #[test]
+    fn the_way_that_predicts_the_averages_counts() {
+        let mut equations = window();
+        weigh(&mut equations, |_, way| {
+            let has = |query: usize| way.sum.iter().any(|(variable, _)| *variable == query);
+            if has(2) && !has(4) { 0.0 } else { -5.0 }
+        });
+        let shares: Vec<f64> = equations.ticks.iter().map(|(_, share)| *share).collect();
+        assert!(shares[0] > 0.99 && shares[1] >= 1.0, "{shares:?}");
+        assert!(equations.ticks.len() == 2 || shares[2] < 0.01, "{shares:?}");
+        assert!((equations.length - 2.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn averages_that_tell_nothing_change_nothing() {
+        let mut equations = window();
+        weigh(&mut equations, |_, _| -1.0);
+        assert!(
+            equations.ticks.iter().zip(window().ticks).all(|(now, before)| (now.1 - before.1).abs() < 1e-12)
+        );
+    }
+
+    #[test]
+    fn sure_borders_are_left_alone() {
+        let sure = Equations::new(vec![(vec![(2, 1.0)], 1.0)]);
+        let mut equations = sure.clone();
+        weigh(&mut equations, |_, _| unreachable!("nothing is in doubt"));
+        assert_eq!(equations.sum, sure.sum);
+    }
+}

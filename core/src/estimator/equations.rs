@@ -52,3 +52,26 @@ pub(super) fn difference(a: &Combination, b: &Combination) -> Vec<(usize, f64)> 
     terms.retain(|(_, weight)| weight.abs() > f64::EPSILON);
     terms
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_add_up_by_how_likely_they_belong() {
+        let ticks = vec![
+            (vec![(BACKGROUND, 1.0), (2, 2.0)], 1.0),
+            (vec![(BACKGROUND, 1.0), (2, 1.0), (5, 1.0)], 0.5),
+        ];
+        let equations = Equations::new(ticks);
+        assert_eq!(equations.sum, [(BACKGROUND, 1.5), (2, 2.5), (5, 0.5)]);
+        assert_eq!((equations.length, equations.executions), (1.5, 3.0));
+    }
+
+    #[test]
+    fn what_two_ticks_share_cancels() {
+        let (a, b) = ([(1, 1.0), (2, 1.0), (4, 3.0)], [(1, 1.0), (3, 1.0), (4, 1.0)]);
+        assert_eq!(difference(&a, &b), [(2, 1.0), (3, -1.0), (4, 2.0)]);
+        assert_eq!(difference(&a, &a), []);
+    }
+}

@@ -1,10 +1,7 @@
 //! How far measurements stray by themselves.
 
-use serde::{Deserialize, Serialize};
-
 /// What is assumed about measurements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exactness {
     /// They are what they say.
     Exact,
@@ -30,7 +27,7 @@ const RAISE: f64 = 1.5;
 
 /// The relative variance of measurements, followed by comparing errors with what is believed of them
 /// (innovation-based adaptation, Mehra 1970): squares of normalised errors should be 1 on average.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Noise {
     relative_variance: f64,
 }
@@ -65,7 +62,51 @@ impl Noise {
         self.relative_variance > 0.0
     }
 
-    pub(super) fn is_valid(self) -> bool {
-        self.relative_variance == 0.0 || (LEAST..=MOST).contains(&self.relative_variance)
+    /// What a snapshot keeps.
+    pub(super) fn relative_variance(self) -> f64 {
+        self.relative_variance
+    }
+
+    /// None for what no noise can have become.
+    pub(super) fn restore(relative_variance: f64) -> Option<Self> {
+        let noisy = (LEAST..=MOST).contains(&relative_variance);
+        (noisy || relative_variance.to_bits() == 0).then_some(Self { relative_variance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_settles_where_errors_are_as_large_as_expected() {
+        let mut noise = Noise::new(Exactness::Noisy);
+        let truth = 0.03f64;
+        // Squares of standard normals, in turn: their mean is 1.
+        for square in [0.1f64, 0.4, 0.9, 2.6].repeat(200) {
+            let error = square * (truth * 1_000.0).powi(2);
+            noise.judge(error / noise.variance(1_000.0), 1.0);
+        }
+        assert!((noise.relative_variance.sqrt() / truth - 1.0).abs() < 0.1, "{noise:?}");
+    }
+
+    #[test]
+    fn a_few_contradictions_are_not_noise() {
+        let mut noise = Noise::new(Exactness::Noisy);
+        let before = noise.variance(1.0);
+        for _ in 0..3 {
+            noise.judge(1e6, 0.5);
+        }
+        assert!(noise.variance(1.0) < 4.0 * before);
+    }
+
+    #[test]
+    fn exact_stays_exact() {
+        let mut noise = Noise::new(Exactness::Exact);
+        noise.judge(1e6, 1.0);
+        assert!(!noise.is_noisy());
+        assert_eq!(Noise::restore(noise.relative_variance()), Some(noise));
+        assert_eq!(Noise::restore(f64::NAN), None);
+        assert_eq!(Noise::restore(1.0), None);
     }
 }

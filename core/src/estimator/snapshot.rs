@@ -26,7 +26,7 @@ pub struct Snapshot {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum KnowledgeSnapshot {
     Dense(Box<PerResource<ResourceSnapshot>>),
-    Sparse(SparseSnapshot),
+    Sparse(Box<SparseSnapshot>),
 }
 
 /// One resource's part of a [`Snapshot`].
@@ -48,7 +48,8 @@ struct ModelSnapshot {
     /// The population's variance, its first guess, then each query's precision.
     population: Numbers,
     population_next: usize,
-    noise: Noise,
+    /// Relative variance of measurements.
+    noise: Numbers,
     contradictions: u32,
 }
 
@@ -125,7 +126,7 @@ impl KnowledgeSnapshot {
             Knowledge::Dense(learners) => {
                 Self::Dense(Box::new(PerResource::from_fn(|r| ResourceSnapshot::of(&learners[r]))))
             }
-            Knowledge::Sparse(sparse) => Self::Sparse(SparseSnapshot::of(sparse)),
+            Knowledge::Sparse(sparse) => Self::Sparse(Box::new(SparseSnapshot::of(sparse))),
         }
     }
 
@@ -178,7 +179,7 @@ impl ModelSnapshot {
             ),
             population: Numbers([&[*variance, *first_guess], precision.as_slice()].concat()),
             population_next: *next,
-            noise: model.noise,
+            noise: Numbers(vec![model.noise.relative_variance()]),
             contradictions: model.contradictions,
         }
     }
@@ -195,9 +196,6 @@ impl ModelSnapshot {
         if (0..count).any(|i| belief.variance(i) < 0.0) {
             return Err(SnapshotError::Value { what: "variance" });
         }
-        if !self.noise.is_valid() {
-            return Err(SnapshotError::Value { what: "noise level" });
-        }
         if self.population_next > queries {
             return Err(SnapshotError::Value { what: "next query" });
         }
@@ -207,8 +205,18 @@ impl ModelSnapshot {
             precision: self.population.0[2..].to_vec(),
             next: self.population_next,
         };
-        Ok(Model { belief, population, noise: self.noise, contradictions: self.contradictions })
+        Ok(Model {
+            belief,
+            population,
+            noise: restore_noise(&self.noise)?,
+            contradictions: self.contradictions,
+        })
     }
+}
+
+pub(super) fn restore_noise(numbers: &Numbers) -> Result<Noise, SnapshotError> {
+    expect("noise levels", numbers.0.len(), 1)?;
+    Noise::restore(numbers.0[0]).ok_or(SnapshotError::Value { what: "noise level" })
 }
 
 pub(super) fn expect(what: &'static str, got: usize, expected: usize) -> Result<(), SnapshotError> {

@@ -11,9 +11,8 @@ use super::{
 use crate::{
     estimator::{
         belief::Belief,
-        noise::Noise,
         numbers::{Bytes, Numbers},
-        snapshot::{SnapshotError, all, expect},
+        snapshot::{SnapshotError, all, expect, restore_noise},
     },
     resource::PerResource,
 };
@@ -37,7 +36,7 @@ pub(in crate::estimator) struct SparseSnapshot {
 struct GeneralSnapshot {
     /// Typical cost, background; their covariances' lower triangle; the spread.
     belief: Numbers,
-    noise: Noise,
+    noise: Numbers,
     contradictions: u32,
 }
 
@@ -113,7 +112,11 @@ impl GeneralSnapshot {
             belief.covariance(1, 1),
             general.spread,
         ];
-        Self { belief: Numbers(numbers), noise: general.noise, contradictions: general.contradictions }
+        Self {
+            belief: Numbers(numbers),
+            noise: Numbers(vec![general.noise.relative_variance()]),
+            contradictions: general.contradictions,
+        }
     }
 
     fn restore(self) -> Result<General, SnapshotError> {
@@ -121,11 +124,16 @@ impl GeneralSnapshot {
         let &[typical, background, a, b, c, spread] = self.belief.0.as_slice() else {
             return Err(SnapshotError::Length { what: "beliefs", got: self.belief.0.len(), expected: 6 });
         };
-        if a < 0.0 || c < 0.0 || spread <= 0.0 || !self.noise.is_valid() {
+        if a < 0.0 || c < 0.0 || spread <= 0.0 {
             return Err(SnapshotError::Value { what: "belief" });
         }
         let belief = Belief::restore(vec![typical, background], &[a, b, c]);
-        Ok(General { belief, spread, noise: self.noise, contradictions: self.contradictions })
+        Ok(General {
+            belief,
+            spread,
+            noise: restore_noise(&self.noise)?,
+            contradictions: self.contradictions,
+        })
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn target(
         let surge = settings.surge_max * work;
         let wish = work + (surplus / settings.settle_ticks).clamp(-surge, surge);
         let step = settings.step_max;
-        let slow = before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
+        let slow =
+            before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
         // Slow, but never apart from what arrives: the first target is made before costs are known.
         slow.clamp(work - surge, work + surge)
     })

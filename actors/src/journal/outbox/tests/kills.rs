@@ -46,8 +46,10 @@ fn child() {
                 effect(&mut database, &batch);
             }
             let revision = tick.revision;
-            let group =
-                vec![tick, decider.set_mode(if revision.is_multiple_of(2) { Mode::Off } else { Mode::Shadow })];
+            let group = vec![
+                tick,
+                decider.set_mode(if revision.is_multiple_of(2) { Mode::Off } else { Mode::Shadow }),
+            ];
             match outbox.commit(group).into_iter().collect::<Result<Vec<_>, _>>() {
                 Ok(committed) => {
                     if !effect_first {
@@ -162,7 +164,10 @@ fn death_at_each_named_point_loses_duplicates_and_invents_nothing() {
             let mut command = myself();
             command.env("EVENKEEL_FAULT", format!("{point}=1/{}", 1 + n % 10)).stderr(Stdio::piped());
             let output = spawn(&mut command, dir.path()).wait_with_output().unwrap();
-            assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("fault: {point}")), "{output:?}");
+            assert!(
+                String::from_utf8_lossy(&output.stderr).contains(&format!("fault: {point}")),
+                "{output:?}"
+            );
             let reader = OutboxReader::open(dir.path()).unwrap();
             let verified = verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
             assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None), "{point} {n}");
