@@ -94,7 +94,8 @@ impl<'a> Circle<'a> {
     fn new(simulation: &'a Simulation) -> Self {
         let world = &simulation.world;
         let mode = if simulation.policy.levels() { Mode::Enforce } else { Mode::Off };
-        let begin = Recovered { state: ServerState { mode, ..ServerState::default() }, ..Recovered::default() };
+        let begin =
+            Recovered { state: ServerState { mode, ..ServerState::default() }, ..Recovered::default() };
         Self {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
@@ -177,7 +178,8 @@ impl<'a> Circle<'a> {
 
     fn finish(self) -> Run {
         let end = Tick(self.simulation.ticks);
-        let waiting: Vec<_> = self.queue.queue().planned().map(|planned| planned.queued.queued_tick).collect();
+        let waiting: Vec<_> =
+            self.queue.queue().planned().map(|planned| planned.queued.queued_tick).collect();
         let truth = (0..self.simulation.world.query_count())
             .map(|index| {
                 let world = &self.simulation.world;

@@ -65,17 +65,31 @@ fn shown(run: &Run) -> std::ops::Range<usize> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn utilisation(area: &Area<'_>, title: &str, with: &Run, without: &Run, resource: Resource) -> anyhow::Result<()> {
+fn utilisation(
+    area: &Area<'_>,
+    title: &str,
+    with: &Run,
+    without: &Run,
+    resource: Resource,
+) -> anyhow::Result<()> {
     let ticks = shown(with);
     let used = |run: &Run, tick: usize| run.trace.usage.get(tick).map_or(0.0, |usage| usage[resource] as f64);
     let largest = ticks.clone().map(|tick| used(without, tick).max(used(with, tick))).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
         .margin(6)
-        .x_label_area_size(24)
+        .margin_right(24)
+        .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d(ticks.start as f64..ticks.end as f64, 0.0..largest * 1.05)?;
-    chart.configure_mesh().disable_mesh().y_labels(4).x_desc("tick").draw()?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .y_labels(4)
+        .x_label_formatter(&|tick| format!("{tick:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .x_desc("tick")
+        .draw()?;
     let corridor = ticks.clone().step_by(WINDOW_TICKS as usize).map(|first| {
         let window = first..first + WINDOW_TICKS as usize;
         let mean = window.clone().map(|tick| used(with, tick)).sum::<f64>() / WINDOW_TICKS as f64;
@@ -87,7 +101,11 @@ fn utilisation(area: &Area<'_>, title: &str, with: &Run, without: &Run, resource
         let line = ticks.clone().map(|tick| (tick as f64 + 0.5, used(run, tick)));
         chart.draw_series(LineSeries::new(line, colour))?.label(name).legend(legend(colour));
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.9))
+        .draw()?;
     Ok(())
 }
 
@@ -105,10 +123,18 @@ fn delay(area: &Area<'_>, with: &Run) -> anyhow::Result<()> {
     let mut chart = ChartBuilder::on(area)
         .caption("delay of each execution, in ticks (1 = none added)", ("sans-serif", 15))
         .margin(6)
-        .x_label_area_size(24)
+        .margin_right(24)
+        .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d(ticks.start as f64..ticks.end as f64, 0.0..largest * 1.05)?;
-    chart.configure_mesh().disable_mesh().y_labels(4).x_desc("tick").draw()?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .y_labels(4)
+        .x_label_formatter(&|tick| format!("{tick:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .x_desc("tick")
+        .draw()?;
     chart.draw_series(delays.into_iter().map(|point| Circle::new(point, 2, WITH.filled())))?;
     Ok(())
 }
@@ -119,6 +145,7 @@ fn draw_frontier(area: &Area<'_>, frontier: &[Frontier]) -> anyhow::Result<()> {
     let mut chart = ChartBuilder::on(area)
         .caption("the frontier: share of windows in the corridor over mean delay", ("sans-serif", 15))
         .margin(6)
+        .margin_right(24)
         .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d((1.0..largest * 1.05).log_scale(), 0.0..1.0)?;
