@@ -16,9 +16,12 @@
 //!
 //! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
 
+pub mod benefit;
+pub mod client;
 pub mod control;
 pub mod estimator;
 pub mod ids;
+pub mod invariants;
 pub mod journal;
 pub mod queue;
 pub mod resource;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::{Pending, Plan};
+use super::problem::Pending;
 use crate::{
     ids::ExecutionId,
     journal::{Executed, QueueEvent, QueueRecord},
-    queue::HoldLimits,
+    queue::{HoldLimits, Queued},
     tick::Tick,
 };
 
@@ -35,32 +35,16 @@ impl Backlog {
     pub fn queue_event(&mut self, record: &QueueRecord) {
         match record.event {
             QueueEvent::Queued => {
-                if self.ran_before_queued.remove(&record.execution) {
-                    return;
-                }
-                self.queued_tick.insert(record.execution, record.tick);
-                self.waiting.insert(
-                    (record.tick, record.execution),
-                    Pending {
+                if !self.ran_before_queued.remove(&record.execution) {
+                    self.insert(Queued {
                         execution: record.execution,
                         query: record.query,
                         queued_tick: record.tick,
                         due_tick: record.due_tick,
-                        deadline: self.limits.deadline(record.query, record.tick, record.due_tick),
-                        slot: None,
-                    },
-                );
-            }
-            QueueEvent::Delayed => {
-                if let Some(pending) = self.pending_mut(record.execution) {
-                    pending.due_tick = record.due_tick;
-                    let (query, queued) = (pending.query, pending.queued_tick);
-                    let deadline = self.limits.deadline(query, queued, record.due_tick);
-                    if let Some(pending) = self.pending_mut(record.execution) {
-                        pending.deadline = deadline;
-                    }
+                    });
                 }
             }
+            QueueEvent::Delayed => self.delayed(record.execution, record.due_tick),
             QueueEvent::Released => {}
         }
     }
@@ -77,22 +61,44 @@ impl Backlog {
         }
     }
 
-    /// Notes the slots of a plan.
-    pub fn planned(&mut self, plan: &Plan) {
-        for set in &plan.set {
-            if let Some(pending) = self.pending_mut(set.execution) {
-                pending.slot = Some(set.due_tick);
-            }
-        }
-    }
-
     /// What waits, by (queued tick, id).
-    pub fn pending(&self) -> Vec<Pending> {
-        self.waiting.values().copied().collect()
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &Pending> {
+        self.waiting.values()
     }
 
-    fn pending_mut(&mut self, execution: ExecutionId) -> Option<&mut Pending> {
-        let tick = *self.queued_tick.get(&execution)?;
-        self.waiting.get_mut(&(tick, execution))
+    /// Executions seen to run and not yet seen to arrive.
+    pub fn ran_before_queued(&self) -> impl Iterator<Item = ExecutionId> + '_ {
+        self.ran_before_queued.iter().copied()
+    }
+
+    /// Puts back what [`Backlog::pending`] and [`Backlog::ran_before_queued`] said; false when an
+    /// execution is named twice.
+    pub(super) fn restore(&mut self, waiting: &[Queued], ran_before_queued: &[ExecutionId]) -> bool {
+        for queued in waiting {
+            self.insert(*queued);
+        }
+        self.ran_before_queued.extend(ran_before_queued);
+        self.queued_tick.len() == waiting.len()
+            && self.ran_before_queued.len() == ran_before_queued.len()
+            && self.ran_before_queued.iter().all(|id| !self.queued_tick.contains_key(id))
+    }
+
+    fn insert(&mut self, queued: Queued) {
+        let Queued { execution, query, queued_tick, due_tick } = queued;
+        let deadline = self.limits.deadline(query, queued_tick, due_tick);
+        // A second arrival of the same execution replaces the first: it waits once.
+        if let Some(before) = self.queued_tick.insert(execution, queued_tick) {
+            self.waiting.remove(&(before, execution));
+        }
+        let pending = Pending { execution, query, queued_tick, due_tick, deadline };
+        self.waiting.insert((queued_tick, execution), pending);
+    }
+
+    fn delayed(&mut self, execution: ExecutionId, due_tick: Tick) {
+        let Some(queued_tick) = self.queued_tick.get(&execution) else { return };
+        if let Some(pending) = self.waiting.get_mut(&(*queued_tick, execution)) {
+            pending.due_tick = due_tick;
+            pending.deadline = self.limits.deadline(pending.query, *queued_tick, due_tick);
+        }
     }
 }

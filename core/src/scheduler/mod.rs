@@ -1,47 +1,84 @@
 //! When each waiting execution should run.
 //!
 //! ```text
-//! journal entries ──▶ Backlog (what waits) ──▶ Problem ──plan──▶ Plan (slots, reasons, feasible?)
-//! estimates ───────────────────────────────────┘
+//! journal entries ──▶ Fold: what waits, how often queries arrive, what ran ──▶ Problem ──policy──▶ Plan
+//! estimates ────────────────────────────────────────────────────────────────────┘   (slots, reasons, feasible?)
 //! ```
 
+mod arrivals;
 mod backlog;
+mod decay;
+mod delays;
+mod fold;
+mod levelling;
 mod policies;
 mod problem;
+mod recent;
 
+pub use arrivals::ArrivalRates;
 pub use backlog::Backlog;
+pub use fold::{SchedulerSnapshot, SnapshotError};
+pub use levelling::{Carry, plan};
 pub use policies::{Policy, PolicyName, UnknownPolicy};
-pub use problem::{Binding, Feasibility, Pending, Plan, Problem};
+pub use problem::{Binding, Expected, Feasibility, Pending, Plan, Problem};
+pub use recent::Ran;
 
+use self::fold::Fold;
 use crate::{
     estimator::Estimates,
     journal::{Executed, QueueRecord},
     queue::HoldLimits,
     tick::Tick,
-    window::Window,
+    window::{WINDOW_TICKS, Window},
 };
 
 /// Folds the journal and plans, tick after tick.
 pub struct Scheduler {
-    backlog: Backlog,
+    fold: Fold,
     policy: Box<dyn Policy>,
+    delay_budget: Option<f64>,
+    /// Soft: what was expected at the last window's border.
+    expected: Option<(Tick, Vec<Expected>)>,
 }
 
 impl Scheduler {
     /// A scheduler that has seen nothing. `delay_budget` is a ceiling for the mean delay in ticks, where
     /// 1 is none added; none lets the policy choose.
     pub fn new(policy: PolicyName, limits: HoldLimits, delay_budget: Option<f64>) -> Self {
-        Self { backlog: Backlog::new(limits), policy: policy.build(delay_budget) }
+        Self::with(policy, Fold::new(limits), delay_budget)
+    }
+
+    /// The scheduler that a snapshot was taken of. What its policy carried is not in it and comes back
+    /// within a few windows.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when no sequence of entries leads to the snapshot.
+    pub fn restore(
+        policy: PolicyName,
+        limits: HoldLimits,
+        delay_budget: Option<f64>,
+        snapshot: SchedulerSnapshot,
+    ) -> Result<Self, SnapshotError> {
+        Ok(Self::with(policy, Fold::restore(limits, snapshot)?, delay_budget))
+    }
+
+    fn with(policy: PolicyName, fold: Fold, delay_budget: Option<f64>) -> Self {
+        Self { fold, policy: policy.build(), delay_budget, expected: None }
+    }
+
+    /// What is stored so that a restart loses nothing.
+    pub fn snapshot(&self) -> SchedulerSnapshot {
+        self.fold.snapshot()
     }
 
     /// Applies an event of the queue.
     pub fn queue_event(&mut self, record: &QueueRecord) {
-        self.backlog.queue_event(record);
+        self.fold.queue_event(record);
     }
 
     /// Applies an execution.
     pub fn executed(&mut self, executed: &Executed) {
-        self.backlog.executed(executed);
+        self.fold.executed(executed);
         self.policy.executed(executed);
     }
 
@@ -50,11 +87,26 @@ impl Scheduler {
         self.policy.window(window);
     }
 
+    /// Executions that wait.
+    pub fn pending_len(&self) -> usize {
+        self.fold.backlog.pending().len()
+    }
+
     /// What should run when, seen from after `tick`: its slots act from the next tick on.
     pub fn decide(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
-        let pending = self.backlog.pending();
-        let plan = self.policy.plan(&Problem { tick, pending: &pending, estimates });
-        self.backlog.planned(&plan);
-        plan
+        let window = Tick(tick.next().0 / WINDOW_TICKS);
+        if self.expected.as_ref().is_none_or(|(of, _)| *of != window) {
+            self.expected = Some((window, self.fold.arrivals.expected(tick)));
+        }
+        let pending: Vec<_> = self.fold.backlog.pending().copied().collect();
+        self.policy.plan(&Problem {
+            tick,
+            pending: &pending,
+            estimates,
+            expected: self.expected.as_ref().map_or(&[], |(_, expected)| expected),
+            recent: self.fold.recent.ran(),
+            recent_delay: self.fold.delays.mean_ticks(tick),
+            delay_budget: self.delay_budget,
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::recent::Ran;
 use crate::{
     control::SetSlot,
     estimator::Estimates,
@@ -24,11 +25,22 @@ pub struct Pending {
     pub due_tick: Tick,
     /// Its maximum delay as a tick: it cannot be held longer.
     pub deadline: Tick,
-    /// The slot that the last plan gave it.
-    pub slot: Option<Tick>,
 }
 
-/// Everything that a plan may depend on.
+/// Arrivals to come: `mean` a tick from `tick` on, until a later entry for the same query says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// The first tick.
+    pub tick: Tick,
+    /// Of which query.
+    pub query: QueryId,
+    /// Mean arrivals a tick.
+    pub mean: f64,
+    /// Their standard deviation.
+    pub spread: f64,
+}
+
+/// Everything that a plan may depend on, besides what its policy carries over.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem<'a> {
     /// The last tick that has begun: every slot is later.
@@ -37,6 +49,14 @@ pub struct Problem<'a> {
     pub pending: &'a [Pending],
     /// What each query costs.
     pub estimates: &'a Estimates,
+    /// What is expected to arrive.
+    pub expected: &'a [Expected],
+    /// What ran in the open window and the one before it.
+    pub recent: &'a [Ran],
+    /// Mean delay of what ran lately, in ticks; none before the first execution.
+    pub recent_delay: Option<f64>,
+    /// Ceiling for the mean delay in ticks, if any.
+    pub delay_budget: Option<f64>,
 }
 
 /// What keeps the load out of the corridor.
@@ -73,10 +93,20 @@ pub struct Feasibility {
     pub binding: Option<Binding>,
 }
 
+impl Feasibility {
+    /// The corridor can be reached.
+    pub const FEASIBLE: Self = Self { feasible: true, binding: None };
+
+    /// It cannot, because of `binding`.
+    pub const fn bound_by(binding: Binding) -> Self {
+        Self { feasible: false, binding: Some(binding) }
+    }
+}
+
 /// When executions should run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Slots, with reasons.
+    /// Every waiting execution that has a slot, with the reason.
     pub set: Vec<SetSlot>,
     /// Whether the corridor can be reached.
     pub feasibility: Feasibility,

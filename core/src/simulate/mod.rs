@@ -73,6 +73,7 @@ struct Circle<'a> {
     open_window: OpenWindow,
     last_usage: Option<(Tick, Usage, u64)>,
     estimator: Estimator,
+    known: Option<Estimates>,
     scheduler: Scheduler,
     next_execution: u128,
     measured: Measurements,
@@ -89,6 +90,7 @@ impl<'a> Circle<'a> {
             open_window: OpenWindow::default(),
             last_usage: None,
             estimator: Estimator::default(),
+            known: None,
             scheduler: Scheduler::new(simulation.policy, simulation.limits.clone(), simulation.delay_budget),
             next_execution: 0,
             measured: Measurements::default(),
@@ -146,13 +148,9 @@ impl<'a> Circle<'a> {
     }
 
     fn level(&mut self, tick: Tick) {
-        let known;
         let estimates = match self.simulation.costs {
             Costs::Learned => self.estimator.estimates(),
-            Costs::Known => {
-                known = known_costs(&self.simulation.world, tick);
-                &known
-            }
+            Costs::Known => known_at(&mut self.known, &self.simulation.world, tick),
         };
         let plan = self.scheduler.decide(tick, estimates);
         self.measured.decided(plan.feasibility);
@@ -190,6 +188,14 @@ fn queued_record(queued: &Queued) -> QueueRecord {
         due_tick: queued.due_tick,
         added_ticks: 0,
     }
+}
+
+/// The world's costs, read anew when they change.
+fn known_at<'a>(known: &'a mut Option<Estimates>, world: &World, tick: Tick) -> &'a Estimates {
+    if world.parameters().drift.is_some_and(|drift| drift.at_tick == tick.0) {
+        *known = None;
+    }
+    known.get_or_insert_with(|| known_costs(world, tick))
 }
 
 fn known_costs(world: &World, tick: Tick) -> Estimates {

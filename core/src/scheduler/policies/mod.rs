@@ -1,12 +1,14 @@
 //! Ways to choose slots: evenkeel's own and those that it is compared with.
 
+mod evenkeel;
 mod none;
+mod token_bucket;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use self::none::NoPolicy;
+use self::{evenkeel::Evenkeel, none::NoPolicy, token_bucket::TokenBucket};
 use super::problem::{Plan, Problem};
 use crate::{journal::Executed, window::Window};
 
@@ -28,6 +30,10 @@ pub trait Policy: Send {
 pub enum PolicyName {
     /// Nobody levels.
     None,
+    /// As many executions a tick as arrive on average.
+    TokenBucket,
+    /// Every tick near the same sums of all three resources.
+    Evenkeel,
 }
 
 /// No policy has this name.
@@ -40,12 +46,14 @@ pub struct UnknownPolicy {
 
 impl PolicyName {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::None];
+    pub const ALL: [Self; 3] = [Self::None, Self::TokenBucket, Self::Evenkeel];
 
     /// As it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::TokenBucket => "token-bucket",
+            Self::Evenkeel => "evenkeel",
         }
     }
 
@@ -55,9 +63,11 @@ impl PolicyName {
     }
 
     /// A policy that has seen nothing.
-    pub fn build(self, _delay_budget: Option<f64>) -> Box<dyn Policy> {
+    pub fn build(self) -> Box<dyn Policy> {
         match self {
             Self::None => Box::new(NoPolicy),
+            Self::TokenBucket => Box::new(TokenBucket::default()),
+            Self::Evenkeel => Box::new(Evenkeel::default()),
         }
     }
 }

@@ -1,0 +1,104 @@
+//! Monitor: sums what ticks use into windows of ten.
+//!
+//! In: [`Measure`] from the daemon, [`Restore`] after a failure. Out: the answer, which goes into the
+//! commit of the tick that begins.
+//!
+//! Invariant: it has exactly the usage of all ticks before the one that begins.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, MessageResult, Supervised};
+use evenkeel_core::{
+    queue::Measured,
+    window::{OpenWindow, Window},
+};
+use tokio::sync::watch;
+
+use crate::{
+    health::ActorHealth,
+    messages::{Lost, Measure, MeasureError, Restore},
+};
+
+/// The last closed window, for `GET /resources`; none before the first.
+pub type LastWindow = Option<Arc<ClosedWindow>>;
+
+/// A closed window, and when it closed.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedWindow {
+    /// The window.
+    pub window: Window,
+    /// When the monitor saw it close, Unix ms.
+    pub closed_at_ms: u64,
+}
+
+/// See the module.
+pub struct Monitor {
+    windows: Option<Windows>,
+    health: ActorHealth,
+    published: watch::Sender<LastWindow>,
+    now_ms: fn() -> u64,
+}
+
+struct Windows {
+    open: OpenWindow,
+    last: Option<Window>,
+}
+
+impl Monitor {
+    /// A monitor that waits to be restored. Closed windows are published.
+    pub fn new(health: ActorHealth, published: watch::Sender<LastWindow>, now_ms: fn() -> u64) -> Self {
+        Self { windows: None, health, published, now_ms }
+    }
+
+    fn publish(&self, window: Window) {
+        let closed = ClosedWindow { window, closed_at_ms: (self.now_ms)() };
+        self.published.send_replace(Some(Arc::new(closed)));
+    }
+}
+
+impl Actor for Monitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.health.set_recovering(true);
+    }
+}
+
+impl Supervised for Monitor {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.windows = None;
+        self.health.set_recovering(true);
+    }
+}
+
+impl Handler<Measure> for Monitor {
+    type Result = Result<Measured, MeasureError>;
+
+    fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
+        let windows = self.windows.as_mut().ok_or(Lost)?;
+        let closed = match usage {
+            Some(usage) => windows.open.add(usage.tick, &usage.usage, usage.executed)?,
+            None => None,
+        };
+        windows.last = closed.or(windows.last);
+        let measured = Measured { closed, open: windows.open, last: windows.last };
+        if let Some(window) = closed {
+            self.publish(window);
+        }
+        Ok(measured)
+    }
+}
+
+impl Handler<Restore> for Monitor {
+    type Result = MessageResult<Restore>;
+
+    fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
+        let state = &recovered.state;
+        self.windows = Some(Windows { open: state.open_window, last: state.last_window });
+        if let Some(window) = state.last_window {
+            self.publish(window);
+        }
+        self.health.set_recovering(false);
+        MessageResult(())
+    }
+}

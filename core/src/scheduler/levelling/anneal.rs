@@ -1,0 +1,131 @@
+//! Simulated annealing of a window (Kirkpatrick, Gelatt, Vecchi 1983): exchanges executions with those
+//! that stay behind and between ticks, and lets a tick have one more or one fewer.
+
+use super::{
+    dice::Dice,
+    frame::{Filling, Frame},
+};
+
+/// Percentage points: at the start an exchange that costs this much is taken with probability 1/e.
+const HOT: f64 = 4.0;
+/// At the end.
+const COLD: f64 = 0.03;
+
+#[derive(Clone, Copy)]
+enum Undo {
+    Exchange(usize, usize, usize),
+    Swap(usize, usize, usize, usize),
+    Put(usize),
+    Take(usize, usize),
+}
+
+/// Improves `filling` in `steps` steps. True when it ends within the tolerance.
+pub(super) fn anneal(
+    frame: &Frame<'_>,
+    filling: &mut Filling,
+    steps: usize,
+    hot: f64,
+    dice: &mut Dice,
+) -> bool {
+    let mut free: Vec<usize> = free_items(frame, filling);
+    let mut excess = frame.excess(filling);
+    let mut best = (excess, worth(frame, filling), filling.clone());
+    let mut current_worth = best.1;
+    let cooling = libm::pow(COLD / hot, 1.0 / steps.max(1) as f64);
+    let mut temperature = hot.min(HOT);
+    for _ in 0..steps {
+        temperature *= cooling;
+        let Some((undo, gained)) = step(frame, filling, &mut free, dice) else { continue };
+        let after = frame.excess(filling);
+        let change = after - excess - gained;
+        if change <= 0.0 || dice.unit() < libm::exp(-change / temperature) {
+            excess = after;
+            current_worth += gained;
+            if excess - current_worth < best.0 - best.1 - 1e-9 && (excess <= 1e-9 || best.0 > 1e-9)
+                || (excess <= 1e-9 && best.0 > 1e-9)
+            {
+                best = (excess, current_worth, filling.clone());
+            }
+        } else {
+            revert(frame, filling, &mut free, undo);
+        }
+    }
+    *filling = best.2;
+    best.0 <= 1e-9
+}
+
+fn free_items(frame: &Frame<'_>, filling: &Filling) -> Vec<usize> {
+    let mut taken = vec![false; frame.items.len()];
+    filling.ticks.iter().flatten().for_each(|i| taken[*i] = true);
+    (0..frame.items.len()).filter(|i| !taken[*i]).collect()
+}
+
+pub(super) fn worth(frame: &Frame<'_>, filling: &Filling) -> f64 {
+    filling.ticks.iter().flatten().map(|i| frame.worth[*i]).sum()
+}
+
+fn step(
+    frame: &Frame<'_>,
+    filling: &mut Filling,
+    free: &mut Vec<usize>,
+    dice: &mut Dice,
+) -> Option<(Undo, f64)> {
+    let tick = dice.below(filling.ticks.len());
+    let count = filling.ticks[tick].len();
+    match dice.below(20) {
+        0 if !free.is_empty() => {
+            let item = free.swap_remove(dice.below(free.len()));
+            filling.put(frame, tick, item);
+            Some((Undo::Put(tick), frame.worth[item]))
+        }
+        1 if count > 1 => {
+            let at = dice.below(count);
+            let item = filling.take(frame, tick, at);
+            free.push(item);
+            Some((Undo::Take(tick, item), -frame.worth[item]))
+        }
+        2..=5 if count > 0 => {
+            let other = dice.below(filling.ticks.len());
+            if other == tick || filling.ticks[other].is_empty() {
+                return None;
+            }
+            let (a, b) = (dice.below(count), dice.below(filling.ticks[other].len()));
+            swap(frame, filling, tick, a, other, b);
+            Some((Undo::Swap(tick, a, other, b), 0.0))
+        }
+        _ if count > 0 && !free.is_empty() => {
+            let (at, from) = (dice.below(count), dice.below(free.len()));
+            let item = free[from];
+            let before = filling.ticks[tick][at];
+            filling.exchange(frame, tick, at, item);
+            free[from] = before;
+            Some((Undo::Exchange(tick, at, from), frame.worth[item] - frame.worth[before]))
+        }
+        _ => None,
+    }
+}
+
+fn swap(frame: &Frame<'_>, filling: &mut Filling, tick: usize, a: usize, other: usize, b: usize) {
+    let (x, y) = (filling.ticks[tick][a], filling.ticks[other][b]);
+    filling.exchange(frame, tick, a, y);
+    filling.exchange(frame, other, b, x);
+}
+
+fn revert(frame: &Frame<'_>, filling: &mut Filling, free: &mut Vec<usize>, undo: Undo) {
+    match undo {
+        Undo::Exchange(tick, at, from) => {
+            let item = filling.ticks[tick][at];
+            filling.exchange(frame, tick, at, free[from]);
+            free[from] = item;
+        }
+        Undo::Swap(tick, a, other, b) => swap(frame, filling, tick, a, other, b),
+        Undo::Put(tick) => {
+            let last = filling.ticks[tick].len() - 1;
+            free.push(filling.take(frame, tick, last));
+        }
+        Undo::Take(tick, item) => {
+            free.retain(|i| *i != item);
+            filling.put(frame, tick, item);
+        }
+    }
+}

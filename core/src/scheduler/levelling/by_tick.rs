@@ -1,0 +1,61 @@
+//! Many arrivals: tick by tick, the executions that come nearest to a slowly moving target.
+
+use super::{
+    item::Item,
+    load::Load,
+    settings::Settings,
+    subset::{self, Judge},
+    units::{Units, sum},
+};
+use crate::tick::Tick;
+
+/// Candidates beyond twice the executions of a tick: more do not improve the choice and take time.
+const SPARE_CANDIDATES: usize = 100;
+/// Mean delays after which waiting longer adds no weight; the deadline then decides.
+const AGE_DELAYS_MAX: f64 = 10.0;
+
+/// What the tick after the last one shall sum to: what arrives, and a part of the stock that is too
+/// much or too little, within a step of the target before and within a surge of what arrives.
+pub(super) fn target(
+    settings: &Settings,
+    before: Option<Units>,
+    load: &Load,
+    stock: Units,
+    delay_ticks: f64,
+) -> Units {
+    std::array::from_fn(|r| {
+        let work = load.work[r];
+        let surplus = stock[r] - delay_ticks * work;
+        let surge = settings.surge_max * work;
+        let wish = work + (surplus / settings.settle_ticks).clamp(-surge, surge);
+        let step = settings.step_max;
+        let slow =
+            before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
+        // Slow, but never apart from what arrives: the first target is made before costs are known.
+        slow.clamp(work - surge, work + surge)
+    })
+}
+
+/// What runs in the tick `next`. `ready` come oldest first.
+pub(super) fn choose(
+    settings: &Settings,
+    next: Tick,
+    ready: &[Item],
+    target: Units,
+    delay_ticks: f64,
+) -> Vec<Item> {
+    let (forced, free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
+    let forced_count = forced.len();
+    let candidates_max = forced_count + 2 * executions(ready, target) + SPARE_CANDIDATES;
+    let candidates: Vec<Item> = forced.into_iter().chain(free).take(candidates_max).collect();
+    let age = |item: &Item| (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
+    let worth = candidates.iter().map(|item| settings.age_worth * age(item)).collect();
+    let judge = Judge { target, worth, band: settings.band, good_enough: settings.good_enough };
+    subset::nearest(&candidates, forced_count, &judge).into_iter().map(|i| candidates[i]).collect()
+}
+
+/// About how many executions make up `target`.
+fn executions(ready: &[Item], target: Units) -> usize {
+    let mean = sum(ready.iter().map(|item| item.cost))[0] / ready.len().max(1) as f64;
+    (target[0] / mean.max(1e-9)) as usize
+}

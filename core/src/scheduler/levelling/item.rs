@@ -1,0 +1,74 @@
+//! Waiting executions as the search sees them.
+
+use std::collections::BTreeMap;
+
+use super::units::{Units, units};
+use crate::{
+    estimator::Estimates,
+    ids::{ExecutionId, QueryId},
+    scheduler::problem::Pending,
+    tick::Tick,
+};
+
+/// What a query costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) cost: Units,
+}
+
+/// Costs looked up once per query.
+pub(super) struct Kinds<'a> {
+    estimates: &'a Estimates,
+    index: BTreeMap<QueryId, usize>,
+    known: Vec<Kind>,
+}
+
+/// A waiting execution.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub(super) execution: ExecutionId,
+    /// Index of its query among the [`Kinds`].
+    pub(super) kind: usize,
+    pub(super) cost: Units,
+    pub(super) queued_tick: Tick,
+    /// The earliest tick that it may run in.
+    pub(super) earliest: Tick,
+    /// The latest.
+    pub(super) deadline: Tick,
+}
+
+impl<'a> Kinds<'a> {
+    pub(super) fn new(estimates: &'a Estimates) -> Self {
+        Self { estimates, index: BTreeMap::new(), known: Vec::new() }
+    }
+
+    /// The index of `query`. Before anything is known every query costs one unit of each resource, so
+    /// that executions are counted.
+    pub(super) fn of(&mut self, query: QueryId) -> usize {
+        *self.index.entry(query).or_insert_with(|| {
+            let estimate = self.estimates.get(query);
+            self.known.push(Kind {
+                cost: estimate.map_or([1.0; 3], |e| units(&e.cost).map(|cost| cost.max(1e-3))),
+            });
+            self.known.len() - 1
+        })
+    }
+
+    /// Units of one execution of a kind.
+    pub(super) fn cost(&self, kind: usize) -> Units {
+        self.known[kind].cost
+    }
+
+    pub(super) fn item(&mut self, pending: &Pending, tick: Tick) -> Item {
+        let kind = self.of(pending.query);
+        let earliest = pending.due_tick.max(tick.next());
+        Item {
+            execution: pending.execution,
+            kind,
+            cost: self.cost(kind),
+            queued_tick: pending.queued_tick,
+            earliest,
+            deadline: pending.deadline.max(earliest),
+        }
+    }
+}

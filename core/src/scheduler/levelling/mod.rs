@@ -1,0 +1,168 @@
+//! evenkeel's own way to level: problem in, plan out, nothing remembered but what is handed back.
+//!
+//! ```text
+//! arrivals a tick:   under 0.7          under 4.5                  more
+//!                    run at their base  whole windows of 1, 2, 3…  tick by tick, towards a
+//!                                       executions a tick          slowly moving target
+//! ```
+
+mod anneal;
+mod by_tick;
+mod by_window;
+mod carry;
+mod dice;
+mod frame;
+mod item;
+mod like;
+mod load;
+mod reason;
+mod settings;
+mod stock;
+mod subset;
+mod units;
+
+use std::collections::BTreeMap;
+
+pub use self::carry::Carry;
+use self::{
+    by_window::Situation,
+    carry::Slot,
+    item::{Item, Kinds},
+    load::Load,
+    settings::Settings,
+    units::{Units, plus, sum},
+};
+use super::problem::{Binding, Feasibility, Plan, Problem};
+use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+
+/// Slots for what waits. Planning the same problem again with the carry that came out changes nothing.
+pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
+    if let Some((tick, feasibility)) = carry.last
+        && tick == problem.tick
+    {
+        return (Plan { set: carry.set(), feasibility }, carry.clone());
+    }
+    let settings = Settings::new();
+    let mut kinds = Kinds::new(problem.estimates);
+    let load = Load::new(problem.expected, &mut kinds);
+    let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
+    let mut planning = Planning { problem, settings, load, kinds, items };
+    let mut next = if planning.load.rate < settings.worth_it_rate {
+        planning.at_base()
+    } else if planning.load.rate < settings.by_tick_rate {
+        planning.by_window(carry)
+    } else {
+        planning.by_tick(carry)
+    };
+    planning.hold_back(carry, &mut next);
+    let feasibility = next.last.map_or(Feasibility::FEASIBLE, |(_, feasibility)| feasibility);
+    (Plan { set: next.set(), feasibility }, next)
+}
+
+struct Planning<'a> {
+    problem: &'a Problem<'a>,
+    settings: Settings,
+    load: Load,
+    kinds: Kinds<'a>,
+    /// Everything that waits, oldest first.
+    items: Vec<Item>,
+}
+
+impl Planning<'_> {
+    fn next(&self) -> Tick {
+        self.problem.tick.next()
+    }
+
+    fn ready(&self) -> Vec<Item> {
+        let next = self.next();
+        self.items.iter().filter(|item| item.earliest <= next).copied().collect()
+    }
+
+    fn carry(&self, feasibility: Feasibility, slots: BTreeMap<ExecutionId, Slot>) -> Carry {
+        Carry { last: Some((self.problem.tick, feasibility)), slots, ..Carry::default() }
+    }
+
+    /// Nobody is held.
+    fn at_base(&self) -> Carry {
+        let reason = reason::at_base(self.load.rate);
+        let slots =
+            self.items.iter().map(|i| (i.execution, Slot { tick: i.earliest, reason: reason.clone() }));
+        self.carry(Feasibility::bound_by(Binding::Arrivals), slots.collect())
+    }
+
+    fn by_tick(&self, carry: &Carry) -> Carry {
+        let (settings, next) = (&self.settings, self.next());
+        let delay = stock::delay_ticks(self.load.rate, self.problem.delay_budget);
+        let ready = self.ready();
+        let stock = sum(ready.iter().map(|item| item.cost));
+        let target = by_tick::target(settings, carry.target, &self.load, stock, delay);
+        let chosen = by_tick::choose(settings, next, &ready, target, delay);
+        let sums = sum(chosen.iter().map(|item| item.cost));
+        let slots = chosen.iter().map(|item| {
+            let reason = if item.deadline <= next {
+                reason::deadline(item, next)
+            } else {
+                reason::composed(item, next, chosen.len() - 1, sums, target)
+            };
+            (item.execution, Slot { tick: next, reason })
+        });
+        Carry { target: Some(target), ..self.carry(Feasibility::FEASIBLE, slots.collect()) }
+    }
+
+    fn by_window(&mut self, carry: &Carry) -> Carry {
+        let past = self.past();
+        let ready = self.ready();
+        let situation = Situation {
+            tick: self.problem.tick,
+            ready: &ready,
+            load: &self.load,
+            past,
+            settings: &self.settings,
+            delay_ticks: stock::delay_ticks(self.load.rate, self.problem.delay_budget),
+        };
+        let window = by_window::plan_window(&situation, carry.window.as_ref());
+        let by_id: BTreeMap<ExecutionId, &Item> = ready.iter().map(|i| (i.execution, i)).collect();
+        let mut slots = BTreeMap::new();
+        for (tick, ids) in &window.ticks {
+            let items: Vec<&Item> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
+            let sums = sum(items.iter().map(|item| item.cost));
+            for item in &items {
+                let reason = if window.level {
+                    reason::composed(item, *tick, items.len() - 1, sums, window.mean)
+                } else {
+                    reason::leftover(item, *tick, ready.len())
+                };
+                slots.insert(item.execution, Slot { tick: *tick, reason });
+            }
+        }
+        let feasibility =
+            if window.level { Feasibility::FEASIBLE } else { Feasibility::bound_by(Binding::Budget) };
+        Carry { window: Some(window), ..self.carry(feasibility, slots) }
+    }
+
+    /// Sums of the open window's ticks that have run.
+    fn past(&mut self) -> Vec<Units> {
+        let next = self.next();
+        let first = Tick(next.0 - next.0 % WINDOW_TICKS);
+        let mut past = vec![[0.0; 3]; next.since(first) as usize];
+        for ran in self.problem.recent.iter().filter(|ran| ran.tick >= first) {
+            let kind = self.kinds.of(ran.query);
+            if let Some(sums) = past.get_mut(ran.tick.since(first) as usize) {
+                *sums = plus(*sums, self.kinds.cost(kind));
+            }
+        }
+        past
+    }
+
+    /// The queue remembers slots: what has lost its own is held to its deadline.
+    fn hold_back(&self, before: &Carry, now: &mut Carry) {
+        for item in &self.items {
+            if before.slots.contains_key(&item.execution) {
+                now.slots.entry(item.execution).or_insert_with(|| Slot {
+                    tick: item.deadline,
+                    reason: reason::held_back(item, item.deadline),
+                });
+            }
+        }
+    }
+}
