@@ -53,7 +53,7 @@ impl Noise {
     /// Variance of a tick's sum in a window of `length` ticks. Errors that all ticks share are as large in
     /// the average; independent ones are `length` times as large in a tick: it lies between.
     pub(super) fn of_tick(self, sum: f64, length: f64) -> f64 {
-        self.tick.clamp(self.average, (length * self.average).max(self.average)) * sum * sum
+        self.tick.min(length * self.average).max(self.average) * sum * sum
     }
 
     /// Learns from an average's error: the square of it over its variance, and what share of that
