@@ -40,16 +40,18 @@ impl Equations {
 
 /// a − b of two combinations, in order, without what cancels.
 pub(super) fn difference(a: &Combination, b: &Combination) -> Vec<(usize, f64)> {
-    let mut terms: Vec<_> = a.iter().copied().chain(b.iter().map(|(i, weight)| (*i, -weight))).collect();
-    terms.sort_unstable_by_key(|(i, _)| *i);
-    terms.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 += later.1;
+    let mut terms = Vec::with_capacity(a.len() + b.len());
+    let mut b = b.iter().copied().peekable();
+    for &(i, weight) in a {
+        while let Some((j, other)) = b.next_if(|(j, _)| *j < i) {
+            terms.push((j, -other));
         }
-        same
-    });
-    terms.retain(|(_, weight)| weight.abs() > f64::EPSILON);
+        let other = b.next_if(|(j, _)| *j == i).map_or(0.0, |(_, other)| other);
+        if (weight - other).abs() > f64::EPSILON {
+            terms.push((i, weight - other));
+        }
+    }
+    terms.extend(b.map(|(j, other)| (j, -other)));
     terms
 }
 

@@ -74,7 +74,7 @@ impl Model {
         let idle = equations.ticks.iter().find(|(tick, share)| tick.len() == 1 && *share >= 1.0);
         if let Some((tick, _)) = idle {
             let value = usage.min as f64;
-            let error = EXACT + equations.length * self.noise.variance(value);
+            let error = EXACT + self.noise.of_tick(value, equations.length);
             self.measured(tick, value, value, error);
         }
         let (likelihood, mut believed) = self.average(usage, equations);
@@ -101,7 +101,7 @@ impl Model {
     /// whether it could be believed.
     fn average(&mut self, usage: Extent, equations: &Equations) -> (f64, bool) {
         let average = Average::new(self, usage, equations);
-        self.noise.judge(average.square(), average.error / average.spread());
+        self.noise.judge_average(average.square(), average.error / average.spread());
         if let Some(moments) = average.given_the_measurement() {
             self.assimilate(&equations.sum, average.expected, moments);
             return (average.likelihood(), true);
@@ -120,8 +120,11 @@ impl Model {
         let mut believed = true;
         for (value, sign) in [(usage.max as f64, 1.0), (usage.min as f64, -1.0)] {
             if let Some(tick) = self.extreme_tick(equations, sign) {
-                // What strays independently strays less in a mean of `length`.
-                let error = EXACT + equations.length * self.noise.variance(value);
+                let noise = self.noise.of_tick(value, equations.length);
+                let error = EXACT + noise;
+                let spread = self.belief.variance_of(tick) + error;
+                let apart = value - self.belief.mean_of(tick);
+                self.noise.judge_tick(apart * apart / spread, noise / spread);
                 believed &= self.measured(tick, value, value, error);
             }
         }
@@ -140,8 +143,8 @@ impl Model {
             if difference.is_empty() {
                 return true;
             }
-            let noise = equations.length * (self.noise.variance(highest) + self.noise.variance(value));
-            let variance = self.belief.variance_of(&difference) + noise;
+            let noise = |sum: f64| self.noise.of_tick(sum, equations.length);
+            let variance = self.belief.variance_of(&difference) + noise(highest) + noise(value);
             let lead = highest - value;
             lead > 0.0 && lead * lead >= CERTAIN * CERTAIN * variance
         };
@@ -156,7 +159,7 @@ impl Model {
         for (tick, _) in equations.ticks.iter().filter(|(_, share)| *share >= 1.0) {
             // A noisy sum may lie beyond its bounds by what it strays: they are widened instead of
             // softened, because a noise that is thought too large would draw all ticks to their mean.
-            let noise = equations.length * self.noise.variance(self.belief.mean_of(tick));
+            let noise = self.noise.of_tick(self.belief.mean_of(tick), equations.length);
             let slack = slack + STRAYS * libm::sqrt(noise);
             let (low, high) = (usage.min as f64 - slack, usage.max as f64 + slack);
             believed &= self.measured(tick, low, high, EXACT);
@@ -246,7 +249,7 @@ impl Average {
                 share * (1.0 - share) * apart * apart
             })
             .sum();
-        let error = model.noise.variance(f64::midpoint(low, high));
+        let error = model.noise.of_sum(f64::midpoint(low, high));
         let expected = Moments {
             mean: model.belief.mean_of(&equations.sum),
             variance: model.belief.variance_of(&equations.sum) + error + borders,

@@ -48,7 +48,7 @@ struct ModelSnapshot {
     /// The population's variance, its first guess, then each query's precision.
     population: Numbers,
     population_next: usize,
-    /// Relative variance of measurements.
+    /// Relative variances of averages and of ticks.
     noise: Numbers,
     contradictions: u32,
 }
@@ -179,7 +179,7 @@ impl ModelSnapshot {
             ),
             population: Numbers([&[*variance, *first_guess], precision.as_slice()].concat()),
             population_next: *next,
-            noise: Numbers(vec![model.noise.relative_variance()]),
+            noise: Numbers(model.noise.relative_variances().to_vec()),
             contradictions: model.contradictions,
         }
     }
@@ -215,8 +215,8 @@ impl ModelSnapshot {
 }
 
 pub(super) fn restore_noise(numbers: &Numbers) -> Result<Noise, SnapshotError> {
-    expect("noise levels", numbers.0.len(), 1)?;
-    Noise::restore(numbers.0[0]).ok_or(SnapshotError::Value { what: "noise level" })
+    expect("noise levels", numbers.0.len(), 2)?;
+    Noise::restore([numbers.0[0], numbers.0[1]]).ok_or(SnapshotError::Value { what: "noise level" })
 }
 
 pub(super) fn expect(what: &'static str, got: usize, expected: usize) -> Result<(), SnapshotError> {

@@ -66,7 +66,7 @@ impl General {
     }
 
     pub(super) fn tick_error(&self, value: f64, length: f64) -> f64 {
-        EXACT + length * self.noise.variance(value)
+        EXACT + self.noise.of_tick(value, length)
     }
 
     /// Regression of the window's sum on its executions and ticks.
@@ -103,7 +103,7 @@ impl General {
                 share * (1.0 - share) * apart * apart
             })
             .sum();
-        equations.length * equations.length / 12.0 + self.noise.variance(sum) + borders
+        equations.length * equations.length / 12.0 + self.noise.of_sum(sum) + borders
     }
 
     pub(super) fn judge_average(
@@ -117,7 +117,7 @@ impl General {
         let error = self.error(value, equations);
         let spread = variance + error;
         let square = (value - mean) * (value - mean) / spread;
-        self.noise.judge(square, self.noise.variance(value) / spread);
+        self.noise.judge_average(square, self.noise.of_sum(value) / spread);
         let contradicts = square > CONTRADICTION * CONTRADICTION;
         self.contradictions = self.contradictions << 1 | u32::from(contradicts);
         Judged { value, error, contradicts: if contradicts { (square - 1.0) * spread } else { 0.0 } }
@@ -144,7 +144,8 @@ impl General {
         let (tick, share) = &equations.ticks[first];
         let leads = |&(at, value): &(usize, f64)| {
             let difference = difference(tick, &equations.ticks[at].0);
-            let noise = equations.length * (self.noise.variance(highest) + self.noise.variance(value));
+            let noise =
+                self.noise.of_tick(highest, equations.length) + self.noise.of_tick(value, equations.length);
             let lead = highest - value;
             difference.is_empty()
                 || lead > 0.0 && lead * lead >= CERTAIN * CERTAIN * (expected(&difference).1 + noise)

@@ -114,7 +114,7 @@ impl GeneralSnapshot {
         ];
         Self {
             belief: Numbers(numbers),
-            noise: Numbers(vec![general.noise.relative_variance()]),
+            noise: Numbers(general.noise.relative_variances().to_vec()),
             contradictions: general.contradictions,
         }
     }
