@@ -32,10 +32,11 @@ impl Line {
         let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
         let decision = *running.decision.borrow();
         let (summary, lag, note) = match &decision {
-            None => (Summary::default(), pace.tick.0, "the client has not decided yet".to_owned()),
+            None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
             Some(decision) => {
                 let binding = decision.feasibility.binding.map(|binding| format!("bound by {binding}"));
-                (decision.benefit, pace.tick.since(decision.tick), binding.unwrap_or_default())
+                let lag = pace.tick.since(decision.tick).to_string();
+                (decision.benefit, lag, binding.unwrap_or_default())
             }
         };
         writeln!(
