@@ -8,10 +8,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use evenkeel_core::{
-    queue::Measured,
-    window::{OpenWindow, Window},
-};
+use evenkeel_core::{queue::Measured, window::Window};
 use tokio::sync::watch;
 
 use crate::{
@@ -33,21 +30,16 @@ pub struct ClosedWindow {
 
 /// See the module.
 pub struct Monitor {
-    windows: Option<Windows>,
+    measured: Option<Measured>,
     health: ActorHealth,
     published: watch::Sender<LastWindow>,
     now_ms: fn() -> u64,
 }
 
-struct Windows {
-    open: OpenWindow,
-    last: Option<Window>,
-}
-
 impl Monitor {
     /// A monitor that waits to be restored. Closed windows are published.
     pub fn new(health: ActorHealth, published: watch::Sender<LastWindow>, now_ms: fn() -> u64) -> Self {
-        Self { windows: None, health, published, now_ms }
+        Self { measured: None, health, published, now_ms }
     }
 
     fn publish(&self, window: Window) {
@@ -66,7 +58,7 @@ impl Actor for Monitor {
 
 impl Supervised for Monitor {
     fn restarting(&mut self, _context: &mut Self::Context) {
-        self.windows = None;
+        self.measured = None;
         self.health.set_recovering(true);
     }
 }
@@ -75,14 +67,12 @@ impl Handler<Measure> for Monitor {
     type Result = Result<Measured, MeasureError>;
 
     fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
-        let windows = self.windows.as_mut().ok_or(Lost)?;
-        let closed = match usage {
-            Some(usage) => windows.open.add(usage.tick, &usage.usage, usage.executed)?,
-            None => None,
-        };
-        windows.last = closed.or(windows.last);
-        let measured = Measured { closed, open: windows.open, last: windows.last };
-        if let Some(window) = closed {
+        let measured = self.measured.as_mut().ok_or(Lost)?;
+        if let Some(usage) = usage {
+            measured.add(usage.tick, &usage.usage, usage.executed)?;
+        }
+        let measured = *measured;
+        if let Some(window) = measured.closed {
             self.publish(window);
         }
         Ok(measured)
@@ -94,7 +84,7 @@ impl Handler<Restore> for Monitor {
 
     fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
         let state = &recovered.state;
-        self.windows = Some(Windows { open: state.open_window, last: state.last_window });
+        self.measured = Some(Measured::recover(state));
         if let Some(window) = state.last_window {
             self.publish(window);
         }

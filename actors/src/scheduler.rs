@@ -167,11 +167,11 @@ impl Handler<Learned> for Scheduler {
                 }
                 Record::Queue(event) => {
                     core.queue_event(event);
-                    self.benefit.queue_event(event, &learned.estimates);
+                    self.benefit.queue_event(event);
                 }
                 Record::Window(window) => {
                     core.window(window);
-                    self.benefit.window(window);
+                    self.benefit.window(window, &learned.estimates);
                 }
             }
         }

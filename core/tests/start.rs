@@ -26,7 +26,7 @@ fn reproduces_a_start_that_held_everything_back() {
                 limits: HoldLimits::default(),
                 ticks,
             };
-            let pending = simulation.run(|_| ()).pending_end as f64;
+            let pending = simulation.run(|_| ()).report.pending_end as f64;
             assert!(pending < 20.0 * arrivals_per_tick, "{scenario}: {pending} wait after {ticks} ticks");
         }
     }

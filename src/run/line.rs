@@ -32,10 +32,11 @@ impl Line {
         let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
         let decision = *running.decision.borrow();
         let (summary, lag, note) = match &decision {
-            None => (Summary::default(), pace.tick.0, "the client has not decided yet".to_owned()),
+            None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
             Some(decision) => {
                 let binding = decision.feasibility.binding.map(|binding| format!("bound by {binding}"));
-                (decision.benefit, pace.tick.since(decision.tick), binding.unwrap_or_default())
+                let lag = pace.tick.since(decision.tick).to_string();
+                (decision.benefit, lag, binding.unwrap_or_default())
             }
         };
         writeln!(
@@ -43,9 +44,9 @@ impl Line {
             "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
             pace.tick,
             mode,
-            share(summary.in_corridor, summary.windows),
+            share(Some(summary.in_corridor).filter(|_| summary.windows > 0)),
             format!("({})", summary.windows),
-            share(summary.in_corridor_without, summary.windows),
+            share(summary.in_corridor_without),
             format!("{:.1}", summary.delay_ticks_mean),
             summary.delay_ticks_p99,
             queued,
@@ -55,6 +56,6 @@ impl Line {
     }
 }
 
-fn share(share: f64, windows: usize) -> String {
-    if windows == 0 { "-".to_owned() } else { format!("{share:.2}") }
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}"))
 }

@@ -5,8 +5,9 @@ use crate::{
     control::{ControlError, ControlRequest, ControlResponse, Mode},
     ids::{ExecutionId, QueryId},
     journal::{Commit, Executed, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    resource::Usage,
     tick::Tick,
-    window::{OpenWindow, Window},
+    window::{OpenWindow, OutOfTurn, Window},
 };
 
 /// What the monitor knows when a tick begins: the usage of all ticks before it.
@@ -18,6 +19,23 @@ pub struct Measured {
     pub open: OpenWindow,
     /// The last closed window.
     pub last: Option<Window>,
+}
+
+impl Measured {
+    /// What was known when the server stopped.
+    pub fn recover(state: &ServerState) -> Self {
+        Self { closed: None, open: state.open_window, last: state.last_window }
+    }
+
+    /// Adds what `executed` executions used in `tick`.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] when `tick` is not the one that is waited for; nothing is changed then.
+    pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<(), OutOfTurn> {
+        self.closed = self.open.add(tick, usage, executed)?;
+        self.last = self.closed.or(self.last);
+        Ok(())
+    }
 }
 
 /// A queue and the revision of the commit that made it what it is.
@@ -35,7 +53,7 @@ impl RecordedQueue {
     /// The queue that the store found.
     pub fn recover(tick_ms: u64, limits: HoldLimits, recovered: &Recovered) -> Self {
         let Recovered { revision, state, queue, .. } = recovered;
-        let measured = Measured { closed: None, open: state.open_window, last: state.last_window };
+        let measured = Measured::recover(state);
         Self { queue: Queue::recover(tick_ms, limits, state, queue), measured, revision: *revision }
     }
 

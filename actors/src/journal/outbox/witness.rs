@@ -31,12 +31,13 @@ pub(super) struct Testimony {
 pub(super) struct Witness {
     file: File,
     journal: Uuid,
+    slot: u64,
 }
 
 impl Witness {
     pub(super) fn create(dir: &Path, journal: Uuid) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path(dir))?;
-        Ok(Self { file, journal })
+        Ok(Self { file, journal, slot: 0 })
     }
 
     pub(super) fn write(&mut self, revision: u64) -> io::Result<()> {
@@ -45,8 +46,10 @@ impl Witness {
         slot[16..24].copy_from_slice(&revision.to_le_bytes());
         let crc = crc32fast::hash(&slot[..24]);
         slot[24..].copy_from_slice(&crc.to_le_bytes());
-        self.file.seek(SeekFrom::Start(revision % 2 * SLOT_BYTES as u64))?;
-        self.file.write_all(&slot)
+        self.file.seek(SeekFrom::Start(self.slot * SLOT_BYTES as u64))?;
+        self.file.write_all(&slot)?;
+        self.slot = 1 - self.slot;
+        Ok(())
     }
 }
 

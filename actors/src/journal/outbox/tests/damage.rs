@@ -121,6 +121,22 @@ fn flipped_bits_of_the_log_are_noticed_or_harmless() {
 }
 
 #[test]
+fn the_witness_takes_turns_between_its_slots_whatever_a_group_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    for _ in 0..3 {
+        outbox
+            .commit(vec![decider.tick(1), decider.tick(1)])
+            .into_iter()
+            .for_each(|answer| drop(answer.unwrap()));
+    }
+    let bytes = fs::read(dir.path().join("outbox.witness")).unwrap();
+    let revisions = [16, 44].map(|at| bytes[at]);
+    assert_eq!(revisions, [4, 6], "a torn write would leave no slot that is whole");
+}
+
+#[test]
 fn flipped_bits_of_the_witness_accuse_nobody_of_what_is_whole() {
     let specimen = specimen();
     for bit in 0..fs::metadata(specimen.dir.path().join("outbox.witness")).unwrap().len() * 8 {

@@ -1,14 +1,19 @@
 //! `evenkeel simulate`: scenarios × policies × seeds in virtual time.
 
+mod plot;
+
 use std::{
     io::{IsTerminal, Write, stderr, stdout},
+    path::{Path, PathBuf},
     time::Instant,
 };
 
+use anyhow::Context;
 use clap::Args;
 use evenkeel_core::{
+    queue::HoldLimits,
     scheduler::PolicyName,
-    simulate::{Costs, Report, Simulation},
+    simulate::{Costs, Report, Run, Simulation},
     world::Scenario,
 };
 use serde::Serialize;
@@ -42,9 +47,12 @@ pub(super) struct Options {
     /// An object a line for each (scenario, seed, policy).
     #[arg(long)]
     json: bool,
+    /// Draw the first scenario and seed into this SVG file, with and without, and all policies' frontier.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// A configuration file: its maximum delays are used.
     #[arg(long, env = "EVENKEEL_CONFIG")]
-    config: Option<std::path::PathBuf>,
+    config: Option<PathBuf>,
 }
 
 /// One line of `--json`.
@@ -61,42 +69,94 @@ struct Line<'a> {
     wall_seconds: f64,
 }
 
+/// Budgets of the frontier, in ticks of mean delay.
+const FRONTIER_BUDGETS: [f64; 8] = [1.5, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
+
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let file = config::File::read(options.config.as_deref())?;
-    let limits = file.hold_limits()?;
-    let delay_budget = config::delay_budget(options.delay_budget)?;
-    let costs = if options.costs == "known" { Costs::Known } else { Costs::Learned };
+    let runs = Runs::new(options)?;
     let policies = policies(&options.policy)?;
+    let scenarios = scenarios(&options.scenario)?;
     let mut table = Table::new(options.json);
-    for choice in scenarios(&options.scenario)? {
+    for choice in &scenarios {
         for seed in options.seeds.0.clone() {
             for &policy in &policies {
-                let simulation = Simulation {
-                    world: choice.world(seed)?,
-                    policy,
-                    costs,
-                    delay_budget,
-                    limits: limits.clone(),
-                    ticks: options.ticks,
-                };
                 let started = Instant::now();
-                let mut progress = Progress::new(&choice.label, seed, policy, options.ticks);
-                let report = simulation.run(|tick| progress.show(tick.0));
-                progress.clear();
+                let run = runs.run(choice, seed, policy, runs.delay_budget)?;
                 table.print(&Line {
                     scenario: &choice.label,
                     seed,
                     policy,
-                    costs,
-                    budget: delay_budget,
-                    ticks: options.ticks,
-                    report: &report,
+                    costs: runs.costs,
+                    budget: runs.delay_budget,
+                    ticks: runs.ticks,
+                    report: &run.report,
                     wall_seconds: started.elapsed().as_secs_f64(),
                 })?;
             }
         }
     }
+    if let Some(path) = &options.plot {
+        plot(path, &runs, &scenarios[0], *options.seeds.0.start())?;
+    }
     Ok(Exit::Ok)
+}
+
+/// What all runs have in common.
+struct Runs {
+    costs: Costs,
+    delay_budget: Option<f64>,
+    limits: HoldLimits,
+    ticks: u64,
+}
+
+impl Runs {
+    fn new(options: &Options) -> Result<Self, ExitError> {
+        Ok(Self {
+            costs: if options.costs == "known" { Costs::Known } else { Costs::Learned },
+            delay_budget: config::delay_budget(options.delay_budget)?,
+            limits: config::File::read(options.config.as_deref())?.hold_limits()?,
+            ticks: options.ticks,
+        })
+    }
+
+    fn run(
+        &self,
+        choice: &ScenarioChoice,
+        seed: u64,
+        policy: PolicyName,
+        delay_budget: Option<f64>,
+    ) -> Result<Run, ExitError> {
+        let simulation = Simulation {
+            world: choice.world(seed)?,
+            policy,
+            costs: self.costs,
+            delay_budget,
+            limits: self.limits.clone(),
+            ticks: self.ticks,
+        };
+        let mut progress = Progress::new(&choice.label, seed, policy, self.ticks);
+        let run = simulation.run(|tick| progress.show(tick.0));
+        progress.clear();
+        Ok(run)
+    }
+}
+
+fn plot(path: &Path, runs: &Runs, choice: &ScenarioChoice, seed: u64) -> anyhow::Result<()> {
+    let with = runs.run(choice, seed, PolicyName::Evenkeel, runs.delay_budget)?;
+    let without = runs.run(choice, seed, PolicyName::None, None)?;
+    let mut frontier = Vec::new();
+    for policy in PolicyName::ALL {
+        let budgets = if policy.levels() { &FRONTIER_BUDGETS[..] } else { &FRONTIER_BUDGETS[..1] };
+        let mut points = Vec::new();
+        for &budget in budgets {
+            let report = runs.run(choice, seed, policy, Some(budget))?.report;
+            points.push((report.delay_ticks.mean, report.in_corridor));
+        }
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        frontier.push(plot::Frontier { policy: policy.name(), points });
+    }
+    plot::draw(path, &format!("{} seed {seed}", choice.label), &with, &without, &frontier)
+        .with_context(|| format!("{} cannot be drawn", path.display()))
 }
 
 fn policies(text: &str) -> Result<Vec<PolicyName>, ExitError> {
