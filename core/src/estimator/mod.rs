@@ -10,6 +10,7 @@
 mod assembly;
 mod belief;
 mod borders;
+mod counterfactual;
 mod equations;
 mod estimates;
 mod knowledge;
@@ -32,6 +33,7 @@ use self::{
     truncated::Moments,
 };
 pub use self::{
+    counterfactual::Counterfactual,
     estimates::{Background, CostEstimate, Estimates},
     observation::{Observation, TickRuns},
     snapshot::{Snapshot, SnapshotError},
