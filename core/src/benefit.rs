@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::{
-    estimator::{Counterfactual, Estimates},
+    counterfactual::Counterfactual,
+    estimator::Estimates,
     journal::{Executed, QueueRecord},
     window::Window,
 };

@@ -19,6 +19,7 @@
 pub mod benefit;
 pub mod client;
 pub mod control;
+pub mod counterfactual;
 pub mod estimator;
 pub mod ids;
 pub mod invariants;
