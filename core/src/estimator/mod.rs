@@ -10,7 +10,6 @@
 mod assembly;
 mod belief;
 mod borders;
-mod counterfactual;
 mod equations;
 mod estimates;
 mod knowledge;
@@ -33,7 +32,6 @@ use self::{
     truncated::Moments,
 };
 pub use self::{
-    counterfactual::Counterfactual,
     estimates::{Background, CostEstimate, Estimates},
     observation::{Observation, TickRuns},
     snapshot::{Snapshot, SnapshotError},
