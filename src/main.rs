@@ -1,3 +1,7 @@
-//! The program.
+//! evenkeel: keep a database on an even keel.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    evenkeel::cli::main()
+}

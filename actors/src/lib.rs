@@ -1,1 +1,31 @@
-//! What evenkeel does.
+//! What evenkeel does: seven actix actors that exchange typed messages, each under a guard.
+//!
+//! ```text
+//! server   Daemon ─Measure──▶ Monitor                     one arbiter for the daemon's ticker,
+//!            │ ◀──Measured──┘                             one for the server's other actors,
+//!            ├──Advance───▶ Queue ─Append─▶ Journal       a thread for the outbox's commits
+//!            │ ◀─what runs──┘ ▲                └─▶ outbox (SQLite)
+//!            └─▶ Database     │Control                      │ entries
+//!                             │                             ▼
+//! client                  Scheduler ◀─Learned─ Estimator ◀─Batch─ Consumer      one arbiter
+//!                                                                   └─▶ snapshot
+//! ```
+//!
+//! A tick is durable before it has an effect. Whoever loses its state (a panic, a commit that failed)
+//! answers `Lost` until it is restored: the daemon restores the server's half from the outbox, the
+//! consumer the client's half from its snapshot and the entries after it. Start, restart and recovery
+//! are the same path.
+
+pub mod clock;
+pub mod consumer;
+pub mod daemon;
+pub mod database;
+pub mod estimator;
+pub mod fault;
+pub mod guard;
+pub mod health;
+pub mod journal;
+pub mod messages;
+pub mod monitor;
+pub mod queue;
+pub mod scheduler;

@@ -16,9 +16,13 @@
 //!
 //! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
 
+pub mod benefit;
+pub mod client;
 pub mod control;
+pub mod counterfactual;
 pub mod estimator;
 pub mod ids;
+pub mod invariants;
 pub mod journal;
 pub mod queue;
 pub mod resource;

@@ -29,7 +29,7 @@ struct Run {
 
 impl Run {
     fn ticks(&self) -> u64 {
-        self.last_tick.since(self.first_tick) + 1
+        self.last_tick.since(self.first_tick).saturating_add(1)
     }
 }
 
@@ -77,7 +77,7 @@ impl Assembly {
 
     pub(super) fn window(&mut self, window: &Window) {
         let after = self.windows.back().map(|last| last.last_tick).max(self.done);
-        let ticks = window.last_tick.since(window.first_tick) + 1;
+        let ticks = window.last_tick.since(window.first_tick).saturating_add(1);
         if window.last_tick < window.first_tick
             || ticks > WINDOW_TICKS_MAX
             || after.is_some_and(|after| window.first_tick <= after)
@@ -112,7 +112,7 @@ impl Assembly {
     }
 
     fn observation(&self, window: &Window) -> Observation {
-        let ticks = window.last_tick.since(window.first_tick) + 1;
+        let ticks = window.last_tick.since(window.first_tick).saturating_add(1);
         let mut runs = vec![Vec::new(); ticks as usize];
         let earlier = self.began.range(..window.first_tick).flat_map(|(_, runs)| runs);
         let counted = self.began.range(window.first_tick..=window.last_tick).flat_map(|(_, runs)| runs);
@@ -159,5 +159,120 @@ impl Assembly {
                 self.running.push(run);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{ids::ExecutionId, journal::Outcome, resource::PerResource, window::Extent};
+
+    fn run(query: u128, tick: u64, finished: u64) -> Executed {
+        Executed {
+            execution: ExecutionId::new(tick, 0),
+            query: QueryId(Uuid::from_u128(query)),
+            queued_tick: Tick(tick),
+            due_tick: Tick(tick),
+            tick: Tick(tick),
+            finished_tick: Tick(finished),
+            reason: String::new(),
+            outcome: Outcome::Ok,
+            executed_at_ms: 0,
+        }
+    }
+
+    fn window(first: u64, executed: u64) -> Window {
+        Window {
+            first_tick: Tick(first),
+            last_tick: Tick(first + 9),
+            usage: PerResource::all(Extent::default()),
+            executed,
+            in_corridor: false,
+        }
+    }
+
+    fn ran(observation: &Observation) -> Vec<(u128, f64)> {
+        let runs = observation.ticks.iter().flat_map(|tick| &tick.runs);
+        runs.map(|(query, executions)| (query.0.as_u128(), *executions)).collect()
+    }
+
+    #[test]
+    fn a_window_waits_for_what_it_counts() {
+        let mut assembly = Assembly::default();
+        assembly.executed(&run(1, 3, 3));
+        assembly.window(&window(0, 2));
+        assert_eq!(assembly.next(), None);
+        assembly.executed(&run(2, 9, 9));
+        let observation = assembly.next().unwrap();
+        assert_eq!(ran(&observation), [(1, 1.0), (2, 1.0)]);
+        assert_eq!(observation.ticks[3].runs.len(), 1);
+        assert_eq!(assembly.next(), None);
+    }
+
+    #[test]
+    fn executions_of_a_missing_window_go_nowhere() {
+        let mut assembly = Assembly::default();
+        for tick in [5, 15, 25] {
+            assembly.executed(&run(u128::from(tick), tick, tick));
+        }
+        assembly.window(&window(20, 1));
+        assert_eq!(ran(&assembly.next().unwrap()), [(25, 1.0)]);
+        assert_eq!(
+            assembly,
+            Assembly { latest: Some(Tick(25)), done: Some(Tick(29)), ..Assembly::default() }
+        );
+    }
+
+    #[test]
+    fn a_window_whose_executions_are_lost_is_given_up_when_later_ones_come() {
+        let mut assembly = Assembly::default();
+        assembly.window(&window(0, 3));
+        assembly.window(&window(10, 1));
+        assembly.executed(&run(1, 4, 4));
+        assert_eq!(assembly.next(), None);
+        assembly.executed(&run(2, 12, 12));
+        assert_eq!(ran(&assembly.next().unwrap()), [(2, 1.0)]);
+    }
+
+    #[test]
+    fn a_long_execution_counts_in_every_tick_that_it_ran_in() {
+        let mut assembly = Assembly::default();
+        assembly.executed(&run(1, 8, 11));
+        assembly.window(&window(0, 1));
+        assert_eq!(ran(&assembly.next().unwrap()), [(1, 0.25), (1, 0.25)]);
+        assembly.window(&window(10, 0));
+        let second = assembly.next().unwrap();
+        assert_eq!(ran(&second), [(1, 0.25), (1, 0.25)]);
+        assert!(second.ticks[2].runs.is_empty());
+        assert!(assembly.running.is_empty());
+    }
+
+    #[test]
+    fn windows_again_overlapping_or_turned_round_are_ignored() {
+        let mut assembly = Assembly::default();
+        assembly.window(&window(10, 0));
+        assert!(assembly.next().is_some());
+        for again in [window(10, 0), window(5, 0), window(0, 0)] {
+            assembly.window(&again);
+        }
+        assembly.window(&Window { first_tick: Tick(50), last_tick: Tick(40), ..window(0, 0) });
+        assembly.window(&Window { first_tick: Tick(50), last_tick: Tick(u64::MAX), ..window(0, 0) });
+        assert_eq!(assembly.next(), None);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut assembly = Assembly::default();
+        for tick in 0..2 * RUNS_MAX as u64 {
+            assembly.executed(&run(1, tick, tick));
+        }
+        assert_eq!(assembly.runs, RUNS_MAX);
+        let mut assembly = Assembly::default();
+        for k in 0..2 * WINDOWS_MAX as u64 {
+            assembly.window(&window(10 * k, 1));
+        }
+        assert_eq!(assembly.windows.len(), WINDOWS_MAX);
     }
 }

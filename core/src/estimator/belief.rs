@@ -149,3 +149,72 @@ impl PartialEq for Belief {
         self.mean == other.mean && (0..self.len()).all(|i| row(self, i) == row(other, i))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two variables that share a third one.
+    fn family() -> Belief {
+        let mut belief = Belief::new();
+        belief.push(50.0, 9.0);
+        belief.push_like(0, 4.0);
+        belief.push_like(0, 4.0);
+        belief
+    }
+
+    #[test]
+    fn what_is_learned_of_one_moves_its_relative() {
+        let mut belief = family();
+        let one = [(1, 1.0)];
+        assert!((belief.variance_of(&one) - 13.0).abs() < 1e-12);
+        belief.update(&one, 13.0 + 1.0, 14.0, 0.0);
+        // Gain 13/14 for itself; its covariance with the other is 9.
+        assert!((belief.mean(1) - 63.0).abs() < 1e-12);
+        assert!((belief.mean(2) - 59.0).abs() < 1e-12);
+        assert!((belief.variance(1) - (13.0 - 169.0 / 14.0)).abs() < 1e-12);
+        assert!((belief.variance(2) - (13.0 - 81.0 / 14.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_sum_that_is_known_leaves_only_the_difference_open() {
+        let mut belief = family();
+        let (sum, difference) = ([(1, 1.0), (2, 1.0)], [(1, 1.0), (2, -1.0)]);
+        let before = belief.variance_of(&difference);
+        let spread = belief.variance_of(&sum) + 1e-6;
+        belief.update(&sum, spread, 0.0, 0.0);
+        assert!(belief.variance_of(&sum) < 1e-5);
+        assert!((belief.variance_of(&difference) - before).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn it_stays_a_covariance_matrix_and_comes_back_from_its_triangle(
+            measured in prop::collection::vec(
+                (prop::collection::btree_map(0usize..20, 0.1..3.0f64, 1..6), -5.0..5.0f64, 1e-4..10.0f64), 1..60),
+        ) {
+            let mut belief = Belief::new();
+            belief.push(10.0, 100.0);
+            (1..20).for_each(|_| belief.push_like(0, 25.0));
+            for (combination, shift, error) in measured {
+                let combination: Vec<_> = combination.into_iter().collect();
+                let before = belief.variance_of(&combination);
+                belief.update(&combination, before + error, shift, 0.0);
+                prop_assert!(belief.variance_of(&combination) <= error * 1.001 + 1e-9);
+            }
+            for i in 0..20 {
+                for j in 0..20 {
+                    prop_assert_eq!(belief.covariance(i, j).to_bits(), belief.covariance(j, i).to_bits());
+                    let bound = belief.variance(i) * belief.variance(j);
+                    prop_assert!(belief.covariance(i, j).powi(2) <= bound * 1.001 + 1e-9);
+                }
+            }
+            let triangle: Vec<f64> = (0..20).flat_map(|i| (0..=i).map(move |j| (i, j)))
+                .map(|(i, j)| belief.covariance(i, j)).collect();
+            let mean = (0..20).map(|i| belief.mean(i)).collect();
+            prop_assert_eq!(Belief::restore(mean, &triangle), belief);
+        }
+    }
+}

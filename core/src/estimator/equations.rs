@@ -40,15 +40,40 @@ impl Equations {
 
 /// a − b of two combinations, in order, without what cancels.
 pub(super) fn difference(a: &Combination, b: &Combination) -> Vec<(usize, f64)> {
-    let mut terms: Vec<_> = a.iter().copied().chain(b.iter().map(|(i, weight)| (*i, -weight))).collect();
-    terms.sort_unstable_by_key(|(i, _)| *i);
-    terms.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 += later.1;
+    let mut terms = Vec::with_capacity(a.len() + b.len());
+    let mut b = b.iter().copied().peekable();
+    for &(i, weight) in a {
+        while let Some((j, other)) = b.next_if(|(j, _)| *j < i) {
+            terms.push((j, -other));
         }
-        same
-    });
-    terms.retain(|(_, weight)| weight.abs() > f64::EPSILON);
+        let other = b.next_if(|(j, _)| *j == i).map_or(0.0, |(_, other)| other);
+        if (weight - other).abs() > f64::EPSILON {
+            terms.push((i, weight - other));
+        }
+    }
+    terms.extend(b.map(|(j, other)| (j, -other)));
     terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_add_up_by_how_likely_they_belong() {
+        let ticks = vec![
+            (vec![(BACKGROUND, 1.0), (2, 2.0)], 1.0),
+            (vec![(BACKGROUND, 1.0), (2, 1.0), (5, 1.0)], 0.5),
+        ];
+        let equations = Equations::new(ticks);
+        assert_eq!(equations.sum, [(BACKGROUND, 1.5), (2, 2.5), (5, 0.5)]);
+        assert_eq!((equations.length, equations.executions), (1.5, 3.0));
+    }
+
+    #[test]
+    fn what_two_ticks_share_cancels() {
+        let (a, b) = ([(1, 1.0), (2, 1.0), (4, 3.0)], [(1, 1.0), (3, 1.0), (4, 1.0)]);
+        assert_eq!(difference(&a, &b), [(2, 1.0), (3, -1.0), (4, 2.0)]);
+        assert_eq!(difference(&a, &a), []);
+    }
 }

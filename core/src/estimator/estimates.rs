@@ -41,6 +41,21 @@ impl Estimates {
         Self { by_query, unseen }
     }
 
+    /// Takes over what is known now: of all queries, in order, none fewer than before.
+    pub(super) fn renew(
+        &mut self,
+        by_query: impl ExactSizeIterator<Item = (QueryId, CostEstimate)>,
+        unseen: CostEstimate,
+    ) {
+        self.unseen = Some(unseen);
+        if by_query.len() == self.by_query.len() {
+            // The same queries: ten thousand of them are not sorted anew each second.
+            self.by_query.values_mut().zip(by_query).for_each(|(old, (_, new))| *old = new);
+        } else {
+            self.by_query = by_query.collect();
+        }
+    }
+
     /// What is known of `query`, or of queries in general; nothing before the first window.
     pub fn get(&self, query: QueryId) -> Option<&CostEstimate> {
         self.by_query.get(&query).or(self.unseen.as_ref())

@@ -12,6 +12,7 @@ mod belief;
 mod borders;
 mod equations;
 mod estimates;
+mod knowledge;
 mod learner;
 mod model;
 mod noise;
@@ -19,14 +20,16 @@ mod numbers;
 mod observation;
 mod population;
 mod snapshot;
+mod sparse;
 mod truncated;
 
 use std::collections::BTreeMap;
 
 use self::{
     assembly::Assembly,
-    equations::{BACKGROUND, Equations, QUERIES, TYPICAL},
-    learner::Learner,
+    equations::{BACKGROUND, Equations, QUERIES},
+    knowledge::Knowledge,
+    truncated::Moments,
 };
 pub use self::{
     estimates::{Background, CostEstimate, Estimates},
@@ -49,7 +52,7 @@ pub struct Estimator {
     numbers: BTreeMap<QueryId, usize>,
     /// Executions seen in applied windows, by number.
     observed: Vec<f64>,
-    learners: Option<PerResource<Learner>>,
+    knowledge: Option<Knowledge>,
     estimates: Estimates,
 }
 
@@ -73,27 +76,13 @@ impl Estimator {
 
     /// What a tick uses when nothing runs; nothing before the first window.
     pub fn background(&self) -> Option<Background> {
-        let learners = self.learners.as_ref()?;
+        let background = |r| self.knowledge.as_ref().map(|knowledge| knowledge.background(r));
+        let (cpu, io, memory) =
+            (background(Resource::Cpu)?, background(Resource::Io)?, background(Resource::Memory)?);
+        let background = PerResource { cpu, io, memory };
         Some(Background {
-            cost: PerResource::from_fn(|r| learners[r].model().belief.mean(BACKGROUND).max(0.0)),
-            standard_error: PerResource::from_fn(|r| {
-                libm::sqrt(learners[r].model().belief.variance(BACKGROUND))
-            }),
-        })
-    }
-
-    #[doc(hidden)]
-    pub fn debug(&self) -> String {
-        self.learners.as_ref().map_or(String::new(), |l| {
-            let of = |l: &Learner| {
-                format!(
-                    "{:.4} {:.1} {:4.0}",
-                    libm::sqrt(l.noisy.noise.variance(1.0)),
-                    libm::sqrt(l.noisy.population.variance()),
-                    l.exact_leads
-                )
-            };
-            format!("{} {}", of(&l.cpu), of(&l.io))
+            cost: background.map(|moments| moments.mean.max(0.0)),
+            standard_error: background.map(|moments| libm::sqrt(moments.variance)),
         })
     }
 
@@ -115,17 +104,12 @@ impl Estimator {
     }
 
     fn apply(&mut self, observation: &Observation) {
-        let mut equations = self.equations(observation);
-        if self.learners.is_none() && equations.executions > 0.0 {
-            self.learners = Some(PerResource::from_fn(|r| Learner::new(observation.usage[r], &equations)));
+        let equations = self.equations(observation);
+        if self.knowledge.is_none() && equations.executions > 0.0 {
+            self.knowledge = Some(Knowledge::new(&observation.usage, &equations));
         }
-        let Some(learners) = &mut self.learners else { return };
-        for resource in Resource::ALL {
-            learners[resource].admit(self.observed.len());
-        }
-        borders::weigh(&mut equations, &observation.usage, learners);
-        for resource in Resource::ALL {
-            learners[resource].learn(observation.usage[resource], &equations);
+        if let Some(knowledge) = &mut self.knowledge {
+            knowledge.learn(&observation.usage, equations, self.observed.len());
         }
     }
 
@@ -151,31 +135,19 @@ impl Estimator {
     }
 
     fn publish(&mut self) {
-        let Some(learners) = &self.learners else { return };
-        let estimate = |number: usize| {
-            let of = |r: Resource| (&learners[r].model().belief, &learners[r].model().population);
-            let variable = QUERIES + number;
-            CostEstimate {
-                cost: PerResource::from_fn(|r| of(r).0.mean(variable).max(0.0)),
-                standard_error: PerResource::from_fn(|r| libm::sqrt(of(r).0.variance(variable))),
-                observations: libm::round(self.observed[number]) as u64,
-                identifiable: Resource::ALL.into_iter().all(|r| {
-                    let (belief, population) = of(r);
-                    population::deviation_variance(belief, number) < 0.5 * population.variance()
-                }),
-            }
+        let Some(knowledge) = &self.knowledge else { return };
+        let estimate = |moments: PerResource<Moments>, observations: u64, identifiable: bool| CostEstimate {
+            cost: moments.map(|moments| moments.mean.max(0.0)),
+            standard_error: moments.map(|moments| libm::sqrt(moments.variance)),
+            observations,
+            identifiable,
         };
-        let by_query = self.numbers.iter().map(|(query, number)| (*query, estimate(*number))).collect();
-        let unseen = CostEstimate {
-            cost: PerResource::from_fn(|r| learners[r].model().belief.mean(TYPICAL).max(0.0)),
-            standard_error: PerResource::from_fn(|r| {
-                libm::sqrt(
-                    learners[r].model().belief.variance(TYPICAL) + learners[r].model().population.variance(),
-                )
-            }),
-            observations: 0,
-            identifiable: false,
+        let of_query = |query: usize| {
+            let moments = PerResource::from_fn(|r| knowledge.cost(query, r));
+            let identifiable = Resource::ALL.into_iter().all(|r| knowledge.is_identified(query, r));
+            estimate(moments, libm::round(self.observed[query]) as u64, identifiable)
         };
-        self.estimates = Estimates::new(by_query, Some(unseen));
+        let unseen = estimate(PerResource::from_fn(|r| knowledge.unseen(r)), 0, false);
+        self.estimates.renew(self.numbers.iter().map(|(query, number)| (*query, of_query(*number))), unseen);
     }
 }

@@ -10,9 +10,9 @@ use super::{
 use crate::window::Extent;
 
 /// Standard errors of the difference by which a tick must lead to be the extreme one.
-const CERTAIN: f64 = 3.0;
+pub(super) const CERTAIN: f64 = 3.0;
 /// Standard deviations beyond which what was measured contradicts what is believed.
-const CONTRADICTION: f64 = 5.0;
+pub(super) const CONTRADICTION: f64 = 5.0;
 /// Standard deviations beyond which an interval's border tells nothing. What has been learned from an
 /// interval alone is as good as uniform in it, and √3 standard deviations from both its ends: the same
 /// interval again must not count again, however often the same executions are grouped.
@@ -20,15 +20,15 @@ const TELLING: f64 = 1.7;
 /// Squares of normalised errors above this count as this when models are compared.
 const SURPRISE: f64 = 40.0;
 /// The windows that are looked back on for contradictions: the last ten.
-const RECENT: u32 = (1 << 10) - 1;
+pub(super) const RECENT: u32 = (1 << 10) - 1;
 /// Contradictions among them from which on more must have changed than a few queries.
-const CHANGED: u32 = 3;
+pub(super) const CHANGED: u32 = 3;
 /// Standard deviations of noise by which a tick sum may lie beyond its bounds.
-const STRAYS: f64 = 2.0;
+const STRAYS: f64 = 3.0;
 /// Variance given to an exact tick sum, so that the covariance stays well conditioned: a hundredth of a
 /// unit. What is known better than that is not improved any more: the same sums measured again are the
 /// same fact, not more evidence.
-const EXACT: f64 = 1e-4;
+pub(super) const EXACT: f64 = 1e-4;
 /// Tick sums are integers, so a bound on one is good to half a unit. Without it a sum that is known and
 /// lies on its bound would be cut in half by every window.
 const HALF_A_UNIT: f64 = 0.5;
@@ -74,7 +74,7 @@ impl Model {
         let idle = equations.ticks.iter().find(|(tick, share)| tick.len() == 1 && *share >= 1.0);
         if let Some((tick, _)) = idle {
             let value = usage.min as f64;
-            let error = EXACT + equations.length * self.noise.variance(value);
+            let error = EXACT + self.noise.of_tick(value, equations.length);
             self.measured(tick, value, value, error);
         }
         let (likelihood, mut believed) = self.average(usage, equations);
@@ -101,7 +101,7 @@ impl Model {
     /// whether it could be believed.
     fn average(&mut self, usage: Extent, equations: &Equations) -> (f64, bool) {
         let average = Average::new(self, usage, equations);
-        self.noise.judge(average.square(), average.error / average.spread());
+        self.noise.judge_average(average.square(), average.error / average.spread());
         if let Some(moments) = average.given_the_measurement() {
             self.assimilate(&equations.sum, average.expected, moments);
             return (average.likelihood(), true);
@@ -120,8 +120,11 @@ impl Model {
         let mut believed = true;
         for (value, sign) in [(usage.max as f64, 1.0), (usage.min as f64, -1.0)] {
             if let Some(tick) = self.extreme_tick(equations, sign) {
-                // What strays independently strays less in a mean of `length`.
-                let error = EXACT + equations.length * self.noise.variance(value);
+                let noise = self.noise.of_tick(value, equations.length);
+                let error = EXACT + noise;
+                let spread = self.belief.variance_of(tick) + error;
+                let apart = value - self.belief.mean_of(tick);
+                self.noise.judge_tick(apart * apart / spread, noise / spread);
                 believed &= self.measured(tick, value, value, error);
             }
         }
@@ -140,8 +143,8 @@ impl Model {
             if difference.is_empty() {
                 return true;
             }
-            let noise = equations.length * (self.noise.variance(highest) + self.noise.variance(value));
-            let variance = self.belief.variance_of(&difference) + noise;
+            let noise = |sum: f64| self.noise.of_tick(sum, equations.length);
+            let variance = self.belief.variance_of(&difference) + noise(highest) + noise(value);
             let lead = highest - value;
             lead > 0.0 && lead * lead >= CERTAIN * CERTAIN * variance
         };
@@ -156,7 +159,7 @@ impl Model {
         for (tick, _) in equations.ticks.iter().filter(|(_, share)| *share >= 1.0) {
             // A noisy sum may lie beyond its bounds by what it strays: they are widened instead of
             // softened, because a noise that is thought too large would draw all ticks to their mean.
-            let noise = equations.length * self.noise.variance(self.belief.mean_of(tick));
+            let noise = self.noise.of_tick(self.belief.mean_of(tick), equations.length);
             let slack = slack + STRAYS * libm::sqrt(noise);
             let (low, high) = (usage.min as f64 - slack, usage.max as f64 + slack);
             believed &= self.measured(tick, low, high, EXACT);
@@ -200,14 +203,6 @@ impl Model {
     /// as uncertain as explains the contradiction, at most as uncertain as a new query's.
     fn loosen(&mut self, combination: &Combination, unexplained: f64) {
         let variance = self.population.variance();
-        if !self.noise.is_noisy() {
-            eprintln!(
-                "LOOSEN terms {} unexplained {:.3} prior-sd {:.3}",
-                combination.len(),
-                libm::sqrt(unexplained),
-                libm::sqrt(self.belief.variance_of(combination))
-            );
-        }
         let explained: f64 = combination
             .iter()
             .filter(|(i, _)| *i >= QUERIES)
@@ -254,7 +249,7 @@ impl Average {
                 share * (1.0 - share) * apart * apart
             })
             .sum();
-        let error = model.noise.variance(f64::midpoint(low, high));
+        let error = model.noise.of_sum(f64::midpoint(low, high));
         let expected = Moments {
             mean: model.belief.mean_of(&equations.sum),
             variance: model.belief.variance_of(&equations.sum) + error + borders,

@@ -1,41 +1,39 @@
-//! Floating-point numbers in a snapshot, to the bit.
+//! Bytes and floating-point numbers in a snapshot, to the bit.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Bytes that stand as one text, two hexadecimal digits each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 /// Numbers that come back bit for bit: decimal JSON may lose the last bit and knows no infinity. They
 /// stand as one text, 16 hexadecimal digits each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Numbers(pub(super) Vec<f64>);
 
-const DIGITS: usize = 16;
-
-impl Serialize for Numbers {
+impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::with_capacity(self.0.len() * DIGITS);
-        for number in &self.0 {
-            let bits = number.to_bits();
-            let digit = |at: usize| char::from(b"0123456789abcdef"[(bits >> (60 - 4 * at) & 15) as usize]);
-            text.extend((0..DIGITS).map(digit));
-        }
+        let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+        let text: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         serializer.serialize_str(&text)
     }
 }
 
-impl<'de> Deserialize<'de> for Numbers {
+impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
         impl de::Visitor<'_> for Text {
-            type Value = Numbers;
+            type Value = Bytes;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "numbers of {DIGITS} hexadecimal digits each")
+                f.write_str("hexadecimal digits, two a byte")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Numbers, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
                 parse(text.as_bytes())
-                    .map(Numbers)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str("other text"), &self))
+                    .map(Bytes)
+                    .ok_or_else(|| E::custom("other text than hexadecimal digits"))
             }
         }
 
@@ -43,19 +41,30 @@ impl<'de> Deserialize<'de> for Numbers {
     }
 }
 
-fn parse(text: &[u8]) -> Option<Vec<f64>> {
-    let chunks = text.chunks_exact(DIGITS);
-    if !chunks.remainder().is_empty() {
+fn parse(text: &[u8]) -> Option<Vec<u8>> {
+    let half = |digit: u8| char::from(digit).to_digit(16).map(|half| half as u8);
+    let (pairs, rest) = text.as_chunks::<2>();
+    if !rest.is_empty() {
         return None;
     }
-    chunks
-        .map(|digits| {
-            let bits = digits.iter().try_fold(0u64, |bits, digit| {
-                Some(bits << 4 | u64::from(char::from(*digit).to_digit(16)?))
-            })?;
-            Some(f64::from_bits(bits))
-        })
-        .collect()
+    pairs.iter().map(|[high, low]| Some(half(*high)? << 4 | half(*low)?)).collect()
+}
+
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes(self.0.iter().flat_map(|number| number.to_be_bytes()).collect()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Bytes(bytes) = Bytes::deserialize(deserializer)?;
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err(de::Error::custom("half a number"));
+        }
+        Ok(Self(numbers.iter().map(|bytes| f64::from_be_bytes(*bytes)).collect()))
+    }
 }
 
 #[cfg(test)]

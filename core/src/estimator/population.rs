@@ -5,8 +5,8 @@ use super::{
     equations::{QUERIES, TYPICAL},
 };
 
-/// Queries that the first guess of the spread counts for.
-const FIRST_GUESS_WEIGHT: f64 = 5.0;
+/// Queries that the first guess of the spread counts for. It is as wide as costs are large.
+const FIRST_GUESS_WEIGHT: f64 = 1.0;
 /// Queries whose prior is brought up to date with each window.
 const QUERIES_A_WINDOW: usize = 2;
 /// Relative change of the precision from which on a query's prior is brought up to date.

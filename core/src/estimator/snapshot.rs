@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Estimator, assembly::Assembly, belief::Belief, equations::QUERIES, learner::Learner, model::Model,
-    noise::Noise, numbers::Numbers, population::Population,
+    Estimator, assembly::Assembly, belief::Belief, equations::QUERIES, knowledge::Knowledge,
+    learner::Learner, model::Model, noise::Noise, numbers::Numbers, population::Population,
+    sparse::SparseSnapshot,
 };
 use crate::{ids::QueryId, resource::PerResource};
 
@@ -18,7 +19,14 @@ pub struct Snapshot {
     /// Queries in the order in which they were numbered.
     queries: Vec<QueryId>,
     observed: Numbers,
-    resources: Option<PerResource<ResourceSnapshot>>,
+    knowledge: Option<KnowledgeSnapshot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum KnowledgeSnapshot {
+    Dense(Box<PerResource<ResourceSnapshot>>),
+    Sparse(Box<SparseSnapshot>),
 }
 
 /// One resource's part of a [`Snapshot`].
@@ -40,7 +48,8 @@ struct ModelSnapshot {
     /// The population's variance, its first guess, then each query's precision.
     population: Numbers,
     population_next: usize,
-    noise: Noise,
+    /// Relative variances of averages and of ticks.
+    noise: Numbers,
     contradictions: u32,
 }
 
@@ -79,9 +88,7 @@ impl From<Estimator> for Snapshot {
             assembly: estimator.assembly,
             queries: queries.into_iter().map(|(query, _)| query).collect(),
             observed: Numbers(estimator.observed),
-            resources: estimator
-                .learners
-                .map(|learners| PerResource::from_fn(|r| ResourceSnapshot::of(&learners[r]))),
+            knowledge: estimator.knowledge.as_ref().map(KnowledgeSnapshot::of),
         }
     }
 }
@@ -100,23 +107,41 @@ impl TryFrom<Snapshot> for Estimator {
             }
         }
         snapshot.assembly.check()?;
-        let learners = match snapshot.resources {
-            None => None,
-            Some(PerResource { cpu, io, memory }) => Some(PerResource {
-                cpu: cpu.restore(count)?,
-                io: io.restore(count)?,
-                memory: memory.restore(count)?,
-            }),
-        };
+        let knowledge = snapshot.knowledge.map(|knowledge| knowledge.restore(count)).transpose()?;
         let mut estimator = Self {
             assembly: snapshot.assembly,
             numbers,
             observed: snapshot.observed.0,
-            learners,
+            knowledge,
             ..Self::default()
         };
         estimator.publish();
         Ok(estimator)
+    }
+}
+
+impl KnowledgeSnapshot {
+    fn of(knowledge: &Knowledge) -> Self {
+        match knowledge {
+            Knowledge::Dense(learners) => {
+                Self::Dense(Box::new(PerResource::from_fn(|r| ResourceSnapshot::of(&learners[r]))))
+            }
+            Knowledge::Sparse(sparse) => Self::Sparse(Box::new(SparseSnapshot::of(sparse))),
+        }
+    }
+
+    fn restore(self, queries: usize) -> Result<Knowledge, SnapshotError> {
+        Ok(match self {
+            Self::Dense(resources) => {
+                let PerResource { cpu, io, memory } = *resources;
+                Knowledge::Dense(Box::new(PerResource {
+                    cpu: cpu.restore(queries)?,
+                    io: io.restore(queries)?,
+                    memory: memory.restore(queries)?,
+                }))
+            }
+            Self::Sparse(sparse) => Knowledge::Sparse(Box::new(sparse.restore(queries)?)),
+        })
     }
 }
 
@@ -154,7 +179,7 @@ impl ModelSnapshot {
             ),
             population: Numbers([&[*variance, *first_guess], precision.as_slice()].concat()),
             population_next: *next,
-            noise: model.noise,
+            noise: Numbers(model.noise.relative_variances().to_vec()),
             contradictions: model.contradictions,
         }
     }
@@ -171,9 +196,6 @@ impl ModelSnapshot {
         if (0..count).any(|i| belief.variance(i) < 0.0) {
             return Err(SnapshotError::Value { what: "variance" });
         }
-        if !self.noise.is_valid() {
-            return Err(SnapshotError::Value { what: "noise level" });
-        }
         if self.population_next > queries {
             return Err(SnapshotError::Value { what: "next query" });
         }
@@ -183,15 +205,29 @@ impl ModelSnapshot {
             precision: self.population.0[2..].to_vec(),
             next: self.population_next,
         };
-        Ok(Model { belief, population, noise: self.noise, contradictions: self.contradictions })
+        Ok(Model {
+            belief,
+            population,
+            noise: restore_noise(&self.noise)?,
+            contradictions: self.contradictions,
+        })
     }
 }
 
-fn expect(what: &'static str, got: usize, expected: usize) -> Result<(), SnapshotError> {
+pub(super) fn restore_noise(numbers: &Numbers) -> Result<Noise, SnapshotError> {
+    expect("noise levels", numbers.0.len(), 2)?;
+    Noise::restore([numbers.0[0], numbers.0[1]]).ok_or(SnapshotError::Value { what: "noise level" })
+}
+
+pub(super) fn expect(what: &'static str, got: usize, expected: usize) -> Result<(), SnapshotError> {
     if got == expected { Ok(()) } else { Err(SnapshotError::Length { what, got, expected }) }
 }
 
-fn all(what: &'static str, numbers: &[f64], valid: impl Fn(f64) -> bool) -> Result<(), SnapshotError> {
+pub(super) fn all(
+    what: &'static str,
+    numbers: &[f64],
+    valid: impl Fn(f64) -> bool,
+) -> Result<(), SnapshotError> {
     let fine = numbers.iter().all(|number| number.is_finite() && valid(*number));
     if fine { Ok(()) } else { Err(SnapshotError::Value { what }) }
 }

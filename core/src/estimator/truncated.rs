@@ -38,7 +38,7 @@ pub(super) fn within(normal: Moments, low: f64, high: f64, limit: f64) -> Option
     let shift = at_alpha - at_beta;
     let variance = 1.0 + alpha * at_alpha - beta * at_beta - shift * shift;
     Some(Moments {
-        mean: (normal.mean + deviation * shift).clamp(low, high),
+        mean: (normal.mean + deviation * shift).max(low).min(high),
         // It is never wider than the uniform one nor than before, whatever cancels far out in a tail.
         variance: normal.variance * variance.clamp(0.0, 1.0),
     })

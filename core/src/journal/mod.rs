@@ -8,6 +8,8 @@
 mod commit;
 mod entry;
 mod numbering;
+mod per_stream;
+mod positions;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -15,4 +17,6 @@ mod tests;
 pub use commit::{Commit, MEAN_WINDOWS, QueueChange, Recovered, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, ParseEntryIdError};
 pub use numbering::{Numbering, NumberingError};
+pub use per_stream::PerStream;
+pub use positions::Positions;
 pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};

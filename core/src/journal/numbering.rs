@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     entry::{Entry, EntryId},
+    per_stream::PerStream,
     record::{Record, Stream},
 };
 
@@ -12,11 +13,8 @@ const AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// The last id and sequence number of each stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Numbering {
-    executions: Last,
-    queue: Last,
-    windows: Last,
-}
+#[serde(transparent)]
+pub struct Numbering(PerStream<Last>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Last {
@@ -42,7 +40,7 @@ impl Numbering {
     /// Numbers `record`. The id is `max(now, last)` in milliseconds and counts on within one, so that a
     /// clock that jumps back keeps the order.
     pub fn number(&mut self, record: Record, now_ms: u64) -> Entry {
-        let last = self.last_mut(record.stream());
+        let last = &mut self.0[record.stream()];
         last.id = if now_ms > last.id.ms {
             EntryId { ms: now_ms, n: 0 }
         } else {
@@ -54,12 +52,12 @@ impl Numbering {
 
     /// Sequence number of the stream's last entry; 0 before the first.
     pub fn last_seq(&self, stream: Stream) -> u64 {
-        self.last(stream).seq
+        self.0[stream].seq
     }
 
     /// Id of the stream's last entry; 0-0 before the first.
     pub fn last_id(&self, stream: Stream) -> EntryId {
-        self.last(stream).id
+        self.0[stream].id
     }
 
     /// How many ms the clock is behind the last entry; 0 when it is not.
@@ -69,7 +67,7 @@ impl Numbering {
     pub fn clock_behind_ms(&self, now_ms: u64) -> Result<u64, NumberingError> {
         let mut behind_ms = 0;
         for stream in Stream::ALL {
-            let last = self.last(stream).id;
+            let last = self.0[stream].id;
             let behind = last.ms.saturating_sub(now_ms);
             if behind > AHEAD_MS_MAX {
                 return Err(NumberingError { stream, last, now_ms });
@@ -77,21 +75,5 @@ impl Numbering {
             behind_ms = behind.max(behind_ms);
         }
         Ok(behind_ms)
-    }
-
-    fn last(&self, stream: Stream) -> Last {
-        match stream {
-            Stream::Executions => self.executions,
-            Stream::Queue => self.queue,
-            Stream::Windows => self.windows,
-        }
-    }
-
-    fn last_mut(&mut self, stream: Stream) -> &mut Last {
-        match stream {
-            Stream::Executions => &mut self.executions,
-            Stream::Queue => &mut self.queue,
-            Stream::Windows => &mut self.windows,
-        }
     }
 }

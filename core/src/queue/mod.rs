@@ -10,6 +10,7 @@
 //! ```
 
 mod executed;
+mod recorded;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use self::executed::ExecutedTicks;
+pub use self::recorded::{Measured, RecordedQueue};
 use crate::{
     control::{
         ControlError, ControlRequest, ControlResponse, LEASE_TICKS_MAX, Lease, Mode, REASON_BYTES_MAX,

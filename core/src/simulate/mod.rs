@@ -5,21 +5,23 @@
 //! ```
 
 mod report;
+mod trace;
 
 use std::collections::BTreeMap;
 
-use self::report::Measurements;
-pub use self::report::{DelayTicks, EstimateError, Report};
+pub use self::{
+    report::{DelayTicks, EstimateError, Report},
+    trace::Trace,
+};
 use crate::{
     control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode, SET_MAX},
     estimator::{CostEstimate, Estimates, Estimator},
     ids::{ExecutionId, QueryId},
-    journal::{Executed, QueueEvent, QueueRecord},
-    queue::{HoldLimits, Queue, Queued},
+    journal::{Executed, Record, Recovered, ServerState},
+    queue::{HoldLimits, Measured, RecordedQueue},
     resource::{PerResource, Usage},
     scheduler::{PolicyName, Scheduler},
     tick::Tick,
-    window::{OpenWindow, WINDOW_TICKS, Window},
     world::World,
 };
 
@@ -55,7 +57,7 @@ pub struct Simulation {
 
 impl Simulation {
     /// Runs it to the end. `on_tick` is called after each tick, for progress.
-    pub fn run(&self, mut on_tick: impl FnMut(Tick)) -> Report {
+    pub fn run(&self, mut on_tick: impl FnMut(Tick)) -> Run {
         let mut circle = Circle::new(self);
         for tick in (0..self.ticks).map(Tick) {
             circle.step(tick);
@@ -65,69 +67,82 @@ impl Simulation {
     }
 }
 
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What it is judged by.
+    pub report: Report,
+    /// What happened.
+    pub trace: Trace,
+}
+
 /// The state of one run.
 struct Circle<'a> {
     simulation: &'a Simulation,
     index: BTreeMap<QueryId, usize>,
-    queue: Queue,
-    open_window: OpenWindow,
+    queue: RecordedQueue,
+    measured: Measured,
     last_usage: Option<(Tick, Usage, u64)>,
     estimator: Estimator,
     known: Option<Estimates>,
     scheduler: Scheduler,
     next_execution: u128,
-    measured: Measurements,
+    trace: Trace,
 }
 
 impl<'a> Circle<'a> {
     fn new(simulation: &'a Simulation) -> Self {
         let world = &simulation.world;
         let mode = if simulation.policy.levels() { Mode::Enforce } else { Mode::Off };
+        let begin =
+            Recovered { state: ServerState { mode, ..ServerState::default() }, ..Recovered::default() };
         Self {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
-            queue: Queue::new(world.parameters().tick_ms, simulation.limits.clone(), mode),
-            open_window: OpenWindow::default(),
+            queue: RecordedQueue::recover(world.parameters().tick_ms, simulation.limits.clone(), &begin),
+            measured: Measured::default(),
             last_usage: None,
             estimator: Estimator::default(),
             known: None,
             scheduler: Scheduler::new(simulation.policy, simulation.limits.clone(), simulation.delay_budget),
             next_execution: 0,
-            measured: Measurements::default(),
+            trace: Trace::default(),
         }
     }
 
     fn step(&mut self, tick: Tick) {
-        let window = self.close_window();
+        // The usage of a tick is known with the next one, as live.
+        if let Some((tick, usage, executed)) = self.last_usage.take() {
+            self.measured.add(tick, &usage, executed).expect("ticks come in order");
+        }
         let at_ms = tick.0 * self.simulation.world.parameters().tick_ms;
         let arrivals = self.arrivals(tick, at_ms);
-        let step = self.queue.advance(tick, at_ms, arrivals).expect("ticks come in order");
-        let usage = self.execute(tick, &step.executed);
-        self.last_usage = Some((tick, usage, step.executed.len() as u64));
-        self.measured.tick(tick, usage, &step);
+        let advanced = self.queue.advance(tick, at_ms, arrivals, self.measured);
+        let (commit, executed) = advanced.expect("ticks come in order");
+        let usage = self.execute(tick, &executed);
+        self.last_usage = Some((tick, usage, executed.len() as u64));
+        self.trace.tick(usage, &executed);
 
-        for executed in &step.executed {
-            self.estimator.executed(executed);
-            self.scheduler.executed(executed);
-        }
-        for queued in &step.queued {
-            self.scheduler.queue_event(&queued_record(queued));
-        }
-        if let Some(window) = window {
-            self.estimator.window(&window);
-            self.scheduler.window(&window);
+        for record in &commit.records {
+            self.read(record);
         }
         if self.simulation.policy.levels() {
             self.level(tick);
         }
     }
 
-    /// The usage of a tick is known with the next one, as live.
-    fn close_window(&mut self) -> Option<Window> {
-        let (tick, usage, executed) = self.last_usage.take()?;
-        let window = self.open_window.add(tick, &usage, executed).expect("ticks come in order")?;
-        self.queue.window_closed(&window);
-        Some(window)
+    fn read(&mut self, record: &Record) {
+        match record {
+            Record::Executed(executed) => {
+                self.estimator.executed(executed);
+                self.scheduler.executed(executed);
+            }
+            Record::Queue(event) => self.scheduler.queue_event(event),
+            Record::Window(window) => {
+                self.estimator.window(window);
+                self.scheduler.window(window);
+            }
+        }
     }
 
     fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
@@ -153,7 +168,7 @@ impl<'a> Circle<'a> {
             Costs::Known => known_at(&mut self.known, &self.simulation.world, tick),
         };
         let plan = self.scheduler.decide(tick, estimates);
-        self.measured.decided(plan.feasibility);
+        self.trace.decided(plan.feasibility);
         let mut set = plan.set;
         set.truncate(SET_MAX);
         let request =
@@ -161,9 +176,10 @@ impl<'a> Circle<'a> {
         self.queue.control(&request).expect("the only client is never refused");
     }
 
-    fn finish(mut self) -> Report {
+    fn finish(self) -> Run {
         let end = Tick(self.simulation.ticks);
-        let waiting: Vec<_> = self.queue.planned().map(|planned| planned.queued.queued_tick).collect();
+        let waiting: Vec<_> =
+            self.queue.queue().planned().map(|planned| planned.queued.queued_tick).collect();
         let truth = (0..self.simulation.world.query_count())
             .map(|index| {
                 let world = &self.simulation.world;
@@ -174,19 +190,8 @@ impl<'a> Circle<'a> {
             Costs::Learned => Some(self.estimator.estimates()),
             Costs::Known => None,
         };
-        self.measured.report(end, &waiting, estimates, &truth)
-    }
-}
-
-/// The journal's record of an arrival.
-fn queued_record(queued: &Queued) -> QueueRecord {
-    QueueRecord {
-        event: QueueEvent::Queued,
-        execution: queued.execution,
-        query: queued.query,
-        tick: queued.queued_tick,
-        due_tick: queued.due_tick,
-        added_ticks: 0,
+        let report = self.trace.report(end, &waiting, estimates, &truth);
+        Run { report, trace: self.trace }
     }
 }
 
@@ -209,9 +214,4 @@ fn known_costs(world: &World, tick: Tick) -> Estimates {
         (world.query(index), estimate)
     });
     Estimates::new(by_query.collect(), None)
-}
-
-/// Whether `tick` is the first of a window.
-fn opens_window(tick: Tick) -> bool {
-    tick.0.is_multiple_of(WINDOW_TICKS)
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{WARM_UP_TICKS, opens_window};
+use super::{WARM_UP_TICKS, trace::Trace};
 use crate::{
     estimator::Estimates,
     ids::QueryId,
-    queue::Step,
     resource::{Resource, Usage},
-    scheduler::{Binding, Feasibility},
+    scheduler::Binding,
     tick::Tick,
     window::{Stretch, WINDOW_TICKS},
 };
@@ -65,54 +64,21 @@ pub struct Report {
     pub binding: Option<Binding>,
 }
 
-/// What is measured while a run goes on.
-#[derive(Default)]
-pub(super) struct Measurements {
-    usage: Vec<Usage>,
-    delays: Vec<u64>,
-    executed: BTreeMap<QueryId, u64>,
-    decisions: u64,
-    feasible: u64,
-    bindings: BTreeMap<Binding, u64>,
-}
-
-impl Measurements {
-    pub(super) fn tick(&mut self, _tick: Tick, usage: Usage, step: &Step) {
-        self.usage.push(usage);
-        for executed in &step.executed {
-            *self.executed.entry(executed.query).or_default() += 1;
-            if executed.queued_tick.0 >= WARM_UP_TICKS {
-                self.delays.push(executed.delay_ticks());
-            }
-        }
-    }
-
-    pub(super) fn decided(&mut self, feasibility: Feasibility) {
-        self.decisions += 1;
-        self.feasible += u64::from(feasibility.feasible);
-        if let Some(binding) = feasibility.binding {
-            *self.bindings.entry(binding).or_default() += 1;
-        }
-    }
-
+impl Trace {
+    /// Judges the run, which ended before tick `end` with executions `waiting` since the ticks given.
     pub(super) fn report(
-        &mut self,
+        &self,
         end: Tick,
         waiting: &[Tick],
         estimates: Option<&Estimates>,
         truth: &BTreeMap<QueryId, Usage>,
     ) -> Report {
-        let counted = waiting.iter().filter(|queued| queued.0 >= WARM_UP_TICKS);
-        self.delays.extend(counted.map(|queued| end.since(*queued)));
         let mut windows = Share::default();
         let mut any_alignment = Share::default();
-        for first in
-            (WARM_UP_TICKS as usize..).take_while(|first| first + WINDOW_TICKS as usize <= self.usage.len())
-        {
-            let level =
-                self.usage[first..first + WINDOW_TICKS as usize].iter().collect::<Stretch>().in_corridor();
+        for first in (WARM_UP_TICKS..).map(Tick) {
+            let Some(level) = self.is_level(first) else { break };
             any_alignment.add(level);
-            if opens_window(Tick(first as u64)) {
+            if first.0.is_multiple_of(WINDOW_TICKS) {
                 windows.add(level);
             }
         }
@@ -121,7 +87,7 @@ impl Measurements {
             in_corridor: windows.value(),
             any_alignment: any_alignment.value(),
             peak_to_mean_60s: self.peak_to_mean(),
-            delay_ticks: self.delay_ticks(),
+            delay_ticks: self.delay_ticks(end, waiting),
             pending_end: waiting.len(),
             estimate_error: estimates.and_then(|estimates| self.estimate_error(estimates, truth)),
             feasible_share: self.feasible as f64 / self.decisions.max(1) as f64,
@@ -142,14 +108,19 @@ impl Measurements {
         nearest_rank(&ratios, 0.5).unwrap_or_default()
     }
 
-    fn delay_ticks(&mut self) -> DelayTicks {
-        self.delays.sort_unstable();
-        let sum: u64 = self.delays.iter().sum();
+    /// Those that still wait count with what they have waited.
+    fn delay_ticks(&self, end: Tick, waiting: &[Tick]) -> DelayTicks {
+        let waiting = waiting.iter().map(|queued| (*queued, end.since(*queued)));
+        let all = self.delays.iter().copied().chain(waiting);
+        let counted = all.filter(|(queued, _)| queued.0 >= WARM_UP_TICKS);
+        let mut delays: Vec<u64> = counted.map(|(_, delay)| delay).collect();
+        delays.sort_unstable();
+        let sum: u64 = delays.iter().sum();
         DelayTicks {
-            mean: sum as f64 / self.delays.len().max(1) as f64,
-            p50: nearest_rank(&self.delays, 0.5).unwrap_or_default(),
-            p99: nearest_rank(&self.delays, 0.99).unwrap_or_default(),
-            max: self.delays.last().copied().unwrap_or_default(),
+            mean: sum as f64 / delays.len().max(1) as f64,
+            p50: nearest_rank(&delays, 0.5).unwrap_or_default(),
+            p99: nearest_rank(&delays, 0.99).unwrap_or_default(),
+            max: delays.last().copied().unwrap_or_default(),
         }
     }
 

@@ -15,7 +15,7 @@ const SPARE_CANDIDATES: usize = 100;
 const AGE_DELAYS_MAX: f64 = 10.0;
 
 /// What the tick after the last one shall sum to: what arrives, and a part of the stock that is too
-/// much or too little, within a step of the target before.
+/// much or too little, within a step of the target before and within a surge of what arrives.
 pub(super) fn target(
     settings: &Settings,
     next: Tick,
@@ -30,9 +30,10 @@ pub(super) fn target(
         let surge = settings.surge_max * work;
         let wish = work + (surplus / (settings.settle_delays * delay_ticks)).clamp(-surge, surge);
         let step = if opens_window(next) { settings.step_at_border } else { settings.step_inside };
-        // A target of another scale is from before the costs were learned.
-        let before = before.filter(|before| (0.5 * work..=2.0 * work).contains(&before[r]));
-        before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)))
+        let slow =
+            before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
+        // Slow, but never apart from what arrives: the first target is made before costs are known.
+        slow.clamp(work - surge, work + surge)
     })
 }
 

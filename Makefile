@@ -1,0 +1,28 @@
+# `make` or `make help` lists the targets.
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help run test lint fmt bench
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Run everything in one process: the simulated database, the journal, the levelling
+	$(CARGO) run --release --locked --quiet --bin evenkeel -- run
+
+test: ## Run all tests
+	$(CARGO) test --workspace --locked
+	@echo
+	@echo "not run: nothing; every test of this tree has run"
+
+lint: ## Formatting, clippy and documentation, with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+bench: ## Levelling tables: every scenario, every policy
+	$(CARGO) build --release --locked --quiet
+	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3

@@ -1,0 +1,323 @@
+//! Daemon: counts ticks, and leads each through its steps.
+//!
+//! ```text
+//! usage of t−1 ─Measure─▶ Monitor ─▶ Advance(t) ─▶ Queue ─▶ durable ─▶ Database ─▶ usage of t
+//!        any step fails ─▶ Recover ─▶ Restore Queue, Monitor ─▶ the last batch again ─▶ usage of t−1
+//! ```
+//!
+//! In: its own `TickDue`. Out: see above. It lives on an arbiter of its own, because a mailbox is drained
+//! before timers are polled.
+//!
+//! Invariant: what runs in the database is durable before. Ticks follow each other by one, whatever the
+//! clock does: a late tick runs late, none is skipped or caught up, and lateness is counted.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
+    ResponseActFuture, Supervised, WrapFuture,
+};
+use evenkeel_core::{
+    ids::{ExecutionId, QueryId},
+    queue::Measured,
+    tick::Tick,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use uuid::Uuid;
+
+use crate::{
+    database::{Database, Workload},
+    health::ActorHealth,
+    messages::{
+        Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking, TickUsage,
+    },
+};
+
+/// The daemon's pace, for readiness and metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// The last tick that ran; none before the first.
+    pub last: Option<TickRun>,
+    /// Ticks that began more than half a tick after their time.
+    pub late_ticks: u64,
+    /// Whether the last try failed.
+    pub stalled: bool,
+}
+
+/// When a tick ran.
+#[derive(Clone, Copy, Debug)]
+pub struct TickRun {
+    /// Which one.
+    pub tick: Tick,
+    /// When it was done.
+    pub done_at: Instant,
+}
+
+/// Whom the daemon talks to.
+pub struct Ports {
+    /// Sums usage.
+    pub monitor: Recipient<Measure>,
+    /// Says what runs.
+    pub queue: Recipient<Advance>,
+    /// Says what is durable.
+    pub journal: Recipient<Recover>,
+    /// Who starts again from that.
+    pub restore: Vec<Recipient<Restore>>,
+}
+
+/// See the module.
+pub struct Daemon {
+    ports: Arc<Ports>,
+    /// Shared with the step that is under way, and never across an await: a step that fails leaves it.
+    database: Rc<RefCell<Box<dyn Database>>>,
+    workload: Box<dyn Workload>,
+    ids: ExecutionIds,
+    state: State,
+    under_way: watch::Sender<bool>,
+    stopping: bool,
+    pace: Pace,
+    health: ActorHealth,
+    published: watch::Sender<Pace>,
+    now_ms: fn() -> u64,
+    tick_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// What is durable must be asked for.
+    Recovering,
+    /// The next tick, and what the one before it used.
+    Ticking(Tick, Option<TickUsage>),
+}
+
+/// A tick is due; from the daemon's ticker to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TickDue {
+    /// When it should have begun.
+    at: Instant,
+}
+
+impl Handler<StopTicking> for Daemon {
+    type Result = ResponseActFuture<Self, ()>;
+
+    /// Ticks are messages to the daemon itself, handled one after the other, but the step of the last one
+    /// may still be under way.
+    fn handle(&mut self, _: StopTicking, _context: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let mut under_way = self.under_way.subscribe();
+        let idle = async move {
+            // The sender lives as long as the daemon.
+            let _ = under_way.wait_for(|under_way| !under_way).await;
+        };
+        Box::pin(idle.into_actor(self))
+    }
+}
+
+/// Why a tick did not happen.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("the {0} failed on it")]
+    Mailbox(&'static str),
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    #[error("the journal could not be read: {0}")]
+    Recover(#[from] AppendError),
+    #[error("the database failed: {0}")]
+    Database(#[from] std::io::Error),
+}
+
+impl Daemon {
+    /// A daemon that begins by asking what is durable.
+    pub fn new(
+        ports: Ports,
+        database: Box<dyn Database>,
+        workload: Box<dyn Workload>,
+        health: ActorHealth,
+        published: watch::Sender<Pace>,
+        now_ms: fn() -> u64,
+        tick_ms: u64,
+    ) -> Self {
+        Self {
+            ports: Arc::new(ports),
+            database: Rc::new(RefCell::new(database)),
+            workload,
+            ids: ExecutionIds::default(),
+            state: State::Recovering,
+            under_way: watch::Sender::new(false),
+            stopping: false,
+            pace: Pace::default(),
+            health,
+            published,
+            now_ms,
+            tick_ms,
+        }
+    }
+
+    fn start_ticker(&mut self, context: &mut Context<Self>) {
+        self.state = State::Recovering;
+        self.under_way.send_replace(false);
+        self.health.set_recovering(true);
+        let address = context.address();
+        let mut interval = tokio::time::interval(Duration::from_millis(self.tick_ms));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let ticker = async move {
+            loop {
+                let at = interval.tick().await;
+                // Answered when the tick is done, so that ticks never overlap. A failure is the guard's.
+                if address.send(TickDue { at }).await == Err(MailboxError::Closed) {
+                    return;
+                }
+            }
+        };
+        context.spawn(ticker.into_actor(self));
+    }
+
+    fn count_lateness(&mut self, at: Instant) {
+        if at.elapsed() * 2 > Duration::from_millis(self.tick_ms) {
+            self.pace.late_ticks += 1;
+        }
+    }
+
+    /// What this tick's steps need, taken along while they run.
+    fn step(&mut self) -> Step {
+        let at_ms = (self.now_ms)();
+        let (tick, measure, arrivals) = match self.state {
+            State::Recovering => (None, None, Vec::new()),
+            State::Ticking(tick, usage) => {
+                let queries = self.workload.arrivals(tick);
+                let arrivals = queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect();
+                (Some(tick), usage, arrivals)
+            }
+        };
+        let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
+        Step { ports, database, tick, at_ms, measure, arrivals }
+    }
+
+    fn step_done(&mut self, done: Result<(Tick, Option<TickUsage>), StepError>) {
+        match done {
+            Ok((next, usage)) => {
+                // What could be read can perhaps not be written yet: only a tick shows that.
+                if matches!(self.state, State::Ticking(..)) {
+                    if self.pace.stalled {
+                        tracing::info!(next = next.0, "ticking again");
+                    }
+                    self.pace.stalled = false;
+                }
+                self.state = State::Ticking(next, usage);
+                self.health.set_recovering(false);
+                self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+            }
+            Err(cause) => {
+                if !self.pace.stalled {
+                    tracing::warn!(%cause, "a tick did not happen: nothing ran, and it is tried again");
+                }
+                self.state = State::Recovering;
+                self.health.set_recovering(true);
+                self.pace.stalled = true;
+            }
+        }
+        self.published.send_replace(self.pace);
+        self.under_way.send_replace(false);
+    }
+}
+
+impl Actor for Daemon {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.start_ticker(context);
+    }
+}
+
+impl Supervised for Daemon {
+    fn restarting(&mut self, context: &mut Self::Context) {
+        self.start_ticker(context);
+    }
+}
+
+impl Handler<TickDue> for Daemon {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, due: TickDue, _context: &mut Self::Context) -> Self::Result {
+        if self.stopping {
+            return Box::pin(actix::fut::ready(()));
+        }
+        self.count_lateness(due.at);
+        self.under_way.send_replace(true);
+        let step = self.step();
+        Box::pin(step.run().into_actor(self).map(|done, actor, _context| actor.step_done(done)))
+    }
+}
+
+/// One tick's way through the actors, or the recovery that takes its place.
+struct Step {
+    ports: Arc<Ports>,
+    database: Rc<RefCell<Box<dyn Database>>>,
+    tick: Option<Tick>,
+    at_ms: u64,
+    measure: Option<TickUsage>,
+    arrivals: Vec<(ExecutionId, QueryId)>,
+}
+
+impl Step {
+    async fn run(self) -> Result<(Tick, Option<TickUsage>), StepError> {
+        match self.tick {
+            Some(tick) => self.tick(tick).await,
+            None => self.recover().await,
+        }
+    }
+
+    async fn tick(self, tick: Tick) -> Result<(Tick, Option<TickUsage>), StepError> {
+        let measured = self.ports.monitor.send(Measure(self.measure)).await;
+        let measured: Measured = measured.map_err(|_| StepError::Mailbox("monitor"))??;
+        let advance = Advance { tick, at_ms: self.at_ms, arrivals: self.arrivals, measured };
+        let batch = self.ports.queue.send(advance).await;
+        let batch = batch.map_err(|_| StepError::Mailbox("queue"))??;
+        let usage = self.database.borrow_mut().start(tick, &batch)?;
+        Ok((tick.next(), Some(TickUsage { tick, usage, executed: batch.len() as u64 })))
+    }
+
+    /// Starts again from what is durable. Whether the last batch reached the database is unknown, so it
+    /// is started again; the database tells executions apart by their ids.
+    async fn recover(self) -> Result<(Tick, Option<TickUsage>), StepError> {
+        let recovered = self.ports.journal.send(Recover).await;
+        let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
+        for port in &self.ports.restore {
+            port.send(Restore(Arc::clone(&recovered)))
+                .await
+                .map_err(|_| StepError::Mailbox("queue or monitor"))?;
+        }
+        let next = recovered.state.next_tick;
+        if next == Tick(0) {
+            return Ok((next, None));
+        }
+        let last = Tick(next.0 - 1);
+        let usage = self.database.borrow_mut().start(last, &recovered.last_batch)?;
+        let executed = recovered.last_batch.len() as u64;
+        Ok((next, Some(TickUsage { tick: last, usage, executed })))
+    }
+}
+
+/// Execution ids: a random start for each process, counted up.
+struct ExecutionIds {
+    entropy: u128,
+}
+
+impl Default for ExecutionIds {
+    fn default() -> Self {
+        Self { entropy: Uuid::new_v4().as_u128() }
+    }
+}
+
+impl ExecutionIds {
+    fn next(&mut self, at_ms: u64) -> ExecutionId {
+        self.entropy = self.entropy.wrapping_add(1);
+        ExecutionId::new(at_ms, self.entropy)
+    }
+}

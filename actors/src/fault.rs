@@ -1,0 +1,44 @@
+//! Named points at which a kill test ends the process. Without the cargo feature `faults` they are
+//! nothing, and the binary holds none of their names.
+
+/// Dies here when `EVENKEEL_FAULT` says so: `after-outbox-write=1/50`, several separated by commas.
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(feature = "faults")]
+        $crate::fault::reached($name);
+    };
+}
+pub(crate) use point;
+
+/// Ends the process in one of `n` calls at a point for which `EVENKEEL_FAULT` says `name=1/n`. Nothing is
+/// unwound or flushed, as with kill -9; standard error says which point it was, so that a harness can count.
+#[cfg(feature = "faults")]
+pub(crate) fn reached(name: &str) {
+    use std::{
+        env,
+        hash::{BuildHasher as _, RandomState},
+        io::{Write as _, stderr},
+        process::abort,
+        sync::OnceLock,
+    };
+
+    static POINTS: OnceLock<Vec<(String, u64)>> = OnceLock::new();
+    let points = POINTS.get_or_init(|| {
+        let text = env::var("EVENKEEL_FAULT").unwrap_or_default();
+        let points = text.split(',').filter(|point| !point.is_empty()).map(|point| {
+            let (name, one_in) = point.split_once("=1/").unwrap_or_else(|| unreadable(point));
+            (name.to_owned(), one_in.parse().ok().filter(|n| *n > 0).unwrap_or_else(|| unreadable(point)))
+        });
+        points.collect()
+    });
+    let dies = |one_in: u64| RandomState::new().hash_one(name).is_multiple_of(one_in);
+    if points.iter().any(|(point, one_in)| point == name && dies(*one_in)) {
+        let _ = writeln!(stderr(), "fault: {name}");
+        abort();
+    }
+}
+
+#[cfg(feature = "faults")]
+fn unreadable(point: &str) -> ! {
+    panic!("EVENKEEL_FAULT has `{point}`: expected name=1/n, as in after-outbox-write=1/50")
+}

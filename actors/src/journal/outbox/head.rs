@@ -1,0 +1,135 @@
+//! The state rows: what the journal is, and where it stands.
+
+use evenkeel_core::journal::{EntryId, Numbering, PerStream, ServerState};
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use super::error::StoreError;
+
+/// What a data directory belongs to: another one is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Short, for people: `scenario seed, seed 1`.
+    pub label: String,
+    /// Everything that must be the same, as text; compared byte by byte.
+    pub text: String,
+}
+
+/// What the journal is. Changes only when it is opened for writing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Names the journal for ever.
+    pub journal: Uuid,
+    /// Counts its writers from 1: a lower one has been replaced.
+    pub writer_epoch: u64,
+    /// What it belongs to.
+    pub identity: Identity,
+    /// When it was created, Unix ms.
+    pub created_at_ms: u64,
+}
+
+/// Where the journal stands: written with every commit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct HeadRow {
+    pub revision: u64,
+    pub at_ms: u64,
+    pub numbering: Numbering,
+    /// Bytes of all bodies ever recorded.
+    pub bytes: PerStream<u64>,
+    /// The first execution of the last tick, so that what ran in it is found again.
+    pub batch_first_seq: u64,
+    pub queue: QueueSum,
+    pub state: ServerState,
+}
+
+/// What the queue's rows add up to: a row that is lost or comes back shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct QueueSum {
+    pub rows: u64,
+    /// Sum of the rows' CRCs, modulo 2⁶⁴.
+    pub crcs: u64,
+}
+
+impl QueueSum {
+    pub(super) fn add(&mut self, crc: u32) {
+        self.rows += 1;
+        self.crcs = self.crcs.wrapping_add(crc.into());
+    }
+
+    /// A row that leaves. The sum is only compared, so a wrong one shows there.
+    pub(super) fn subtract(&mut self, crc: u32) {
+        self.rows = self.rows.wrapping_sub(1);
+        self.crcs = self.crcs.wrapping_sub(crc.into());
+    }
+}
+
+/// How much of each stream is left, and what has been shipped. Changes with retention and shipping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptRow {
+    pub first_seq: PerStream<u64>,
+    pub shipped: PerStream<Mark>,
+}
+
+impl Default for KeptRow {
+    fn default() -> Self {
+        Self { first_seq: PerStream { executions: 1, queue: 1, windows: 1 }, shipped: PerStream::default() }
+    }
+}
+
+/// A position in a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub id: EntryId,
+    pub seq: u64,
+    /// Bytes of all bodies up to and with it.
+    pub bytes: u64,
+}
+
+/// A value that has one row of its own.
+pub(super) trait StateRow: Serialize + DeserializeOwned {
+    const NAME: &'static str;
+}
+
+impl StateRow for Meta {
+    const NAME: &'static str = "meta";
+}
+
+impl StateRow for HeadRow {
+    const NAME: &'static str = "head";
+}
+
+impl StateRow for KeptRow {
+    const NAME: &'static str = "kept";
+}
+
+/// Reads a row, which must be there.
+pub(super) fn read<T: StateRow>(connection: &Connection) -> Result<T, StoreError> {
+    let damaged = |what: String| StoreError::damaged(format!("the state row `{}`", T::NAME), what);
+    let mut statement = connection.prepare_cached("SELECT body, crc FROM state WHERE name = ?1")?;
+    let row = statement.query_row([T::NAME], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
+    let (body, stored) = row.optional()?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+    if stored != i64::from(crc(T::NAME, &body)) {
+        return Err(damaged("its checksum does not fit".to_owned()));
+    }
+    serde_json::from_str(&body).map_err(|error| damaged(error.to_string()))
+}
+
+/// Writes a row.
+pub(super) fn write<T: StateRow>(connection: &Connection, row: &T) -> Result<(), StoreError> {
+    let body = serde_json::to_string(row).expect("state rows are made of texts, numbers and lists");
+    connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?.execute((
+        T::NAME,
+        &body,
+        crc(T::NAME, &body),
+    ))?;
+    Ok(())
+}
+
+fn crc(name: &str, body: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(b"state");
+    hasher.update(name.as_bytes());
+    hasher.update(body.as_bytes());
+    hasher.finalize()
+}

@@ -1,0 +1,56 @@
+//! How much the outbox keeps.
+
+use std::time::Duration;
+
+/// How much the outbox keeps, and when it refuses more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries older than this are trimmed.
+    pub age_max: Duration,
+    /// Entries of one stream beyond this are trimmed.
+    pub entries_max: u64,
+    /// Whether entries are shipped to Redis: what is unshipped is never trimmed, and is limited.
+    pub ships: bool,
+    /// Bytes of unshipped entries at which arrivals are to be refused.
+    pub unshipped_bytes_max: u64,
+    /// Bytes above `unshipped_bytes_max` that are kept for running and recording what is queued.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            age_max: Duration::from_hours(24),
+            entries_max: 5_000_000,
+            ships: false,
+            // At 50 executions a tick (x50) about 400 kB/s are recorded: six hours without Redis.
+            unshipped_bytes_max: 8 << 30,
+            // An executed entry has at most about 900 bytes (a reason has up to 400): a queue of a million.
+            reserve_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Whether there is room for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Yes.
+    #[default]
+    None,
+    /// Arrivals are to be refused; what is queued can still run and be recorded.
+    RefuseArrivals,
+    /// The reserve is used up: every commit is refused.
+    Full,
+}
+
+impl Limits {
+    pub(super) fn pressure(&self, unshipped_bytes: u64) -> Pressure {
+        if !self.ships || unshipped_bytes < self.unshipped_bytes_max {
+            Pressure::None
+        } else if unshipped_bytes < self.unshipped_bytes_max.saturating_add(self.reserve_bytes) {
+            Pressure::RefuseArrivals
+        } else {
+            Pressure::Full
+        }
+    }
+}

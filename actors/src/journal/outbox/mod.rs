@@ -1,0 +1,47 @@
+//! The outbox: the server's own durable copy of the journal, and the truth.
+//!
+//! ```text
+//!  actor ──Commit──▶ OutboxHandle ──bounded queue──▶ writer thread ──one transaction, one fsync──▶ outbox.db-wal
+//!        ◀──Committed {entries with their ids}──┘        │    ▲                                        │
+//!                                       Published (watch)┘    └ checkpoints, on a connection of their own ▼
+//!  evenkeel journal … ──▶ OutboxReader (another process, read-only) ◀──────────────────────────── outbox.db
+//!
+//!  outbox.db       SQLite, WAL, synchronous FULL; a CRC in every row
+//!  outbox.witness  how far the journal has come: a lost or torn WAL shows, which SQLite would roll back silently
+//!  outbox.lock     held by the one writer
+//! ```
+//!
+//! A commit is durable as a whole or not at all; ids and sequence numbers are fixed in it and never
+//! recomputed. What is damaged is reported with file and record, never read as if it were whole.
+
+mod checkpoint;
+mod damage;
+mod error;
+mod head;
+mod limits;
+mod open;
+mod queue_rows;
+mod reader;
+mod retention;
+mod schema;
+mod store;
+mod stream_rows;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod witness;
+mod writer;
+
+pub use self::{
+    damage::Damage,
+    error::{CommitError, OpenError, ReadError},
+    head::{Identity, Meta},
+    limits::{Limits, Pressure},
+    open::LOCK_FILE,
+    reader::{Head, Moment, OutboxReader, StreamInfo},
+    retention::{Trim, Trimmed},
+    schema::DATABASE_FILE,
+    store::{Committed, Outbox},
+    verify::{Verified, verify},
+    writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter, Published},
+};

@@ -1,0 +1,283 @@
+//! Reading beside a running writer, or after one.
+
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+use evenkeel_core::{
+    journal::{Entry, EntryId, PerStream, ServerState, Stream},
+    queue::Queued,
+};
+use rusqlite::Connection;
+
+use super::{
+    error::{ReadError, StoreError},
+    head::{self, HeadRow, KeptRow, Meta},
+    queue_rows,
+    schema::{self, SchemaError},
+    stream_rows, witness,
+};
+
+/// Where the journal stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// The last commit.
+    pub revision: u64,
+    /// When it was decided, Unix ms.
+    pub at_ms: u64,
+    /// The state rows.
+    pub state: ServerState,
+    /// Executions that wait.
+    pub queue_length: u64,
+}
+
+/// Where the journal stood at one moment, in full.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// The state rows.
+    pub head: Head,
+    /// First and last sequence number of each stream; empty ranges for empty ones.
+    pub sequences: PerStream<RangeInclusive<u64>>,
+    /// The queue's rows.
+    pub queue: Vec<Queued>,
+}
+
+/// How much of a stream there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Entries.
+    pub length: u64,
+    /// Sequence number and id of the first, if there is one.
+    pub first: Option<(u64, EntryId)>,
+    /// Sequence number and id of the last, if there is one.
+    pub last: Option<(u64, EntryId)>,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+/// The outbox, open for reading: its own connection, which changes nothing. Blocking.
+#[derive(Debug)]
+pub struct OutboxReader {
+    connection: Connection,
+    file: PathBuf,
+}
+
+/// The sequence numbers that are there, as one moment of the database shows them.
+struct Bounds {
+    first: u64,
+    last: u64,
+}
+
+impl OutboxReader {
+    /// Opens the journal in `dir`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn open(dir: &Path) -> Result<Self, ReadError> {
+        let file = schema::database(dir);
+        if !file.is_file() {
+            return Err(ReadError::Missing { dir: dir.to_owned() });
+        }
+        // Before the database: a running writer is then never ahead of what is read.
+        let testimony = witness::read(dir);
+        let reader = Self { connection: connect(dir, &file)?, file };
+        let meta = reader.meta()?;
+        let head = reader.head()?;
+        witness::compare(testimony, meta.journal, head.revision, &schema::log(dir))?;
+        Ok(reader)
+    }
+
+    /// What the journal is.
+    ///
+    /// # Errors
+    /// [`ReadError`], as for all of these.
+    pub fn meta(&self) -> Result<Meta, ReadError> {
+        self.read(head::read)
+    }
+
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn head(&self) -> Result<Head, ReadError> {
+        let HeadRow { revision, at_ms, state, queue, .. } = self.read(head::read)?;
+        Ok(Head { revision, at_ms, state, queue_length: queue.rows })
+    }
+
+    /// How much of `stream` there is.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn info(&self, stream: Stream) -> Result<StreamInfo, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            if first > last {
+                return Ok(StreamInfo::default());
+            }
+            let begin = stream_rows::read_one(connection, stream, first)?;
+            let end = stream_rows::read_one(connection, stream, last)?;
+            Ok(StreamInfo {
+                length: last - first + 1,
+                first: Some((first, begin.entry.id)),
+                last: Some((last, end.entry.id)),
+                bytes: end.bytes.saturating_sub(begin.bytes_before),
+            })
+        })
+    }
+
+    /// The first `limit` entries after `id`, in id order. What has been trimmed is passed over.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn after(&self, stream: Stream, id: EntryId, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            let begin = stream_rows::seek(connection, stream, first..=last, id)?;
+            entries(connection, stream, begin, last.min((begin - 1).saturating_add(limit as u64)))
+        })
+    }
+
+    /// The last `limit` entries before `id`, in id order.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn before(&self, stream: Stream, id: EntryId, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        let Some(just_before) = predecessor(id) else { return Ok(Vec::new()) };
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            let end = stream_rows::seek(connection, stream, first..=last, just_before)?;
+            entries(connection, stream, first.max(end.saturating_sub(limit as u64)), end - 1)
+        })
+    }
+
+    /// The last `limit` entries, in id order.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn tail(&self, stream: Stream, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            entries(connection, stream, first.max((last + 1).saturating_sub(limit as u64)), last)
+        })
+    }
+
+    /// The first `limit` entries of `from..=to`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn range(
+        &self,
+        stream: Stream,
+        from: EntryId,
+        to: EntryId,
+        limit: usize,
+    ) -> Result<Vec<Entry>, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            let begin = match predecessor(from) {
+                Some(just_before) => stream_rows::seek(connection, stream, first..=last, just_before)?,
+                None => first,
+            };
+            let end = stream_rows::seek(connection, stream, first..=last, to)? - 1;
+            entries(connection, stream, begin, end.min((begin - 1).saturating_add(limit as u64)))
+        })
+    }
+
+    /// Everything that says where the journal stands, at one moment.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn moment(&self) -> Result<Moment, ReadError> {
+        self.read(|connection| {
+            let HeadRow { revision, at_ms, state, queue, .. } = head::read(connection)?;
+            let head = Head { revision, at_ms, state, queue_length: queue.rows };
+            let sequences = PerStream::try_from_fn(|stream| {
+                let Bounds { first, last } = bounds(connection, stream)?;
+                Ok::<_, StoreError>(first..=last)
+            })?;
+            Ok(Moment { head, sequences, queue: queue_rows::read_all(connection, queue)? })
+        })
+    }
+
+    /// The entries with these sequence numbers, all of them.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::Trimmed`] when the first ones have been removed meanwhile.
+    pub fn entries(&self, stream: Stream, seqs: RangeInclusive<u64>) -> Result<Vec<Entry>, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, .. } = bounds(connection, stream)?;
+            if *seqs.start() < first {
+                return Ok(Err(ReadError::Trimmed { stream, first_seq: first }));
+            }
+            entries(connection, stream, *seqs.start(), *seqs.end()).map(Ok)
+        })?
+    }
+
+    /// SQLite's own check of the whole file. It reads everything: seconds per GB.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`] names what it found.
+    pub fn check_file(&self) -> Result<(), ReadError> {
+        self.read(|connection| {
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if verdict == "ok" { Ok(()) } else { Err(StoreError::damaged("the database", verdict)) }
+        })
+    }
+
+    /// Runs `read` on one moment of the database.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, ReadError> {
+        let moment = self.connection.unchecked_transaction().map_err(StoreError::from);
+        let read = moment.and_then(|moment| read(&moment));
+        read.map_err(|error| error.read(&self.file))
+    }
+}
+
+/// The id before which nothing lies between it and `id`; none before the first.
+fn predecessor(id: EntryId) -> Option<EntryId> {
+    match (id.ms, id.n) {
+        (0, 0) => None,
+        (ms, 0) => Some(EntryId { ms: ms - 1, n: u64::MAX }),
+        (ms, n) => Some(EntryId { ms, n: n - 1 }),
+    }
+}
+
+fn bounds(connection: &Connection, stream: Stream) -> Result<Bounds, StoreError> {
+    let head: HeadRow = head::read(connection)?;
+    let kept: KeptRow = head::read(connection)?;
+    Ok(Bounds { first: kept.first_seq[stream], last: head.numbering.last_seq(stream) })
+}
+
+fn entries(connection: &Connection, stream: Stream, first: u64, last: u64) -> Result<Vec<Entry>, StoreError> {
+    let rows = stream_rows::read(connection, stream, first..=last)?;
+    Ok(rows.into_iter().map(|stored| stored.entry).collect())
+}
+
+/// A reader takes part in SQLite's locking, for which it needs to write beside the database. Where it
+/// cannot and the log is empty, nobody else can be writing either and the file is read as it is.
+fn connect(dir: &Path, file: &Path) -> Result<Connection, ReadError> {
+    let connected = schema::connect_reader(file).map_err(SchemaError::from);
+    let checked = connected.and_then(|connection| schema::check(&connection).map(|()| connection));
+    match checked {
+        Err(SchemaError::Store(StoreError::Sqlite(error)))
+            if matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly)
+            ) =>
+        {
+            let log = schema::log(dir);
+            if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+                let reason = format!(
+                    "the log beside it holds commits that only somebody who may write to {} can read: \
+                     grant that, or copy the directory and read the copy",
+                    dir.display()
+                );
+                return Err(ReadError::Unreadable { file: file.to_owned(), reason });
+            }
+            let connection = schema::connect_immutable(file).map_err(|error| error.read(file))?;
+            schema::check(&connection).map_err(|error| error.read(file))?;
+            Ok(connection)
+        }
+        checked => checked.map_err(|error| error.read(file)),
+    }
+}

@@ -1,0 +1,174 @@
+//! The store: opened once, then one commit after the other.
+
+use std::path::{Path, PathBuf};
+
+use evenkeel_core::journal::{Commit, Entry, Recovered, Stream};
+use rusqlite::{Connection, TransactionBehavior};
+use uuid::Uuid;
+
+use super::{
+    checkpoint::Checkpointer,
+    error::{CommitError, OpenError, ReadError, StoreError},
+    head::{self, HeadRow, Identity, KeptRow, Meta},
+    limits::{Limits, Pressure},
+    open::{self, Lock},
+    queue_rows, stream_rows,
+    witness::Witness,
+};
+use crate::fault;
+
+/// What a commit made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its revision.
+    pub revision: u64,
+    /// Its records with their ids, in the order of the records.
+    pub entries: Vec<Entry>,
+}
+
+/// The outbox, open for writing. Blocking: it belongs on [`super::OutboxWriter`]'s thread.
+#[derive(Debug)]
+pub struct Outbox {
+    // Dropped in this order: no checkpoint, then no connection, and the lock goes last.
+    pub(super) checkpointer: Checkpointer,
+    pub(super) connection: Connection,
+    pub(super) file: PathBuf,
+    pub(super) witness: Witness,
+    pub(super) meta: Meta,
+    pub(super) head: HeadRow,
+    pub(super) kept: KeptRow,
+    pub(super) limits: Limits,
+    pub(super) clock_behind_ms: u64,
+    pub(super) _lock: Lock,
+}
+
+impl Outbox {
+    /// Opens the journal in `dir`, or creates one that is named `journal`.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the journal is not changed then.
+    pub fn open(
+        dir: &Path,
+        identity: &Identity,
+        journal: Uuid,
+        now_ms: u64,
+        limits: Limits,
+    ) -> Result<(Self, Recovered), OpenError> {
+        open::open(dir, identity, journal, now_ms, limits)
+    }
+
+    /// Makes `commits` durable with one transaction and one fsync, each one whole or not at all. The
+    /// answers are in the order of the commits; one that is refused does not hinder those before it.
+    pub fn commit(&mut self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
+        let count = commits.len();
+        match self.write(commits) {
+            Ok(answers) => answers,
+            Err(error) => {
+                let error = error.commit(&self.file);
+                (0..count).map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    /// What a start would find: read from the database, not from memory.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn recover(&self) -> Result<Recovered, ReadError> {
+        let found = open::read_recovered(&self.connection).map_err(|error| error.read(&self.file))?;
+        Ok(found.recovered)
+    }
+
+    /// What the journal is.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// How many ms the clock was behind the last entry when the outbox was opened; ids go on from there.
+    pub fn clock_behind_ms(&self) -> u64 {
+        self.clock_behind_ms
+    }
+
+    /// Whether there is room.
+    pub fn pressure(&self) -> Pressure {
+        self.limits.pressure(unshipped_bytes(&self.head, &self.kept))
+    }
+
+    fn write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
+        let mut head = self.head.clone();
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut answers = Vec::with_capacity(commits.len());
+        let mut durable = 0;
+        for commit in commits {
+            let answer = match self.limits.pressure(unshipped_bytes(&head, &self.kept)) {
+                Pressure::Full => {
+                    let shipped_first = "the reserve for what has not been shipped to Redis is used up";
+                    Err(CommitError::Full(shipped_first.to_owned()))
+                }
+                Pressure::None | Pressure::RefuseArrivals => {
+                    let savepoint = transaction.savepoint()?;
+                    let answer = apply(&savepoint, &head, commit)?;
+                    if answer.is_ok() {
+                        savepoint.commit()?;
+                    }
+                    answer
+                }
+            };
+            answers.push(answer.map(|(next, committed)| {
+                head = next;
+                durable += 1;
+                committed
+            }));
+        }
+        if durable == 0 {
+            return Ok(answers);
+        }
+        head::write(&transaction, &head)?;
+        fault::point!("after-outbox-write");
+        transaction.commit()?;
+        fault::point!("after-outbox-fsync");
+        self.head = head;
+        self.checkpointer.committed(durable);
+        if let Err(error) = self.witness.write(self.head.revision) {
+            // The commit is durable; only a lost log would not show.
+            tracing::warn!(%error, "the outbox's witness could not be written");
+        }
+        Ok(answers)
+    }
+}
+
+/// Bytes of entries that have been recorded and not shipped.
+pub(super) fn unshipped_bytes(head: &HeadRow, kept: &KeptRow) -> u64 {
+    Stream::ALL.iter().map(|&stream| head.bytes[stream].saturating_sub(kept.shipped[stream].bytes)).sum()
+}
+
+/// Writes everything of `commit` but the head row; the head as it is afterwards.
+fn apply(
+    connection: &Connection,
+    head: &HeadRow,
+    commit: Commit,
+) -> Result<Result<(HeadRow, Committed), CommitError>, StoreError> {
+    let Commit { revision, at_ms, records, queue, state } = commit;
+    if revision != head.revision + 1 {
+        return Ok(Err(CommitError::OutOfOrder { at: head.revision, got: revision }));
+    }
+    let mut next = HeadRow { revision, at_ms, ..head.clone() };
+    if state.next_tick != head.state.next_tick {
+        next.batch_first_seq = head.numbering.last_seq(Stream::Executions) + 1;
+    }
+    let mut entries = Vec::with_capacity(records.len());
+    for record in records {
+        let entry = next.numbering.number(record, at_ms);
+        let bytes = &mut next.bytes[entry.record.stream()];
+        *bytes = stream_rows::append(connection, &entry, *bytes)?;
+        entries.push(entry);
+    }
+    for change in &queue {
+        if let Err(illegal) = queue_rows::apply(connection, &mut next.queue, change)? {
+            let queue_rows::Illegal { execution, what } = illegal;
+            return Ok(Err(CommitError::Illegal { revision, execution, what }));
+        }
+    }
+    next.state = state;
+    Ok(Ok((next, Committed { revision, entries })))
+}

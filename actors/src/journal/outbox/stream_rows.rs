@@ -1,0 +1,204 @@
+//! Rows of the streams: an entry, its bytes, and the CRC over all of it.
+
+use std::{borrow::Cow, fmt, ops::RangeInclusive};
+
+use evenkeel_core::journal::{Entry, EntryId, Stream};
+use rusqlite::{Connection, Row};
+use serde::{Deserialize, Serializer as _, de};
+
+use super::{error::StoreError, schema::table};
+
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stored {
+    pub entry: Entry,
+    /// Bytes of all bodies before it.
+    pub bytes_before: u64,
+    /// Bytes of all bodies up to and with it.
+    pub bytes: u64,
+}
+
+/// The flat fields as one JSON object, in their order.
+fn encode(entry: &Entry) -> String {
+    let mut body = Vec::with_capacity(400);
+    let fields = entry.fields();
+    serde_json::Serializer::new(&mut body)
+        .collect_map(fields.iter().map(|(name, value)| (name, value)))
+        .expect("texts are JSON, and memory takes them");
+    String::from_utf8(body).expect("JSON is UTF-8")
+}
+
+fn decode(stream: Stream, id: EntryId, body: &str) -> Result<Entry, String> {
+    let Fields(fields) = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    let fields = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    Entry::decode(stream, id, fields).map_err(|error| error.to_string())
+}
+
+/// Writes the successor of the stream's last row; the bytes of all bodies up to and with it.
+pub(super) fn append(connection: &Connection, entry: &Entry, bytes_before: u64) -> Result<u64, StoreError> {
+    let stream = entry.record.stream();
+    let body = encode(entry);
+    let bytes = bytes_before + body.len() as u64;
+    let sql = match stream {
+        Stream::Executions => "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        Stream::Queue => "INSERT INTO queue VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        Stream::Windows => "INSERT INTO windows VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    };
+    connection.prepare_cached(sql)?.execute((
+        entry.seq.cast_signed(),
+        entry.id.ms.cast_signed(),
+        entry.id.n.cast_signed(),
+        bytes.cast_signed(),
+        &body,
+        crc(stream, entry.seq, entry.id, bytes, &body),
+    ))?;
+    Ok(bytes)
+}
+
+/// Exactly the rows `seqs`: one that is missing is damage.
+pub(super) fn read(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+) -> Result<Vec<Stored>, StoreError> {
+    let (first, last) = (*seqs.start(), *seqs.end());
+    if first > last {
+        return Ok(Vec::new());
+    }
+    let sql = match stream {
+        Stream::Executions => "SELECT * FROM executions WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+        Stream::Queue => "SELECT * FROM queue WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+        Stream::Windows => "SELECT * FROM windows WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query((first.cast_signed(), last.cast_signed()))?;
+    let mut found: Vec<Stored> = Vec::with_capacity((last - first + 1).min(100_000) as usize);
+    let mut expected = first;
+    while let Some(row) = rows.next()? {
+        let stored = read_row(row, stream, expected)?;
+        if let Some(before) = found.last()
+            && (before.entry.id >= stored.entry.id || before.bytes != stored.bytes_before)
+        {
+            return Err(StoreError::damaged(
+                name(stream, expected),
+                "it does not continue the entry before it",
+            ));
+        }
+        found.push(stored);
+        expected += 1;
+    }
+    if expected <= last {
+        return Err(StoreError::damaged(name(stream, expected), "it is missing"));
+    }
+    Ok(found)
+}
+
+/// One row, which must be there.
+pub(super) fn read_one(connection: &Connection, stream: Stream, seq: u64) -> Result<Stored, StoreError> {
+    let mut rows = read(connection, stream, seq..=seq)?;
+    rows.pop().ok_or_else(|| StoreError::damaged(name(stream, seq), "it is missing"))
+}
+
+/// The first of `seqs` whose id is greater than `id`; the one after the last when none is.
+pub(super) fn seek(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+    id: EntryId,
+) -> Result<u64, StoreError> {
+    let (mut low, mut high) = (*seqs.start(), seqs.end() + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if read_one(connection, stream, middle)?.entry.id > id {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
+/// Removes the rows `seqs`, all of which must be there.
+pub(super) fn remove(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+) -> Result<(), StoreError> {
+    let sql = format!("DELETE FROM {} WHERE seq BETWEEN ?1 AND ?2", table(stream));
+    let (first, last) = (*seqs.start(), *seqs.end());
+    let removed = connection.prepare_cached(&sql)?.execute((first.cast_signed(), last.cast_signed()))?;
+    if removed as u64 == last - first + 1 {
+        Ok(())
+    } else {
+        let record = format!("{stream} entries {first} to {last}");
+        Err(StoreError::damaged(record, format!("only {removed} of them are there")))
+    }
+}
+
+/// As a person would call it.
+pub(super) fn name(stream: Stream, seq: u64) -> String {
+    format!("{stream} entry {seq}")
+}
+
+fn read_row(row: &Row<'_>, stream: Stream, expected: u64) -> Result<Stored, StoreError> {
+    let damaged = |what: String| StoreError::damaged(name(stream, expected), what);
+    let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    let typed = |error: rusqlite::Error| damaged(error.to_string());
+    let seq = number(0).map_err(typed)?;
+    if seq != expected {
+        return Err(damaged(format!("it is missing, entry {seq} follows")));
+    }
+    let id = EntryId { ms: number(1).map_err(typed)?, n: number(2).map_err(typed)? };
+    let bytes = number(3).map_err(typed)?;
+    let body = row.get_ref(4)?.as_str().map_err(|error| damaged(error.to_string()))?;
+    let stored: i64 = row.get(5).map_err(typed)?;
+    if stored != i64::from(crc(stream, seq, id, bytes, body)) {
+        return Err(damaged("its checksum does not fit".to_owned()));
+    }
+    let entry = decode(stream, id, body).map_err(damaged)?;
+    if entry.seq != seq {
+        return Err(damaged(format!("its body belongs to entry {}", entry.seq)));
+    }
+    let bytes_before = bytes.checked_sub(body.len() as u64);
+    let bytes_before = bytes_before.ok_or_else(|| damaged("its byte count is too small".to_owned()))?;
+    Ok(Stored { entry, bytes_before, bytes })
+}
+
+fn crc(stream: Stream, seq: u64, id: EntryId, bytes: u64, body: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(stream.name().as_bytes());
+    for number in [seq, id.ms, id.n, bytes] {
+        hasher.update(&number.to_le_bytes());
+    }
+    hasher.update(body.as_bytes());
+    hasher.finalize()
+}
+
+/// Pairs of a JSON object, borrowed where nothing is escaped.
+struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> de::Visitor<'de> for Pairs {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::with_capacity(16);
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    pairs.push((name, value));
+                }
+                Ok(Fields(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}

@@ -1,0 +1,5 @@
+mod commits;
+mod damage;
+mod kills;
+mod support;
+mod threads;

@@ -1,0 +1,165 @@
+//! The writer's thread and readers beside it.
+
+use std::thread;
+
+use evenkeel_core::{
+    control::Mode,
+    ids::ExecutionId,
+    journal::{EntryId, QueueChange, Stream},
+    queue::Queued,
+    tick::Tick,
+};
+use uuid::Uuid;
+
+use super::{
+    super::*,
+    support::{Decider, open, pause, run, try_open},
+};
+
+#[tokio::test]
+async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    let first = writer.commit(decider.tick(3));
+    drop(writer.commit(decider.tick(3)));
+    let third = writer.commit(decider.tick(3));
+    let recovered = writer.recover();
+    assert_eq!(recovered.await.unwrap().revision, 3);
+    assert_eq!(third.await.unwrap().revision, 3);
+    assert_eq!(first.await.unwrap().revision, 1);
+    let published = writer.published().borrow().clone();
+    assert_eq!((published.revision, published.next_tick, published.trouble), (3, Tick(3), None));
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    assert_eq!(reader.info(Stream::Queue).unwrap().last.unwrap().1, published.last.queue);
+}
+
+#[tokio::test]
+async fn after_a_shutdown_the_directory_is_free_and_callers_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    let waiting = writer.commit(decider.tick(1));
+    writer.shutdown().await;
+    assert_eq!(waiting.await.unwrap().revision, 1);
+    assert_eq!(writer.commit(decider.tick(1)).await, Err(CommitError::Stopped));
+    assert_eq!(writer.recover().await, Err(ReadError::Stopped));
+    assert_eq!(open(dir.path()).1.revision, 1);
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting_and_the_journal_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    writer.commit(decider.tick(2)).await.unwrap();
+    writer.panic_for_test();
+    let after = writer.commit(decider.tick(2));
+    assert_eq!(after.await, Err(CommitError::Stopped));
+    assert_eq!(writer.commit(decider.tick(2)).await, Err(CommitError::Stopped));
+    let mut published = writer.published();
+    published.borrow_and_update();
+    assert!(published.changed().await.is_err(), "those who watch see that it has gone");
+    writer.shutdown().await;
+    assert_eq!(open(dir.path()).1.revision, 1);
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_published_until_one_succeeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    let mut bad = decider.set_mode(Mode::Off);
+    bad.queue.push(QueueChange::Remove(ExecutionId(Uuid::nil())));
+    let error = writer.commit(bad).await.unwrap_err();
+    assert_eq!(writer.published().borrow().trouble, Some(error));
+    let mut decider = Decider::new(&writer.recover().await.unwrap());
+    writer.commit(decider.tick(1)).await.unwrap();
+    assert_eq!(writer.published().borrow().trouble, None);
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_whole_commits_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    run(&mut outbox, &mut decider, 3);
+    let reading = dir.path().to_owned();
+    let reader = thread::spawn(move || {
+        let reader = OutboxReader::open(&reading).unwrap();
+        let (mut last, mut seen) = (EntryId::default(), 0u64);
+        loop {
+            let verified = verify(&reader, None, |_, _| {}).unwrap();
+            assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
+            for entry in reader.after(Stream::Queue, last, 50).unwrap() {
+                seen += 1;
+                assert_eq!(entry.seq, seen);
+                last = entry.id;
+            }
+            if reader.head().unwrap().state.next_tick == Tick(300) {
+                return seen;
+            }
+        }
+    });
+    run(&mut outbox, &mut decider, 297);
+    assert!(reader.join().unwrap() > 0);
+}
+
+#[test]
+fn ranges_are_found_by_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    run(&mut outbox, &mut decider, 30);
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    let all = reader.after(Stream::Queue, EntryId::default(), usize::MAX).unwrap();
+    let last = EntryId { ms: u64::MAX, n: u64::MAX };
+    for (at, entry) in all.iter().enumerate() {
+        assert_eq!(
+            reader.after(Stream::Queue, entry.id, 3).unwrap(),
+            all[at + 1..].iter().take(3).cloned().collect::<Vec<_>>()
+        );
+        assert_eq!(reader.before(Stream::Queue, entry.id, 3).unwrap(), all[at.saturating_sub(3)..at]);
+        assert_eq!(reader.range(Stream::Queue, entry.id, last, usize::MAX).unwrap(), all[at..]);
+        assert_eq!(
+            reader.range(Stream::Queue, EntryId::default(), entry.id, usize::MAX).unwrap(),
+            all[..=at]
+        );
+    }
+    assert_eq!(reader.tail(Stream::Queue, 4).unwrap(), all[all.len() - 4..]);
+    assert_eq!(reader.tail(Stream::Queue, 0).unwrap(), []);
+    assert_eq!(reader.before(Stream::Queue, EntryId::default(), 5).unwrap(), []);
+}
+
+#[test]
+fn a_directory_without_a_journal_is_told_from_one_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = OutboxReader::open(dir.path()).unwrap_err();
+    assert!(
+        matches!(error, ReadError::Missing { .. }) && error.to_string().contains("--data-dir"),
+        "{error}"
+    );
+    std::fs::write(dir.path().join(DATABASE_FILE), "this is no database, but it is long enough to look at")
+        .unwrap();
+    assert!(matches!(OutboxReader::open(dir.path()), Err(ReadError::Damaged(_))));
+    assert!(matches!(try_open(dir.path()), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn the_log_is_emptied_while_commits_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    for _ in 0..10 {
+        run(&mut outbox, &mut decider, 200);
+        pause(20);
+    }
+    let log = std::fs::metadata(dir.path().join("outbox.db-wal")).unwrap().len();
+    assert!(log < 20_000_000, "2,000 commits of about 40 kB left a log of {log} bytes");
+    let row = outbox.recover().unwrap().queue[0];
+    assert!(matches!(row, Queued { .. }));
+}

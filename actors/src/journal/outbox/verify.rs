@@ -1,0 +1,132 @@
+//! The audit over an outbox: all of its entries, as they stood at one moment.
+
+use std::{ops::RangeInclusive, vec};
+
+use evenkeel_core::{
+    invariants::{Audit, Merge, Report, TruthRow},
+    journal::{Entry, PerStream, Stream},
+};
+
+use super::{
+    damage::Damage,
+    error::ReadError,
+    reader::{Moment, OutboxReader},
+};
+
+/// Entries read at a time: some MB, and a read transaction of about 10 ms, so that no checkpoint waits.
+const CHUNK: u64 = 5_000;
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What was proved, up to the damage if there is any.
+    pub report: Report,
+    /// What could not be read.
+    pub damage: Option<Damage>,
+}
+
+/// Verifies what `reader` shows, against `truth` too when it is given. `progress` is told how many of
+/// how many entries have been read, now and then.
+///
+/// # Errors
+/// [`ReadError`], except for damage, which is a result.
+pub fn verify(
+    reader: &OutboxReader,
+    truth: Option<Vec<TruthRow>>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verified, ReadError> {
+    let moment = match reader.moment() {
+        Ok(moment) => moment,
+        Err(ReadError::Damaged(damage)) => {
+            return Ok(Verified { report: Report::default(), damage: Some(damage) });
+        }
+        Err(error) => return Err(error),
+    };
+    let mut audit = match begin(reader, &moment) {
+        Ok(audit) => audit,
+        Err(ReadError::Damaged(damage)) => {
+            return Ok(Verified { report: Report::default(), damage: Some(damage) });
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(truth) = truth {
+        audit = audit.with_truth(truth);
+    }
+    let total = Stream::ALL.iter().map(|&stream| moment.sequences[stream].clone().count() as u64).sum();
+    let streams = PerStream::from_fn(|stream| Entries {
+        reader,
+        stream,
+        left: moment.sequences[stream].clone(),
+        chunk: Vec::new().into_iter(),
+    });
+    for (read, entry) in (1..).zip(Merge::new(streams)) {
+        match entry {
+            Ok(entry) => audit.entry(&entry),
+            Err(ReadError::Damaged(damage)) => {
+                return Ok(Verified { report: audit.so_far(), damage: Some(damage) });
+            }
+            Err(error) => return Err(error),
+        }
+        if read % CHUNK == 0 {
+            progress(read, total);
+        }
+    }
+    let report = audit.finish(moment.head.state.next_tick, Some(&moment.queue));
+    Ok(Verified { report, damage: reader.check_file().err().and_then(damage) })
+}
+
+fn begin(reader: &OutboxReader, moment: &Moment) -> Result<Audit, ReadError> {
+    let first = PerStream::try_from_fn(|stream| {
+        let seqs = &moment.sequences[stream];
+        if seqs.is_empty() {
+            return Ok(None);
+        }
+        reader.entries(stream, *seqs.start()..=*seqs.start()).map(|mut entries| entries.pop())
+    })?;
+    Ok(Audit::new(&first))
+}
+
+fn damage(error: ReadError) -> Option<Damage> {
+    match error {
+        ReadError::Damaged(damage) => Some(damage),
+        _ => None,
+    }
+}
+
+/// A stream's entries, read in chunks.
+struct Entries<'a> {
+    reader: &'a OutboxReader,
+    stream: Stream,
+    left: RangeInclusive<u64>,
+    chunk: vec::IntoIter<Entry>,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(entry) = self.chunk.next() {
+            return Some(Ok(entry));
+        }
+        if self.left.is_empty() {
+            return None;
+        }
+        let (first, last) = (*self.left.start(), *self.left.end());
+        let mut to = last.min(first + CHUNK - 1);
+        loop {
+            match self.reader.entries(self.stream, first..=to) {
+                Ok(entries) => {
+                    self.left = to + 1..=last;
+                    self.chunk = entries.into_iter();
+                    return self.chunk.next().map(Ok);
+                }
+                // Closer to the damage: what lies before it can be checked.
+                Err(ReadError::Damaged(_)) if to > first => to = first + (to - first) / 2,
+                Err(error) => {
+                    self.left = RangeInclusive::new(1, 0);
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

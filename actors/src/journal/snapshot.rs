@@ -1,0 +1,299 @@
+//! The client's snapshot file: one value, two generations.
+//!
+//! ```text
+//! client-snapshot.0 ┐  evenkeel snapshot v1 generation=12 bytes=3456 crc=90abcdef
+//! client-snapshot.1 ┘  the value
+//! ```
+//!
+//! A value is written to a third file and renamed over the older generation, so that at every moment
+//! one whole generation stands there, and the newest one as soon as it is durable.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// Largest value that is stored, in bytes: 10,000 queries' estimates and pending executions.
+pub const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
+
+const FILES: [&str; 2] = ["client-snapshot.0", "client-snapshot.1"];
+const NEW: &str = "client-snapshot.new";
+const MAGIC: &str = "evenkeel snapshot v1";
+/// The longest header: the magic, two numbers of 20 digits, a CRC of 8, and their names.
+const HEADER_BYTES_MAX: usize = 128;
+
+/// The snapshot cannot be stored or looked for.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The directory or a file in it cannot be used.
+    #[error("the snapshot {} cannot be used: {reason}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// It is too large.
+    #[error("a snapshot of {0} bytes is too large: at most {SNAPSHOT_BYTES_MAX}")]
+    TooLarge(usize),
+}
+
+/// Which generation was loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// The one stored last.
+    Newest,
+    /// Perhaps the one before it: the other file is damaged.
+    Older,
+}
+
+/// What [`SnapshotStore::load`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The value and where it came from; none when nothing was stored or nothing is whole.
+    pub snapshot: Option<(Generation, Vec<u8>)>,
+    /// What was not whole, to be told.
+    pub warnings: Vec<String>,
+}
+
+/// The snapshot's files in a data directory.
+#[derive(Debug)]
+pub struct SnapshotStore {
+    dir: PathBuf,
+    /// Which file the next value goes to, and as which generation.
+    next: (usize, u64),
+}
+
+/// What one file holds.
+enum Content {
+    Nothing,
+    Whole { generation: u64, bytes: Vec<u8> },
+    Damaged(&'static str),
+}
+
+impl SnapshotStore {
+    /// Looks for generations in `dir`, which is created when it is not there.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
+        fs::create_dir_all(dir).map_err(|error| unusable(dir, &error))?;
+        let mut store = Self { dir: dir.to_owned(), next: (0, 1) };
+        store.next = match [store.content(0)?, store.content(1)?] {
+            // The newer one stays, the other one makes room.
+            [Content::Whole { generation: a, .. }, Content::Whole { generation: b, .. }] => {
+                (usize::from(a > b), a.max(b).saturating_add(1))
+            }
+            [Content::Whole { generation, .. }, _] => (1, generation.saturating_add(1)),
+            [_, Content::Whole { generation, .. }] => (0, generation.saturating_add(1)),
+            _ => (0, 1),
+        };
+        Ok(store)
+    }
+
+    /// Stores `bytes` as the newest generation; durable when it returns. The one before stays.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; what was stored before is untouched.
+    pub fn store(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        if bytes.len() > SNAPSHOT_BYTES_MAX {
+            return Err(SnapshotError::TooLarge(bytes.len()));
+        }
+        let (file, generation) = self.next;
+        let described = format!("{MAGIC} generation={generation} bytes={}", bytes.len());
+        let header = format!("{described} crc={:08x}\n", crc(&described, bytes));
+        let new = self.dir.join(NEW);
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(header.as_bytes())?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written
+            .and_then(|()| fs::rename(&new, self.dir.join(FILES[file])))
+            .and_then(|()| File::open(&self.dir)?.sync_all())
+            .map_err(|error| unusable(&new, &error))?;
+        self.next = (1 - file, generation.saturating_add(1));
+        Ok(())
+    }
+
+    /// The newest generation that is whole.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when a file is there and cannot be read.
+    pub fn load(&self) -> Result<Loaded, SnapshotError> {
+        let mut warnings = Vec::new();
+        let mut newest: Option<(u64, Vec<u8>)> = None;
+        for (index, name) in FILES.iter().enumerate() {
+            match self.content(index)? {
+                Content::Nothing => {}
+                Content::Whole { generation, bytes } => {
+                    if newest.as_ref().is_none_or(|(other, _)| generation > *other) {
+                        newest = Some((generation, bytes));
+                    }
+                }
+                Content::Damaged(what) => {
+                    warnings.push(format!("{} is damaged: {what}", self.dir.join(name).display()));
+                }
+            }
+        }
+        let used = if warnings.is_empty() { Generation::Newest } else { Generation::Older };
+        match &newest {
+            Some((generation, _)) if !warnings.is_empty() => {
+                warnings.push(format!(
+                    "generation {generation} of the snapshot is used: what followed is applied again"
+                ));
+            }
+            None if !warnings.is_empty() => {
+                warnings.push("no generation of the snapshot is whole: it begins anew".to_owned());
+            }
+            _ => {}
+        }
+        Ok(Loaded { snapshot: newest.map(|(_, bytes)| (used, bytes)), warnings })
+    }
+
+    fn content(&self, index: usize) -> Result<Content, SnapshotError> {
+        let path = self.dir.join(FILES[index]);
+        match fs::metadata(&path) {
+            Ok(meta) if meta.len() as usize > SNAPSHOT_BYTES_MAX + HEADER_BYTES_MAX => {
+                return Ok(Content::Damaged("it is longer than any snapshot"));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),
+            Err(error) => return Err(unusable(&path, &error)),
+        }
+        let content = fs::read(&path).map_err(|error| unusable(&path, &error))?;
+        Ok(parse(content))
+    }
+}
+
+/// When the newest snapshot in `dir` was written, by the file system's clock; none when there is none.
+pub fn stored_at(dir: &Path) -> Option<SystemTime> {
+    let written = |name: &&str| fs::metadata(dir.join(name)).and_then(|meta| meta.modified()).ok();
+    FILES.iter().filter_map(written).max()
+}
+
+fn parse(mut content: Vec<u8>) -> Content {
+    let no_header = Content::Damaged("its header cannot be read");
+    let Some(end) = content.iter().take(HEADER_BYTES_MAX).position(|byte| *byte == b'\n') else {
+        return no_header;
+    };
+    let bytes = content.split_off(end + 1);
+    let Some((described, stored)) =
+        str::from_utf8(&content[..end]).ok().and_then(|header| header.split_once(" crc="))
+    else {
+        return no_header;
+    };
+    if stored != format!("{:08x}", crc(described, &bytes)) {
+        return Content::Damaged("its checksum does not fit");
+    }
+    let generation = described.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(" generation="));
+    let generation =
+        generation.and_then(|rest| rest.split_once(' ')).and_then(|(number, _)| number.parse().ok());
+    generation.map_or(no_header, |generation| Content::Whole { generation, bytes })
+}
+
+fn crc(described: &str, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(described.as_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+fn unusable(path: &Path, error: &io::Error) -> SnapshotError {
+    SnapshotError::Io { path: path.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(dir: &Path) -> Loaded {
+        SnapshotStore::open(dir).unwrap().load().unwrap()
+    }
+
+    #[test]
+    fn nothing_stored_is_nothing_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(dir.path()), Loaded::default());
+    }
+
+    #[test]
+    fn the_last_value_is_loaded_over_many_generations_and_reopenings() {
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..7u8 {
+            let mut store = SnapshotStore::open(dir.path()).unwrap();
+            store.store(&[round, 0]).unwrap();
+            store.store(&[round, 1]).unwrap();
+            let expected = Some((Generation::Newest, vec![round, 1]));
+            assert_eq!(load(dir.path()), Loaded { snapshot: expected, warnings: vec![] });
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_newest_leads_to_the_older_generation_and_a_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SnapshotStore::open(dir.path()).unwrap();
+        store.store(b"older").unwrap();
+        store.store(b"newest\nwith a line").unwrap();
+        let path = dir.path().join(FILES[1]);
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &flipped).unwrap();
+            let loaded = load(dir.path());
+            assert_eq!(loaded.snapshot, Some((Generation::Older, b"older".to_vec())), "bit {bit}");
+            assert!(loaded.warnings[0].contains("client-snapshot.1"), "{:?}", loaded.warnings);
+        }
+    }
+
+    #[test]
+    fn every_torn_length_leads_to_the_older_generation_and_the_next_store_replaces_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SnapshotStore::open(dir.path()).unwrap();
+        store.store(b"older").unwrap();
+        store.store(b"newest").unwrap();
+        let path = dir.path().join(FILES[1]);
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let loaded = load(dir.path());
+            assert_eq!(loaded.snapshot, Some((Generation::Older, b"older".to_vec())), "{length} bytes");
+        }
+        SnapshotStore::open(dir.path()).unwrap().store(b"again").unwrap();
+        let expected = Some((Generation::Newest, b"again".to_vec()));
+        assert_eq!(load(dir.path()), Loaded { snapshot: expected, warnings: vec![] });
+    }
+
+    #[test]
+    fn when_both_are_damaged_there_is_none_and_both_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SnapshotStore::open(dir.path()).unwrap();
+        store.store(b"older").unwrap();
+        store.store(b"newest").unwrap();
+        for name in FILES {
+            fs::write(dir.path().join(name), b"nonsense\n").unwrap();
+        }
+        let loaded = load(dir.path());
+        assert_eq!(loaded.snapshot, None);
+        assert_eq!(loaded.warnings.len(), 3, "{:?}", loaded.warnings);
+    }
+
+    #[test]
+    fn a_store_that_was_interrupted_before_its_rename_leaves_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        SnapshotStore::open(dir.path()).unwrap().store(b"newest").unwrap();
+        fs::write(dir.path().join(NEW), b"evenkeel snap").unwrap();
+        assert_eq!(load(dir.path()).snapshot, Some((Generation::Newest, b"newest".to_vec())));
+    }
+
+    #[test]
+    fn a_value_that_is_too_large_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SnapshotStore::open(dir.path()).unwrap();
+        let error = store.store(&vec![0; SNAPSHOT_BYTES_MAX + 1]).unwrap_err();
+        assert!(matches!(error, SnapshotError::TooLarge(_)));
+    }
+}

@@ -1,0 +1,209 @@
+//! Scheduler: chooses when waiting executions run.
+//!
+//! In: [`Learned`] from the estimator, in journal order; [`GetScheduler`] and [`RestoreScheduler`]. Out:
+//! [`Control`] to the server's queue, once a tick. What it thinks is published after each decision.
+//!
+//! Invariant: its backlog is the fold over the entries up to the consumer's positions, or it says `Lost`.
+//! Slots are soft: each request says all of them again, so a lost one costs a tick at most.
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture};
+use evenkeel_core::{
+    benefit::{Benefit, Summary},
+    control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT, SET_MAX},
+    estimator::Estimates,
+    journal::Record,
+    queue::HoldLimits,
+    scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
+    tick::Tick,
+};
+use tokio::sync::watch;
+
+use crate::{
+    health::ActorHealth,
+    messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
+};
+
+/// What the scheduler thought last; none before its first decision.
+pub type LastDecision = Option<Decision>;
+
+/// A decision, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision {
+    /// After which tick it was made.
+    pub tick: Tick,
+    /// Whether the corridor can be reached.
+    pub feasibility: Feasibility,
+    /// Slots that it placed.
+    pub slots: usize,
+    /// What levelling has brought lately.
+    pub benefit: Summary,
+}
+
+/// Who levels, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The client's stable name.
+    pub client: String,
+    /// Its fencing token.
+    pub epoch: u64,
+    /// How slots are chosen.
+    pub policy: PolicyName,
+    /// How long slots may hold executions, as the server has it.
+    pub limits: HoldLimits,
+    /// Ceiling for the mean delay in ticks; none lets the policy choose.
+    pub delay_budget: Option<f64>,
+}
+
+/// See the module.
+pub struct Scheduler {
+    core: Option<Core>,
+    /// For people only: soft, and new after a restart.
+    benefit: Benefit,
+    /// The tick after which it decided last.
+    decided: Option<Tick>,
+    settings: Settings,
+    control: Recipient<Control>,
+    /// One request at a time: the next one says everything again.
+    asking: bool,
+    refused: bool,
+    health: ActorHealth,
+    published: watch::Sender<LastDecision>,
+}
+
+impl Scheduler {
+    /// A scheduler that waits to be restored.
+    pub fn new(
+        settings: Settings,
+        control: Recipient<Control>,
+        health: ActorHealth,
+        published: watch::Sender<LastDecision>,
+    ) -> Self {
+        Self {
+            core: None,
+            benefit: Benefit::default(),
+            decided: None,
+            settings,
+            control,
+            asking: false,
+            refused: false,
+            health,
+            published,
+        }
+    }
+
+    fn lose_state(&mut self) {
+        self.core = None;
+        self.asking = false;
+        self.health.set_recovering(true);
+    }
+
+    fn decide(&mut self, tick: Tick, estimates: &Estimates, context: &mut Context<Self>) {
+        let Some(core) = &mut self.core else { return };
+        let plan = core.decide(tick, estimates);
+        self.decided = Some(tick);
+        let benefit = self.benefit.summary();
+        let decision = Decision { tick, feasibility: plan.feasibility, slots: plan.set.len(), benefit };
+        self.published.send_replace(Some(decision));
+        if !self.asking {
+            self.ask(plan, context);
+        }
+    }
+
+    fn ask(&mut self, plan: Plan, context: &mut Context<Self>) {
+        let mut set = plan.set;
+        // Those that run first come first.
+        set.truncate(SET_MAX);
+        let Settings { client, epoch, .. } = &self.settings;
+        let request =
+            ControlRequest { client: client.clone(), epoch: *epoch, lease_ticks: LEASE_TICKS_DEFAULT, set };
+        self.asking = true;
+        let answer = self.control.send(Control(request));
+        context.spawn(answer.into_actor(self).map(|answer, actor, _context| {
+            actor.asking = false;
+            // A failed queue is the guard's matter; the next request finds it again.
+            if let Ok(answer) = answer {
+                actor.answered(answer);
+            }
+        }));
+    }
+
+    fn answered(&mut self, answer: Result<ControlResponse, ControlRefused>) {
+        match answer {
+            Ok(_) => self.refused = false,
+            Err(cause) => {
+                if !self.refused {
+                    tracing::warn!(%cause, "the queue refused the slots");
+                }
+                self.refused = true;
+            }
+        }
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Supervised for Scheduler {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Handler<Learned> for Scheduler {
+    type Result = Result<(), LearnError>;
+
+    fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
+        let core = self.core.as_mut().ok_or(Lost)?;
+        for entry in learned.batch.entries.iter() {
+            match &entry.record {
+                Record::Executed(executed) => {
+                    core.executed(executed);
+                    self.benefit.executed(executed);
+                }
+                Record::Queue(event) => {
+                    core.queue_event(event);
+                    self.benefit.queue_event(event);
+                }
+                Record::Window(window) => {
+                    core.window(window);
+                    self.benefit.window(window, &learned.estimates);
+                }
+            }
+        }
+        // Once a tick, as in virtual time; a commit between two ticks is no reason to think again.
+        if let Some(tick) = learned.batch.caught_up.filter(|tick| self.decided < Some(*tick)) {
+            self.decide(tick, &learned.estimates, context);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<GetScheduler> for Scheduler {
+    type Result = Result<SchedulerSnapshot, Lost>;
+
+    fn handle(&mut self, _: GetScheduler, _context: &mut Self::Context) -> Self::Result {
+        self.core.as_ref().map(Core::snapshot).ok_or(Lost)
+    }
+}
+
+impl Handler<RestoreScheduler> for Scheduler {
+    type Result = Result<(), SnapshotError>;
+
+    fn handle(&mut self, restore: RestoreScheduler, _context: &mut Self::Context) -> Self::Result {
+        let Settings { policy, limits, delay_budget, .. } = &self.settings;
+        let (policy, limits, budget) = (*policy, limits.clone(), *delay_budget);
+        self.core = Some(match restore.0 {
+            Some(snapshot) => Core::restore(policy, limits, budget, snapshot)?,
+            None => Core::new(policy, limits, budget),
+        });
+        self.benefit = Benefit::default();
+        self.decided = None;
+        self.health.set_recovering(false);
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! The client's durable state, one value: how far it has read, and what it made of that.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{estimator::Estimator, journal::Positions, scheduler::SchedulerSnapshot};
+
+/// State and positions belong together: what is folded is exactly what lies up to the positions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClientState {
+    /// The last applied id of each stream.
+    pub positions: Positions,
+    /// What was learned.
+    pub estimator: Estimator,
+    /// What waits, and how much arrives; none before the first entry.
+    pub scheduler: Option<SchedulerSnapshot>,
+}

@@ -1,0 +1,331 @@
+//! The audit: fed with a journal's entries in the order of [`super::Merge`].
+//!
+//! Where retention has trimmed the beginnings of the streams, everything is known from the latest of
+//! the three beginnings on: that tick is where the proof starts. What was queued before it may be met
+//! without its queue entry, and is still found when it is executed twice.
+
+use std::collections::BTreeMap;
+
+use super::{
+    finding::{Finding, Findings},
+    merge::tick_of,
+    truth::{Truth, TruthRow},
+};
+use crate::{
+    ids::{ExecutionId, QueryId},
+    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Record, Stream},
+    queue::{DEFAULT_DELAY_TICKS, Queued},
+    resource::Resource,
+    tick::Tick,
+    window::{WINDOW_TICKS, Window},
+};
+
+/// What an audit proved, and what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The first and the last tick for which everything has been checked; none while no window has
+    /// closed.
+    pub proved: Option<(Tick, Tick)>,
+    /// Entries seen.
+    pub entries: PerStream<u64>,
+    /// Executions in the proved range.
+    pub executed: u64,
+    /// Entries younger than the last closed window: checked, except against a window.
+    pub open_entries: u64,
+    /// Executions that wait.
+    pub waiting: u64,
+    /// What does not hold.
+    pub findings: Findings,
+}
+
+/// Checks a journal entry by entry.
+///
+/// Memory: what waits, and 16 bytes for each execution (80 MB for a full stream of 5 million), without
+/// which a second run long after the first could not be told from a first one.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    first_tick: Tick,
+    last: PerStream<Last>,
+    waiting: BTreeMap<ExecutionId, Waiting>,
+    executed: Vec<ExecutionId>,
+    /// Executions of each window, by its number, until its entry comes.
+    by_window: BTreeMap<u64, u64>,
+    last_window: Option<Tick>,
+    truth: Option<Truth>,
+    report: Report,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    next_seq: u64,
+    id: Option<EntryId>,
+    tick: Tick,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    query: QueryId,
+    due_tick: Tick,
+    /// None when it was queued before the first entry that is left.
+    queued_tick: Option<Tick>,
+}
+
+impl Audit {
+    /// An audit of streams that begin with `first`.
+    pub fn new(first: &PerStream<Option<Entry>>) -> Self {
+        // A trimmed stream may have lost a part of its first tick; a window is whole.
+        let first_ticks = Stream::ALL.into_iter().filter_map(|stream| {
+            let entry = first[stream].as_ref().filter(|entry| entry.seq > 1)?;
+            Some(match &entry.record {
+                Record::Window(window) => window.first_tick,
+                record => tick_of(record).next(),
+            })
+        });
+        Self {
+            first_tick: first_ticks.max().unwrap_or_default(),
+            last: PerStream::from_fn(|stream| Last {
+                next_seq: first[stream].as_ref().map_or(1, |entry| entry.seq),
+                ..Last::default()
+            }),
+            waiting: BTreeMap::new(),
+            executed: Vec::new(),
+            by_window: BTreeMap::new(),
+            last_window: None,
+            truth: None,
+            report: Report::default(),
+        }
+    }
+
+    /// Compares with what the database really ran, too.
+    pub fn with_truth(mut self, rows: impl IntoIterator<Item = TruthRow>) -> Self {
+        self.truth = Some(Truth::new(rows, &mut self.report.findings));
+        self
+    }
+
+    /// Takes the next entry.
+    pub fn entry(&mut self, entry: &Entry) {
+        let stream = entry.record.stream();
+        self.report.entries[stream] += 1;
+        self.check_order(stream, entry);
+        match &entry.record {
+            Record::Executed(executed) => self.executed(entry.seq, executed),
+            Record::Queue(event) => self.queue_event(entry.seq, event),
+            Record::Window(window) => self.window(entry.seq, window),
+        }
+    }
+
+    /// What came out so far, where the rest cannot be read: nothing is said of how it ends.
+    pub fn so_far(self) -> Report {
+        Report { waiting: self.waiting.len() as u64, ..self.report }
+    }
+
+    /// Everything has been fed: what came out. `next_tick` is the first tick that has not been
+    /// committed, `rows` are the queue's rows of the same moment, if they are known.
+    pub fn finish(mut self, next_tick: Tick, rows: Option<&[Queued]>) -> Report {
+        self.executed.sort_unstable();
+        let twice = self.executed.chunk_by(|a, b| a == b).filter(|runs| runs.len() > 1);
+        twice.for_each(|runs| self.report.findings.add(Finding::ExecutedTwice(runs[0])));
+        for execution in self.waiting.keys() {
+            if self.executed.binary_search(execution).is_ok() {
+                self.report.findings.add(Finding::QueuedAfterItRan(*execution));
+            }
+        }
+        if let Some(rows) = rows {
+            self.check_rows(rows);
+        }
+        self.check_last_window(next_tick);
+        if let Some(truth) = self.truth.take() {
+            truth.finish(self.first_tick, next_tick, &mut self.report.findings);
+        }
+        self.report.waiting = rows.map_or(self.waiting.len(), <[_]>::len) as u64;
+        self.report
+    }
+
+    fn check_order(&mut self, stream: Stream, entry: &Entry) {
+        let findings = &mut self.report.findings;
+        let last = &mut self.last[stream];
+        let Entry { id, seq, record } = entry;
+        if *seq != last.next_seq {
+            findings.add(Finding::Sequence { stream, expected: last.next_seq, found: *seq });
+        }
+        if let Some(before) = last.id
+            && *id <= before
+        {
+            findings.add(Finding::IdOrder { stream, seq: *seq, id: *id, before });
+        }
+        let tick = tick_of(record);
+        if tick < last.tick {
+            findings.add(Finding::TickOrder { stream, seq: *seq, tick, before: last.tick });
+        }
+        *last = Last { next_seq: seq.saturating_add(1), id: Some(*id), tick: tick.max(last.tick) };
+        if self.last_window.is_none_or(|closed| tick > closed) {
+            self.report.open_entries += 1;
+        }
+    }
+
+    fn executed(&mut self, seq: u64, executed: &Executed) {
+        let Executed { execution, query, queued_tick, due_tick, tick, finished_tick, .. } = *executed;
+        for (holds, what) in [
+            (due_tick > queued_tick, "it was due before it could be"),
+            (tick >= due_tick, "it ran before it was due"),
+            (finished_tick >= tick, "it finished before it ran"),
+            (
+                executed.delay_ticks() <= DEFAULT_DELAY_TICKS || !executed.reason.is_empty(),
+                "it was delayed, and nothing says why",
+            ),
+        ] {
+            self.require(holds, Stream::Executions, seq, what);
+        }
+        self.executed.push(execution);
+        *self.by_window.entry(tick.0 / WINDOW_TICKS).or_default() += 1;
+        if let Some(truth) = &mut self.truth {
+            truth.journalled(executed, &mut self.report.findings);
+        }
+        let findings = &mut self.report.findings;
+        let Some(waiting) = self.waiting.remove(&execution) else {
+            if tick >= self.first_tick && queued_tick >= self.first_tick {
+                findings.add(Finding::NotQueued { execution, tick });
+            }
+            return;
+        };
+        let mut compare = |field, executed: String, queued: String| {
+            if executed != queued {
+                findings.add(Finding::Contradiction { execution, field, executed, queued });
+            }
+        };
+        compare("query", query.to_string(), waiting.query.to_string());
+        compare("due_tick", due_tick.to_string(), waiting.due_tick.to_string());
+        match waiting.queued_tick {
+            Some(queued) => compare("queued_tick", queued_tick.to_string(), queued.to_string()),
+            None if queued_tick >= self.first_tick => findings.add(Finding::NotQueued { execution, tick }),
+            None => {}
+        }
+    }
+
+    fn queue_event(&mut self, seq: u64, event: &QueueRecord) {
+        let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks } = *event;
+        match kind {
+            QueueEvent::Queued => {
+                let first_due = tick.after(DEFAULT_DELAY_TICKS);
+                let holds = due_tick == first_due && added_ticks == 0;
+                self.require(holds, Stream::Queue, seq, "it is due at another tick than the next one");
+                let waiting = Waiting { query, due_tick, queued_tick: Some(tick) };
+                if self.waiting.insert(execution, waiting).is_some() {
+                    self.report.findings.add(Finding::QueuedTwice { execution, tick });
+                }
+            }
+            QueueEvent::Delayed | QueueEvent::Released => {
+                let adds = (kind == QueueEvent::Delayed) == (added_ticks > 0);
+                self.require(adds, Stream::Queue, seq, "only `delayed` adds ticks, and at least one");
+                let before = self.waiting.get_mut(&execution);
+                if let Some(waiting) = before {
+                    let holds = waiting.query == query && waiting.due_tick.after(added_ticks) == due_tick;
+                    waiting.due_tick = due_tick;
+                    self.require(
+                        holds,
+                        Stream::Queue,
+                        seq,
+                        "its query or due tick does not follow from the event before it",
+                    );
+                } else if self.first_tick > Tick(0) {
+                    // Its queue entry has been trimmed; when it has run, the end shows that.
+                    self.waiting.insert(execution, Waiting { query, due_tick, queued_tick: None });
+                } else {
+                    self.report.findings.add(Finding::NotWaiting { execution, event: kind, tick });
+                }
+            }
+        }
+    }
+
+    fn window(&mut self, seq: u64, window: &Window) {
+        let Window { first_tick, last_tick, executed, .. } = *window;
+        let aligned =
+            first_tick.0.is_multiple_of(WINDOW_TICKS) && last_tick == first_tick.after(WINDOW_TICKS - 1);
+        self.require(aligned, Stream::Windows, seq, "it is not ten ticks from a multiple of ten on");
+        self.require(
+            extents_fit(window),
+            Stream::Windows,
+            seq,
+            "its averages, extremes and corridor contradict each other",
+        );
+        let expected = match self.last_window {
+            Some(closed) => Some(closed.next()),
+            None if seq == 1 => Some(Tick(0)),
+            None => None,
+        };
+        if let Some(expected) = expected
+            && first_tick != expected
+        {
+            self.report.findings.add(Finding::WindowHole { expected, found: first_tick });
+        }
+        let number = first_tick.0 / WINDOW_TICKS;
+        let counted = self.by_window.get(&number).copied().unwrap_or_default();
+        // Counts of windows that never come are of no use any more.
+        self.by_window = self.by_window.split_off(&(number + 1));
+        if first_tick >= self.first_tick {
+            if counted != executed {
+                self.report.findings.add(Finding::WindowCount { first_tick, recorded: executed, counted });
+            }
+            self.report.executed += counted;
+            let from = self.report.proved.map_or(first_tick, |(from, _)| from);
+            self.report.proved = Some((from, last_tick));
+        }
+        self.last_window = Some(last_tick);
+        self.report.open_entries = 0;
+    }
+
+    /// A window is recorded with the commit of the tick after it.
+    fn check_last_window(&mut self, next_tick: Tick) {
+        let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
+        let due = reached.0 / WINDOW_TICKS * WINDOW_TICKS;
+        let closed = self.last_window.map_or(0, |closed| closed.next().0);
+        if closed < due {
+            let closed = Tick(closed.saturating_sub(1));
+            self.report.findings.add(Finding::WindowMissing { reached, closed });
+        }
+    }
+
+    fn check_rows(&mut self, rows: &[Queued]) {
+        let findings = &mut self.report.findings;
+        let mut waiting = self.waiting.clone();
+        for row in rows {
+            match waiting.remove(&row.execution) {
+                None if row.queued_tick < self.first_tick => {}
+                None => findings.add(Finding::QueueRow { execution: row.execution, row: true }),
+                Some(found)
+                    if (found.query, found.due_tick) == (row.query, row.due_tick)
+                        && found.queued_tick.is_none_or(|tick| tick == row.queued_tick) => {}
+                Some(_) => findings.add(Finding::QueueRow { execution: row.execution, row: false }),
+            }
+        }
+        // What was queued before the proof starts may have run before the executions that are left.
+        let known = |waiting: &Waiting| waiting.queued_tick.is_some_and(|tick| tick >= self.first_tick);
+        for (execution, _) in waiting.into_iter().filter(|(_, waiting)| known(waiting)) {
+            findings.add(Finding::QueueRow { execution, row: false });
+        }
+    }
+
+    fn require(&mut self, holds: bool, stream: Stream, seq: u64, what: &'static str) {
+        if !holds {
+            self.report.findings.add(Finding::Impossible { stream, seq, what });
+        }
+    }
+}
+
+/// Whether some sum of tick sums gives this average, these extremes and this judgement: the truncated
+/// average leaves ten sums open.
+fn extents_fit(window: &Window) -> bool {
+    let n = u128::from(WINDOW_TICKS);
+    let mut may_be_in = true;
+    let mut may_be_out = false;
+    let mut ordered = true;
+    for resource in Resource::ALL {
+        let extent = window.usage[resource];
+        let [average, min, max] = [extent.average, extent.min, extent.max].map(u128::from);
+        ordered &= min <= average && average <= max;
+        let (least, most) = (n * average, n * average + n - 1);
+        may_be_in &= most > 0 && 10 * n * max <= 11 * most && 10 * n * min >= 9 * least;
+        may_be_out |= least == 0 || 10 * n * max > 11 * least || 10 * n * min < 9 * most;
+    }
+    ordered && if window.in_corridor { may_be_in } else { may_be_out }
+}

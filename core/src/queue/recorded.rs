@@ -1,0 +1,135 @@
+//! The queue as the server runs it: every durable change comes with the commit that records it.
+
+use super::{DelayError, HoldLimits, OutOfStep, Queue, Step};
+use crate::{
+    control::{ControlError, ControlRequest, ControlResponse, Mode},
+    ids::{ExecutionId, QueryId},
+    journal::{Commit, Executed, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    resource::Usage,
+    tick::Tick,
+    window::{OpenWindow, OutOfTurn, Window},
+};
+
+/// What the monitor knows when a tick begins: the usage of all ticks before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// The window that the last usage closed.
+    pub closed: Option<Window>,
+    /// The window that is being filled.
+    pub open: OpenWindow,
+    /// The last closed window.
+    pub last: Option<Window>,
+}
+
+impl Measured {
+    /// What was known when the server stopped.
+    pub fn recover(state: &ServerState) -> Self {
+        Self { closed: None, open: state.open_window, last: state.last_window }
+    }
+
+    /// Adds what `executed` executions used in `tick`.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] when `tick` is not the one that is waited for; nothing is changed then.
+    pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<(), OutOfTurn> {
+        self.closed = self.open.add(tick, usage, executed)?;
+        self.last = self.closed.or(self.last);
+        Ok(())
+    }
+}
+
+/// A queue and the revision of the commit that made it what it is.
+///
+/// The revision counts on with every commit that is handed out, so a commit that failed is followed by
+/// ones that the store refuses, until [`RecordedQueue::recover`] starts again from what is durable.
+#[derive(Clone, Debug)]
+pub struct RecordedQueue {
+    queue: Queue,
+    measured: Measured,
+    revision: u64,
+}
+
+impl RecordedQueue {
+    /// The queue that the store found.
+    pub fn recover(tick_ms: u64, limits: HoldLimits, recovered: &Recovered) -> Self {
+        let Recovered { revision, state, queue, .. } = recovered;
+        let measured = Measured::recover(state);
+        Self { queue: Queue::recover(tick_ms, limits, state, queue), measured, revision: *revision }
+    }
+
+    /// A tick; see [`Queue::advance`].
+    ///
+    /// # Errors
+    /// [`OutOfStep`] when it is not this tick's turn; nothing is changed then.
+    pub fn advance(
+        &mut self,
+        tick: Tick,
+        at_ms: u64,
+        arrivals: Vec<(ExecutionId, QueryId)>,
+        measured: Measured,
+    ) -> Result<(Commit, Vec<Executed>), OutOfStep> {
+        if let Some(window) = &measured.closed
+            && tick == self.queue.next_tick()
+        {
+            self.queue.window_closed(window);
+        }
+        let Step { executed, queued } = self.queue.advance(tick, at_ms, arrivals)?;
+        self.measured = measured;
+        let removed = executed.iter().map(|executed| QueueChange::Remove(executed.execution));
+        let put = queued.iter().map(|queued| QueueChange::Put(*queued));
+        let changes = removed.chain(put).collect();
+        let arrived = queued.iter().map(|queued| QueueRecord {
+            event: QueueEvent::Queued,
+            execution: queued.execution,
+            query: queued.query,
+            tick,
+            due_tick: queued.due_tick,
+            added_ticks: 0,
+        });
+        let records = executed.iter().cloned().map(Record::Executed);
+        let records = records.chain(arrived.map(Record::Queue)).chain(measured.closed.map(Record::Window));
+        let records = records.collect();
+        Ok((self.commit(at_ms, records, changes), executed))
+    }
+
+    /// A `/delay`; see [`Queue::delay`].
+    ///
+    /// # Errors
+    /// [`DelayError`]; nothing is changed then.
+    pub fn delay(&mut self, execution: ExecutionId, ticks: u64, at_ms: u64) -> Result<Commit, DelayError> {
+        let (queued, record) = self.queue.delay(execution, ticks)?;
+        Ok(self.commit(at_ms, vec![Record::Queue(record)], vec![QueueChange::Put(queued)]))
+    }
+
+    /// A change of the mode.
+    pub fn set_mode(&mut self, mode: Mode, at_ms: u64) -> Commit {
+        self.queue.set_mode(mode);
+        self.commit(at_ms, Vec::new(), Vec::new())
+    }
+
+    /// A client's request. Slots are soft, the lease is recorded with the next commit: nothing to commit.
+    ///
+    /// # Errors
+    /// [`ControlError`]; nothing is changed then.
+    pub fn control(&mut self, request: &ControlRequest) -> Result<ControlResponse, ControlError> {
+        self.queue.control(request)
+    }
+
+    /// The queue itself, to be read.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    fn commit(&mut self, at_ms: u64, records: Vec<Record>, queue: Vec<QueueChange>) -> Commit {
+        self.revision += 1;
+        let state = ServerState {
+            next_tick: self.queue.next_tick(),
+            open_window: self.measured.open,
+            last_window: self.measured.last,
+            executed_by_window: self.queue.executed_by_window().to_vec(),
+            mode: self.queue.mode(),
+            lease: self.queue.lease().cloned(),
+        };
+        Commit { revision: self.revision, at_ms, records, queue, state }
+    }
+}

@@ -1,0 +1,124 @@
+//! `evenkeel journal stat`: what there is.
+
+use std::{
+    io::{Write, stdout},
+    path::Path,
+    time::SystemTime,
+};
+
+use clap::Args;
+use evenkeel_actors::journal::{outbox::DATABASE_FILE, snapshot};
+use evenkeel_core::journal::{Entry, Record, Stream};
+use serde_json::{Value, json};
+
+use super::{Which, failed};
+use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// One stream, ready to be printed.
+struct Row {
+    stream: Stream,
+    length: u64,
+    bytes: u64,
+    /// First and last id, with the ticks that they speak of.
+    ends: Option<[(String, u64); 2]>,
+}
+
+pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    let dir = &options.which.data_dir;
+    let reader = super::open(dir)?;
+    let meta = reader.meta().map_err(|error| failed(&error))?;
+    let head = reader.head().map_err(|error| failed(&error))?;
+    let mut rows = Vec::new();
+    for stream in Stream::ALL {
+        let info = reader.info(stream).map_err(|error| failed(&error))?;
+        let end = |at: Option<(u64, _)>| {
+            let Some((seq, _)) = at else { return Ok(None) };
+            reader.entries(stream, seq..=seq).map(|mut entries| entries.pop())
+        };
+        let first = end(info.first).map_err(|error| failed(&error))?;
+        let last = end(info.last).map_err(|error| failed(&error))?;
+        let ends = first.zip(last).map(|(first, last)| [first, last].map(|entry| described(&entry)));
+        rows.push(Row { stream, length: info.length, bytes: info.bytes, ends });
+    }
+    let database_bytes = size(&dir.join(DATABASE_FILE));
+    let log_bytes = size(&dir.join(format!("{DATABASE_FILE}-wal")));
+    let snapshot_age = snapshot::stored_at(dir)
+        .map(|at| SystemTime::now().duration_since(at).unwrap_or_default().as_secs_f64());
+
+    let mut out = stdout().lock();
+    if options.which.json {
+        let streams: Value = rows.iter().map(|row| (row.stream.name().to_owned(), row.json())).collect();
+        let stat = json!({
+            "journal": meta.journal, "identity": meta.identity.label, "writer_epoch": meta.writer_epoch,
+            "created_at": meta.created_at_ms, "revision": head.revision, "committed_at": head.at_ms,
+            "next_tick": head.state.next_tick, "mode": head.state.mode, "queue": head.queue_length,
+            "streams": streams, "database_bytes": database_bytes, "log_bytes": log_bytes,
+            "snapshot_age_seconds": snapshot_age,
+        });
+        writeln!(out, "{stat}")?;
+    } else {
+        writeln!(out, "journal     {}, {}", meta.journal, meta.identity.label)?;
+        writeln!(out, "writer      epoch {}, revision {}", meta.writer_epoch, head.revision)?;
+        writeln!(
+            out,
+            "next tick   {}, mode {}, {} queued",
+            head.state.next_tick, head.state.mode, head.queue_length
+        )?;
+        for row in rows {
+            writeln!(out, "{row}")?;
+        }
+        let (total, log) = (megabytes(database_bytes + log_bytes), megabytes(log_bytes));
+        writeln!(out, "on disk     {total} MB, {log} MB of it in the write-ahead log")?;
+        match snapshot_age {
+            Some(seconds) => writeln!(out, "snapshot    {seconds:.0} s old")?,
+            None => writeln!(out, "snapshot    none")?,
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn described(entry: &Entry) -> (String, u64) {
+    let tick = match &entry.record {
+        Record::Executed(executed) => executed.tick,
+        Record::Queue(event) => event.tick,
+        Record::Window(window) => window.last_tick,
+    };
+    (entry.id.to_string(), tick.0)
+}
+
+fn size(path: &Path) -> u64 {
+    // The log is gone after a clean end.
+    std::fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+impl Row {
+    fn json(&self) -> Value {
+        let [first, last] = match &self.ends {
+            Some(ends) => ends.each_ref().map(|(id, tick)| json!({"id": id, "tick": tick})),
+            None => [Value::Null, Value::Null],
+        };
+        json!({"length": self.length, "bytes": self.bytes, "first": first, "last": last})
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stream, length, bytes, ends } = self;
+        let megabytes = megabytes(*bytes);
+        write!(f, "{:<11} {length} entries, {megabytes} MB", stream.name())?;
+        if let Some([(first, first_tick), (last, last_tick)]) = ends {
+            write!(f, ", {first} (tick {first_tick}) to {last} (tick {last_tick})")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! `evenkeel journal tail`: the last entries, as `redis-cli XRANGE` would show them.
+
+use std::{
+    io::{self, Write, stdout},
+    thread,
+    time::Duration,
+};
+
+use clap::Args;
+use evenkeel_actors::journal::outbox::ReadError;
+use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
+use serde_json::{Map, Value, json};
+
+use super::Which;
+use crate::exit::Exit;
+
+/// How often `--follow` looks: entries come once a tick.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Entries read at a time while following.
+const CHUNK: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// Entries of each stream.
+    #[arg(short = 'n', long, default_value_t = 10)]
+    lines: usize,
+    /// executions, queue or windows; several separated by commas [default: all]
+    #[arg(long, value_delimiter = ',')]
+    stream: Vec<Stream>,
+    /// Go on with what comes, until interrupted.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    let reader = super::open(&options.which.data_dir)?;
+    let streams = if options.stream.is_empty() { Stream::ALL.to_vec() } else { options.stream.clone() };
+    let mut printed = PerStream::from_fn(|_| EntryId::default());
+    let mut entries = read(&streams, |stream| reader.tail(stream, options.lines))?;
+    loop {
+        print(&mut stdout().lock(), &entries, options.which.json)?;
+        for entry in &entries {
+            printed[entry.record.stream()] = entry.id;
+        }
+        if !options.follow {
+            return Ok(Exit::Ok);
+        }
+        pause();
+        entries = read(&streams, |stream| reader.after(stream, printed[stream], CHUNK))?;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this thread does nothing else, there is no arbiter to block")]
+fn pause() {
+    thread::sleep(LOOK_EVERY);
+}
+
+/// The streams' entries in the order of their ids.
+fn read(
+    streams: &[Stream],
+    read: impl Fn(Stream) -> Result<Vec<Entry>, ReadError>,
+) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for &stream in streams {
+        entries.extend(read(stream).map_err(|error| super::failed(&error))?);
+    }
+    entries.sort_by_key(|entry| (entry.id, entry.record.stream()));
+    Ok(entries)
+}
+
+fn print(out: &mut impl Write, entries: &[Entry], json: bool) -> io::Result<()> {
+    for entry in entries {
+        let (stream, id) = (entry.record.stream(), entry.id);
+        if json {
+            let fields =
+                entry.fields().into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
+            let fields: Map<_, _> = fields.collect();
+            writeln!(out, "{}", json!({"stream": stream, "id": id.to_string(), "fields": fields}))?;
+        } else {
+            write!(out, "{stream:<10} {id}")?;
+            for (name, value) in entry.fields() {
+                // Only what holds a space needs quotes to be one value.
+                if value.is_empty() || value.contains(char::is_whitespace) {
+                    write!(out, " {name}={value:?}")?;
+                } else {
+                    write!(out, " {name}={value}")?;
+                }
+            }
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}

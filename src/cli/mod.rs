@@ -1,0 +1,86 @@
+//! The command line. One file a command; here is what they share.
+
+mod healthcheck;
+pub mod journal;
+mod run;
+mod simulate;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, ExitError};
+
+/// Keep a database on an even keel: record every query, learn what it costs, level the load.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one process: the simulated database, the journal, the levelling. No service needed.
+    Run(run::Options),
+    /// The same decisions in virtual time, judged.
+    Simulate(simulate::Options),
+    /// Read the journal, beside a running server or after it.
+    Journal(journal::Options),
+    /// What the simulated database is made of. For evaluation: nothing that levels may know it.
+    World(world::Options),
+    /// Ask a server whether it answers.
+    Healthcheck(healthcheck::Options),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version end here, too, and are no error. A closed terminal is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match arguments.command {
+        Command::Run(options) => run::main(&options),
+        Command::Simulate(options) => simulate::main(&options),
+        Command::Journal(options) => journal::main(&options),
+        Command::World(options) => world::main(&options),
+        Command::Healthcheck(options) => healthcheck::main(&options),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            if is_closed_pipe(&error) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("evenkeel: {error:#}");
+            error.downcast_ref::<ExitError>().map_or(Exit::Failure, |error| error.exit).into()
+        }
+    }
+}
+
+/// Whoever read the output has seen enough, as `| head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Seeds `A..B`, both included, or one.
+#[derive(Clone, Debug)]
+pub struct Seeds(pub std::ops::RangeInclusive<u64>);
+
+impl std::str::FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (from, to) = text.split_once("..").unwrap_or((text, text));
+        match (from.parse::<u64>(), to.parse::<u64>()) {
+            (Ok(from), Ok(to)) if from <= to => Ok(Self(from..=to)),
+            _ => Err(format!("`{text}` are no seeds: expected A..B with A ≤ B, both included, or one")),
+        }
+    }
+}

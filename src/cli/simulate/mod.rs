@@ -1,0 +1,266 @@
+//! `evenkeel simulate`: scenarios × policies × seeds in virtual time.
+
+mod plot;
+
+use std::{
+    io::{IsTerminal, Write, stderr, stdout},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context;
+use clap::Args;
+use evenkeel_core::{
+    queue::HoldLimits,
+    scheduler::PolicyName,
+    simulate::{Costs, Report, Run, Simulation},
+    world::Scenario,
+};
+use serde::Serialize;
+
+use super::Seeds;
+use crate::{
+    config::{self, ScenarioChoice},
+    exit::{Exit, ExitError},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// A scenario's name, `all`, or a TOML file of parameters.
+    #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed")]
+    scenario: String,
+    /// Ticks to run; those before 3,000 are not counted.
+    #[arg(long, default_value_t = 20_000)]
+    ticks: u64,
+    /// Seeds A..B, both included.
+    #[arg(long, default_value = "1..1")]
+    seeds: Seeds,
+    /// A policy's name, or `all`.
+    #[arg(long, default_value = "evenkeel")]
+    policy: String,
+    /// Whether costs are learned, as live, or known.
+    #[arg(long, value_parser = ["learned", "known"], default_value = "learned")]
+    costs: String,
+    /// Ceiling for the mean delay, in ticks, where 1 is none added.
+    #[arg(long, env = "EVENKEEL_DELAY_BUDGET")]
+    delay_budget: Option<f64>,
+    /// An object a line for each (scenario, seed, policy).
+    #[arg(long)]
+    json: bool,
+    /// Draw the first scenario and seed into this SVG file, with and without, and all policies' frontier.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// A configuration file: its maximum delays are used.
+    #[arg(long, env = "EVENKEEL_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    scenario: &'a str,
+    seed: u64,
+    policy: PolicyName,
+    costs: Costs,
+    budget: Option<f64>,
+    ticks: u64,
+    #[serde(flatten)]
+    report: &'a Report,
+    wall_seconds: f64,
+}
+
+/// Budgets of the frontier, in ticks of mean delay.
+const FRONTIER_BUDGETS: [f64; 8] = [1.5, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
+
+pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    let runs = Runs::new(options)?;
+    let policies = policies(&options.policy)?;
+    let scenarios = scenarios(&options.scenario)?;
+    let mut table = Table::new(options.json);
+    for choice in &scenarios {
+        for seed in options.seeds.0.clone() {
+            for &policy in &policies {
+                let started = Instant::now();
+                let run = runs.run(choice, seed, policy, runs.delay_budget)?;
+                table.print(&Line {
+                    scenario: &choice.label,
+                    seed,
+                    policy,
+                    costs: runs.costs,
+                    budget: runs.delay_budget,
+                    ticks: runs.ticks,
+                    report: &run.report,
+                    wall_seconds: started.elapsed().as_secs_f64(),
+                })?;
+            }
+        }
+    }
+    if let Some(path) = &options.plot {
+        plot(path, &runs, &scenarios[0], *options.seeds.0.start())?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// What all runs have in common.
+struct Runs {
+    costs: Costs,
+    delay_budget: Option<f64>,
+    limits: HoldLimits,
+    ticks: u64,
+}
+
+impl Runs {
+    fn new(options: &Options) -> Result<Self, ExitError> {
+        Ok(Self {
+            costs: if options.costs == "known" { Costs::Known } else { Costs::Learned },
+            delay_budget: config::delay_budget(options.delay_budget)?,
+            limits: config::File::read(options.config.as_deref())?.hold_limits()?,
+            ticks: options.ticks,
+        })
+    }
+
+    fn run(
+        &self,
+        choice: &ScenarioChoice,
+        seed: u64,
+        policy: PolicyName,
+        delay_budget: Option<f64>,
+    ) -> Result<Run, ExitError> {
+        let simulation = Simulation {
+            world: choice.world(seed)?,
+            policy,
+            costs: self.costs,
+            delay_budget,
+            limits: self.limits.clone(),
+            ticks: self.ticks,
+        };
+        let mut progress = Progress::new(&choice.label, seed, policy, self.ticks);
+        let run = simulation.run(|tick| progress.show(tick.0));
+        progress.clear();
+        Ok(run)
+    }
+}
+
+fn plot(path: &Path, runs: &Runs, choice: &ScenarioChoice, seed: u64) -> anyhow::Result<()> {
+    let with = runs.run(choice, seed, PolicyName::Evenkeel, runs.delay_budget)?;
+    let without = runs.run(choice, seed, PolicyName::None, None)?;
+    let mut frontier = Vec::new();
+    for policy in PolicyName::ALL {
+        let budgets = if policy.levels() { &FRONTIER_BUDGETS[..] } else { &FRONTIER_BUDGETS[..1] };
+        let mut points = Vec::new();
+        for &budget in budgets {
+            let report = runs.run(choice, seed, policy, Some(budget))?.report;
+            points.push((report.delay_ticks.mean, report.in_corridor));
+        }
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        frontier.push(plot::Frontier { policy: policy.name(), points });
+    }
+    plot::draw(path, &format!("{} seed {seed}", choice.label), &with, &without, &frontier)
+        .with_context(|| format!("{} cannot be drawn", path.display()))
+}
+
+fn policies(text: &str) -> Result<Vec<PolicyName>, ExitError> {
+    if text == "all" {
+        return Ok(PolicyName::ALL.to_vec());
+    }
+    let policy = text.parse().map_err(|error| ExitError::usage(format!("{error}, or all")))?;
+    Ok(vec![policy])
+}
+
+fn scenarios(text: &str) -> Result<Vec<ScenarioChoice>, ExitError> {
+    if text == "all" {
+        return Scenario::ALL.iter().map(|scenario| ScenarioChoice::parse(scenario.name())).collect();
+    }
+    Ok(vec![ScenarioChoice::parse(text)?])
+}
+
+struct Table {
+    json: bool,
+    begun: bool,
+}
+
+impl Table {
+    fn new(json: bool) -> Self {
+        Self { json, begun: false }
+    }
+
+    fn print(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        let mut out = stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(line)?)?;
+            return Ok(());
+        }
+        if !self.begun {
+            self.begun = true;
+            writeln!(
+                out,
+                "{:8} {:>5} {:12} {:>8} {:>7} {:>8} {:>7} {:>5} {:>6} {:>7} {:>14} {:>8} {:>7}",
+                "scenario",
+                "seed",
+                "policy",
+                "corridor",
+                "any",
+                "peak/60s",
+                "delay",
+                "p99",
+                "max",
+                "pending",
+                "error med/p95",
+                "feasible",
+                "seconds",
+            )?;
+        }
+        let report = line.report;
+        let error = report.estimate_error.map_or_else(
+            || "-".to_owned(),
+            |error| format!("{:.2}%/{:.1}%", error.median * 100.0, error.p95 * 100.0),
+        );
+        writeln!(
+            out,
+            "{:8} {:>5} {:12} {:>8.4} {:>7.4} {:>8.2} {:>7.2} {:>5} {:>6} {:>7} {:>14} {:>8.2} {:>7.1}{}",
+            line.scenario,
+            line.seed,
+            line.policy.name(),
+            report.in_corridor,
+            report.any_alignment,
+            report.peak_to_mean_60s,
+            report.delay_ticks.mean,
+            report.delay_ticks.p99,
+            report.delay_ticks.max,
+            report.pending_end,
+            error,
+            report.feasible_share,
+            line.wall_seconds,
+            report.binding.map(|binding| format!("  binding: {binding}")).unwrap_or_default(),
+        )?;
+        Ok(())
+    }
+}
+
+/// A line on stderr that is written over, when a person looks at it.
+struct Progress {
+    label: String,
+    ticks: u64,
+    shown: Option<Instant>,
+    visible: bool,
+}
+
+impl Progress {
+    fn new(scenario: &str, seed: u64, policy: PolicyName, ticks: u64) -> Self {
+        let visible = stderr().is_terminal();
+        Self { label: format!("{scenario} seed {seed} {policy}"), ticks, shown: None, visible }
+    }
+
+    fn show(&mut self, tick: u64) {
+        if self.visible && self.shown.is_none_or(|shown| shown.elapsed().as_millis() >= 200) {
+            eprint!("\r{}: tick {tick} of {}\x1b[K", self.label, self.ticks);
+            self.shown = Some(Instant::now());
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Pictures of runs: utilisation with and without levelling, the delay that it costs, and the frontier.
+
+use std::path::Path;
+
+use evenkeel_core::{
+    resource::Resource,
+    simulate::{Run, WARM_UP_TICKS},
+    window::WINDOW_TICKS,
+};
+use plotters::{coord::Shift, prelude::*};
+
+/// Ticks shown: a minute, in which single ticks can still be told apart.
+const SHOWN_TICKS: usize = 600;
+const WIDTH: u32 = 1000;
+const PANEL: u32 = 190;
+const FRONTIER: u32 = 380;
+const WITH: RGBColor = RGBColor(0x1f, 0x5f, 0xa8);
+const WITHOUT: RGBColor = RGBColor(0xc8, 0xc8, 0xc8);
+const CORRIDOR: RGBColor = RGBColor(0x9f, 0xd3, 0x9f);
+/// One for each policy of the frontier, distinguishable without red and green.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0x55, 0x55, 0x55),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x1f, 0x5f, 0xa8),
+];
+
+/// A policy under several budgets: (mean delay in ticks, share in the corridor).
+pub(super) struct Frontier {
+    pub(super) policy: &'static str,
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+/// Draws `with` and `without` of the same load over each other, and the frontier below.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn draw(
+    path: &Path,
+    title: &str,
+    with: &Run,
+    without: &Run,
+    frontier: &[Frontier],
+) -> anyhow::Result<()> {
+    let height = 4 * PANEL + FRONTIER;
+    let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let (panels, below) = root.split_vertically(4 * PANEL);
+    let panels = panels.split_evenly((4, 1));
+    for (panel, resource) in panels.iter().zip(Resource::ALL) {
+        utilisation(panel, &format!("{title}: {resource} per tick"), with, without, resource)?;
+    }
+    delay(&panels[3], with)?;
+    draw_frontier(&below, frontier)?;
+    root.present()?;
+    Ok(())
+}
+
+fn shown(run: &Run) -> std::ops::Range<usize> {
+    let first = (WARM_UP_TICKS as usize).min(run.trace.usage.len().saturating_sub(SHOWN_TICKS));
+    first..(first + SHOWN_TICKS).min(run.trace.usage.len())
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+fn utilisation(
+    area: &Area<'_>,
+    title: &str,
+    with: &Run,
+    without: &Run,
+    resource: Resource,
+) -> anyhow::Result<()> {
+    let ticks = shown(with);
+    let used = |run: &Run, tick: usize| run.trace.usage.get(tick).map_or(0.0, |usage| usage[resource] as f64);
+    let largest = ticks.clone().map(|tick| used(without, tick).max(used(with, tick))).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 15))
+        .margin(6)
+        .margin_right(24)
+        .x_label_area_size(36)
+        .y_label_area_size(48)
+        .build_cartesian_2d(ticks.start as f64..ticks.end as f64, 0.0..largest * 1.05)?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .y_labels(4)
+        .x_label_formatter(&|tick| format!("{tick:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .x_desc("tick")
+        .draw()?;
+    let corridor = ticks.clone().step_by(WINDOW_TICKS as usize).map(|first| {
+        let window = first..first + WINDOW_TICKS as usize;
+        let mean = window.clone().map(|tick| used(with, tick)).sum::<f64>() / WINDOW_TICKS as f64;
+        let corners = [(window.start as f64, 0.9 * mean), (window.end as f64, 1.1 * mean)];
+        Rectangle::new(corners, CORRIDOR.filled())
+    });
+    chart.draw_series(corridor)?;
+    for (run, colour, name) in [(without, WITHOUT, "without"), (with, WITH, "with evenkeel")] {
+        let line = ticks.clone().map(|tick| (tick as f64 + 0.5, used(run, tick)));
+        chart.draw_series(LineSeries::new(line, colour))?.label(name).legend(legend(colour));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.9))
+        .draw()?;
+    Ok(())
+}
+
+fn delay(area: &Area<'_>, with: &Run) -> anyhow::Result<()> {
+    let ticks = shown(with);
+    let delays: Vec<(f64, f64)> = with
+        .trace
+        .delays
+        .iter()
+        .map(|(queued, delay)| ((queued.0 + delay) as usize, *delay as f64))
+        .filter(|(tick, _)| ticks.contains(tick))
+        .map(|(tick, delay)| (tick as f64 + 0.5, delay))
+        .collect();
+    let largest = delays.iter().map(|(_, delay)| *delay).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption("delay of each execution, in ticks (1 = none added)", ("sans-serif", 15))
+        .margin(6)
+        .margin_right(24)
+        .x_label_area_size(36)
+        .y_label_area_size(48)
+        .build_cartesian_2d(ticks.start as f64..ticks.end as f64, 0.0..largest * 1.05)?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .y_labels(4)
+        .x_label_formatter(&|tick| format!("{tick:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
+        .x_desc("tick")
+        .draw()?;
+    chart.draw_series(delays.into_iter().map(|point| Circle::new(point, 2, WITH.filled())))?;
+    Ok(())
+}
+
+fn draw_frontier(area: &Area<'_>, frontier: &[Frontier]) -> anyhow::Result<()> {
+    let delays = frontier.iter().flat_map(|policy| &policy.points).map(|(delay, _)| *delay);
+    let largest = delays.fold(2.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption("the frontier: share of windows in the corridor over mean delay", ("sans-serif", 15))
+        .margin(6)
+        .margin_right(24)
+        .x_label_area_size(36)
+        .y_label_area_size(48)
+        .build_cartesian_2d((1.0..largest * 1.05).log_scale(), 0.0..1.0)?;
+    chart.configure_mesh().light_line_style(WHITE).x_desc("mean delay, ticks (log scale)").draw()?;
+    for (policy, colour) in frontier.iter().zip(COLOURS) {
+        chart.draw_series(LineSeries::new(policy.points.iter().copied(), colour))?;
+        let points = policy.points.iter().map(|point| Circle::new(*point, 3, colour.filled()));
+        chart.draw_series(points)?.label(policy.policy).legend(legend(colour));
+    }
+    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+fn legend(colour: RGBColor) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
+    move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2))
+}

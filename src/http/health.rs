@@ -1,0 +1,63 @@
+//! `/healthz`: the process answers. `/readyz`: it does its work, or says what keeps it from that.
+
+use actix_web::{HttpResponse, web};
+use evenkeel_actors::health::{ActorHealth, ActorName, ActorState};
+use serde_json::json;
+
+use super::{Views, problem::Problem};
+
+/// Thirty ticks at the default pace: three windows without a word.
+const SILENT_MS_MAX: u64 = 3_000;
+
+/// What works less well than it should, in sentences; the server is ready all the same.
+pub type Degraded = Vec<String>;
+
+pub(super) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok"}))
+}
+
+pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Problem> {
+    let reasons = not_ready(&views);
+    if reasons.is_empty() {
+        let degraded = views.degraded.borrow().clone();
+        return Ok(HttpResponse::Ok().json(json!({"status": "ready", "degraded": degraded})));
+    }
+    Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons))
+}
+
+fn not_ready(views: &Views) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if *views.draining.borrow() {
+        reasons.push("draining: the process is about to end".to_owned());
+    }
+    reasons.extend(views.actors.iter().filter_map(actor_trouble));
+    let pace = *views.pace.borrow();
+    if pace.stalled {
+        reasons.push("no tick can be recorded: the outbox does not take it".to_owned());
+    }
+    match pace.last {
+        None => reasons.push("recovering: no tick has run yet".to_owned()),
+        Some(last) => {
+            let age_ms = last.done_at.elapsed().as_millis() as u64;
+            if age_ms > SILENT_MS_MAX {
+                reasons.push(format!("the last tick, {}, is {age_ms} ms old", last.tick));
+            }
+        }
+    }
+    reasons
+}
+
+/// The client's half may recover without harm to the server's.
+fn actor_trouble(actor: &ActorHealth) -> Option<String> {
+    let name = actor.name().name();
+    let server = ActorName::SERVER.contains(&actor.name());
+    match actor.state() {
+        ActorState::GaveUp => Some(format!("the {name} failed too often and was given up")),
+        _ if actor.silent_ms() > SILENT_MS_MAX => {
+            Some(format!("the {name} has been blocked for {} ms", actor.silent_ms()))
+        }
+        ActorState::Starting | ActorState::Recovering if server => Some(format!("the {name} is recovering")),
+        ActorState::BackingOff if server => Some(format!("the {name} failed and is about to start again")),
+        _ => None,
+    }
+}

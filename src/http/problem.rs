@@ -1,0 +1,130 @@
+//! Errors as RFC 9457 problem details.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError, Route,
+    http::{Method, StatusCode, header},
+    web,
+};
+use serde::Serialize;
+
+/// An error, as its reader gets it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    /// What was wrong, and what would be right.
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    #[serde(skip)]
+    allow: Option<String>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl fmt::Display) -> Self {
+        Self {
+            // RFC 9457 §4.2.1: the status says what kind of problem it is.
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            reasons: Vec::new(),
+            allow: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn not_found(detail: impl fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Not now: worth another try in a second.
+    pub(super) fn unavailable(detail: impl fmt::Display) -> Self {
+        Self { retry_after_seconds: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The actor failed on this request: what became of it is unknown.
+    pub(super) fn outcome_unknown() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the queue failed on this request: whether it had an effect is unknown, GET /queued tells",
+        )
+    }
+
+    pub(super) fn with_reasons(self, reasons: Vec<String>) -> Self {
+        Self { reasons, ..self }
+    }
+
+    /// A body that could not be read.
+    pub(super) fn from_payload(error: &actix_web::Error, bytes_max: usize) -> Self {
+        match error.as_response_error().status_code() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body is larger than the {bytes_max} bytes that fit here"),
+            ),
+            _ => Self::bad_request(format!("the body could not be read: {error}")),
+        }
+    }
+
+    pub(super) fn to_response(&self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json");
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        response.body(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status, self.title, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.to_response()
+    }
+}
+
+impl actix_web::Responder for Problem {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _request: &actix_web::HttpRequest) -> HttpResponse {
+        self.to_response()
+    }
+}
+
+/// 405, naming the methods that would be right.
+pub(super) fn method_not_allowed(methods: &[Method]) -> Route {
+    let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    web::to(move |method: Method| {
+        let problem = Problem {
+            allow: Some(allow.clone()),
+            ..Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("{method} is not possible here: use {allow}"),
+            )
+        };
+        async move { problem }
+    })
+}

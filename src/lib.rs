@@ -1,0 +1,17 @@
+//! The program: command line, configuration, HTTP, wiring, printing. It decides nothing.
+//!
+//! ```text
+//! main ─▶ cli ─┬─ run       ─▶ wiring ─▶ actors (evenkeel-actors) ◀─ http   GET /queued, POST /delay, …
+//!              ├─ simulate  ─▶ core: the same decisions in virtual time
+//!              ├─ journal   ─▶ the outbox, read beside a running server
+//!              ├─ world     ─▶ core: the simulated database's secrets, for evaluation
+//!              └─ healthcheck
+//! config: file < environment < flag          telemetry: text or JSON on stderr; stdout is for data
+//! ```
+
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod http;
+pub mod run;
+pub mod telemetry;

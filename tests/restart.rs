@@ -1,0 +1,133 @@
+//! Killed, stopped and started again over real processes: nothing is lost, nothing is learned anew.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod support;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use evenkeel_actors::journal::{outbox::OutboxReader, snapshot::SnapshotStore};
+use evenkeel_core::{
+    client::ClientState,
+    estimator::Estimator,
+    journal::{EntryId, Positions, Record, Stream},
+    queue::HoldLimits,
+    scheduler::{PolicyName, Scheduler},
+};
+use support::{World, output, pause, text, wait_until};
+
+/// The x10 load at 100 ticks a second: much happens in little time.
+fn world() -> World {
+    World::new("fast", &["--seed", "5"])
+}
+
+#[test]
+fn killed_at_random_instants_it_goes_on_and_nothing_is_lost() {
+    let world = world();
+    // Odd times, so that kills fall anywhere in a tick and into starts.
+    for life_ms in [1_500, 40, 330, 90, 700, 15, 1_100, 250, 60, 900] {
+        let running = world.start();
+        pause(Duration::from_millis(life_ms));
+        running.kill();
+        world.assert_verified();
+    }
+    let running = world.start();
+    running.wait_until_ready();
+    running.kill();
+    world.assert_verified();
+}
+
+#[test]
+fn what_was_learned_is_exactly_the_fold_over_the_journal_before_and_after_a_kill() {
+    let world = world();
+    for _ in 0..2 {
+        let running = world.start();
+        let saved = newest_snapshot(&world);
+        // Written every 5 s.
+        wait_until("a snapshot is written", || {
+            pause(Duration::from_millis(200));
+            newest_snapshot(&world) > saved
+        });
+        running.kill();
+        let state = client_state(&world);
+        let folded = fold(&world, state.positions);
+        assert_eq!(postcard::to_stdvec(&state).unwrap(), postcard::to_stdvec(&folded).unwrap());
+        assert!(state.estimator.estimates().iter().count() > 90, "most of the 100 queries have been seen");
+    }
+    world.assert_verified();
+}
+
+fn newest_snapshot(world: &World) -> Option<SystemTime> {
+    let files = world.data_dir().read_dir().ok()?.flatten();
+    let snapshots = files.filter(|file| file.file_name().to_string_lossy().contains("snapshot"));
+    snapshots.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
+}
+
+fn client_state(world: &World) -> ClientState {
+    let loaded = SnapshotStore::open(&world.data_dir()).unwrap().load().unwrap();
+    let (_, bytes) = loaded.snapshot.unwrap();
+    postcard::from_bytes(&bytes).unwrap()
+}
+
+/// The client's state, made anew from the journal's entries up to `positions`, stream after stream.
+fn fold(world: &World, positions: Positions) -> ClientState {
+    let reader = OutboxReader::open(&world.data_dir()).unwrap();
+    let mut estimator = Estimator::default();
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
+        let entries = reader.after(stream, EntryId::default(), usize::MAX).unwrap();
+        for entry in entries.iter().take_while(|entry| entry.id <= positions.get(stream)) {
+            match &entry.record {
+                Record::Executed(executed) => {
+                    estimator.executed(executed);
+                    scheduler.executed(executed);
+                }
+                Record::Queue(event) => scheduler.queue_event(event),
+                Record::Window(window) => {
+                    estimator.window(window);
+                    scheduler.window(window);
+                }
+            }
+        }
+    }
+    ClientState { positions, estimator, scheduler: Some(scheduler.snapshot()) }
+}
+
+#[test]
+fn sigterm_ends_it_in_order_within_ten_seconds() {
+    let world = world();
+    let running = world.start();
+    running.wait_until_ready();
+    // Long enough for a line of results.
+    pause(Duration::from_millis(1_500));
+    let begun = Instant::now();
+    running.signal("TERM");
+    let (status, printed) = running.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(10), "whoever sent it waits that long");
+    assert!(printed.iter().any(|line| line.contains("enforce")), "{printed:?}");
+    world.assert_verified();
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let world = world();
+    let running = world.start();
+    let second = world.command().output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("another evenkeel"), "{said}");
+    running.wait_until_ready();
+}
+
+#[test]
+fn another_scenario_or_seed_on_the_same_data_is_refused_by_name() {
+    let world = world();
+    world.start().kill();
+    let data_dir = world.data_dir();
+    let seed_6 = ["run", "--scenario", "fast", "--seed", "6", "--listen", "127.0.0.1:0", "--data-dir"];
+    let other = output(&[&seed_6[..], &[text(&data_dir)]].concat());
+    assert_eq!(other.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(said.contains("seed 5") && said.contains("seed 6"), "{said}");
+}

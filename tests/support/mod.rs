@@ -1,0 +1,234 @@
+//! A world per test: a real `evenkeel run` in a temporary folder, on a free port, that ends with the test.
+
+// Each test file is a program of its own and uses a part of this.
+#![allow(dead_code, unreachable_pub)]
+// A helper that fails fails the test.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest that a test waits for something to become true; nothing is measured with it.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The program under test.
+pub fn evenkeel() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    // What the developer has set must not decide what a test sees.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("EVENKEEL_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs `evenkeel` with `arguments` to its end.
+pub fn output(arguments: &[&str]) -> Output {
+    evenkeel().args(arguments).output().unwrap()
+}
+
+/// A folder for one server's data, and what it is started with.
+pub struct World {
+    folder: TempDir,
+    arguments: Vec<String>,
+}
+
+impl World {
+    /// A world of `scenario`; further `arguments` go to every start.
+    pub fn new(scenario: &str, arguments: &[&str]) -> Self {
+        let mut all = vec!["--scenario".to_owned(), scenario.to_owned()];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        Self { folder: TempDir::new().unwrap(), arguments: all }
+    }
+
+    /// A world whose parameters are `toml`.
+    pub fn with_parameters(toml: &str, arguments: &[&str]) -> Self {
+        let mut world = Self::new("", arguments);
+        let file = world.path("scenario.toml");
+        std::fs::write(&file, toml).unwrap();
+        world.arguments[1] = file.display().to_string();
+        world
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where its journal lives.
+    pub fn data_dir(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Where its database writes what it really ran.
+    pub fn truth(&self) -> PathBuf {
+        self.path("truth.txt")
+    }
+
+    /// The command that starts it.
+    pub fn command(&self) -> Command {
+        let mut command = evenkeel();
+        command.arg("run").args(&self.arguments).args(["--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(self.data_dir()).arg("--truth").arg(self.truth());
+        command
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn start(&self) -> Running {
+        let stderr =
+            std::fs::File::options().create(true).append(true).open(self.path("stderr.txt")).unwrap();
+        let mut child = self.command().stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let base = loop {
+            let Some(Ok(line)) = lines.next() else {
+                let said = std::fs::read_to_string(self.path("stderr.txt")).unwrap();
+                panic!("it ended before it listened: {:?}\n{said}", child.wait());
+            };
+            if let Some(rest) = line.strip_prefix("API") {
+                let address = rest.split_whitespace().next().unwrap();
+                break address.trim_end_matches('/').to_owned();
+            }
+        };
+        // Somebody must read what it prints, or it would wait for that.
+        let printed = thread::spawn(move || lines.map_while(Result::ok).collect());
+        Running { child, base, printed: Some(printed) }
+    }
+
+    /// `evenkeel journal verify` against the truth file.
+    pub fn verify(&self) -> Output {
+        let (data_dir, truth) = (self.data_dir(), self.truth());
+        output(&["journal", "verify", "--data-dir", text(&data_dir), "--truth", text(&truth)])
+    }
+
+    /// Asserts that the journal is whole and agrees with the truth.
+    pub fn assert_verified(&self) {
+        let verified = self.verify();
+        let (out, err) =
+            (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+        assert_eq!(verified.status.code(), Some(0), "{out}{err}");
+    }
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A running server; killed when the test ends, however it ends.
+pub struct Running {
+    child: Child,
+    /// `http://127.0.0.1:port`
+    pub base: String,
+    printed: Option<thread::JoinHandle<Vec<String>>>,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub allow: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Running {
+    /// A request, whatever its status.
+    pub fn request(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", content_type)
+            .body(body.to_owned())
+            .unwrap();
+        let mut response = agent.run(request).unwrap();
+        let header = |name| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        let (content_type, allow) = (header("content-type"), header("allow"));
+        let status = response.status().as_u16();
+        Answer { status, content_type, allow, body: response.body_mut().read_to_string().unwrap() }
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, "text/plain", "")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.request("POST", path, "application/json", body)
+    }
+
+    /// The last tick that has begun, as the control endpoint tells it; takes the lease of an epoch that
+    /// nobody else has.
+    pub fn wait_until_ready(&self) {
+        wait_until("the server is ready", || self.get("/readyz").status == 200);
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -NAME`.
+    pub fn signal(&self, name: &str) {
+        let killed =
+            Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for its end; its status and what it printed.
+    pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.child.wait().unwrap();
+        (status, self.printed.take().unwrap().join().unwrap())
+    }
+
+    /// kill -9, and gone.
+    pub fn kill(self) -> Vec<String> {
+        self.signal("KILL");
+        self.wait().1
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Gone already when the test waited for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `holds`, or fails the test, saying what it waited for.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        pause(Duration::from_millis(20));
+    }
+}
+
+/// Lets the other processes work.
+#[allow(clippy::disallowed_methods, reason = "a test's own thread has no arbiter to block")]
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}

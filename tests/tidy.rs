@@ -1,0 +1,170 @@
+//! Style that clippy cannot see: who may import whom, what the core may not touch, what no file may hold.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join(folder), &mut paths);
+    let name = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();
+    let mut files: Vec<_> =
+        paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} holds no Rust file");
+    files
+}
+
+fn all_rust_files() -> Vec<(String, String)> {
+    ["src", "actors", "core", "tests"].into_iter().flat_map(rust_files).collect()
+}
+
+/// Lines of code that contain one of `words`; comments do not count.
+fn uses(files: &[(String, String)], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, text) in files {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                found.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+fn dependencies(manifest: &str) -> Vec<String> {
+    let manifest: toml::Table = fs::read_to_string(root().join(manifest)).unwrap().parse().unwrap();
+    manifest["dependencies"].as_table().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn imports_go_one_way() {
+    let core = dependencies("core/Cargo.toml");
+    assert!(
+        !core.iter().any(|name| name.starts_with("evenkeel")),
+        "the core imports nothing of ours: {core:?}"
+    );
+    let actors = dependencies("actors/Cargo.toml");
+    assert!(actors.contains(&"evenkeel-core".to_owned()));
+    assert!(!actors.contains(&"evenkeel".to_owned()));
+}
+
+#[test]
+fn the_core_is_pure() {
+    // What may enter the core: no clock, IO, async, actor or log comes with any of these.
+    let pure = ["libm", "nalgebra", "rand_chacha", "rand_core", "serde", "thiserror", "uuid"];
+    let core = dependencies("core/Cargo.toml");
+    assert!(core.iter().all(|name| pure.contains(&name.as_str())), "{core:?}");
+    let impure = [
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::io",
+        "std::process",
+        "std::thread",
+        "std::time",
+        "async fn",
+        "tokio",
+        "actix",
+        "redis::",
+        "println!",
+        "eprintln!",
+        "tracing::",
+        " log::",
+        "HashMap",
+        "HashSet",
+    ];
+    assert_eq!(uses(&rust_files("core/src"), &impure), Vec::<String>::new());
+}
+
+#[test]
+fn the_world_stays_the_simulators_secret() {
+    let mut files = rust_files("core/src/estimator");
+    files.extend(rust_files("core/src/scheduler"));
+    let others = [
+        "actors/src/consumer.rs",
+        "actors/src/estimator.rs",
+        "actors/src/scheduler.rs",
+        "core/src/benefit.rs",
+    ];
+    files.extend(others.map(|name| (name.to_owned(), fs::read_to_string(root().join(name)).unwrap())));
+    let secrets = ["world", "World", "Scenario", "SkewNorm", "DailyCurve"];
+    assert_eq!(uses(&files, &secrets), Vec::<String>::new());
+}
+
+#[test]
+fn actors_hold_recipients_and_not_each_others_addresses() {
+    let actors = ["queue", "daemon", "monitor", "journal", "consumer", "estimator", "scheduler"];
+    let mut files = rust_files("actors/src");
+    files.retain(|(name, _)| actors.iter().any(|actor| name.starts_with(&format!("actors/src/{actor}"))));
+    assert!(files.len() >= actors.len());
+    assert_eq!(uses(&files, &["Addr<", "dyn Any"]), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_left_unfinished_or_skipped() {
+    let unfinished = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+        concat!("#[ig", "nore"),
+        concat!("FIX", "ME"),
+    ];
+    let everywhere: Vec<_> = all_rust_files();
+    assert_eq!(uses(&everywhere, &unfinished), Vec::<String>::new());
+}
+
+#[test]
+fn files_keep_to_one_subject_and_say_which() {
+    for (name, text) in all_rust_files() {
+        assert!(
+            text.lines().count() <= 500,
+            "{name} has {} lines: has it one subject?",
+            text.lines().count()
+        );
+        let test_module = name.ends_with("tests.rs") || name.contains("/tests/");
+        assert!(test_module || text.starts_with("//!"), "{name} does not say what it is for");
+    }
+}
+
+#[test]
+fn each_crate_opens_with_the_drawing_of_its_part() {
+    for name in ["src/lib.rs", "actors/src/lib.rs", "core/src/lib.rs"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        assert!(head.contains("```text") && head.contains('▶'), "{name} has no drawing");
+    }
+}
+
+#[test]
+fn the_house_has_the_rooms_that_newcomers_look_for() {
+    for name in
+        ["Cargo.toml", "src", "actors", "core", "tests", "README.md", "SOLUTION.md", "LICENSE", "Makefile"]
+    {
+        assert!(root().join(name).exists(), "{name} is missing");
+    }
+    let actors = ["queue", "daemon", "monitor", "journal", "consumer", "estimator", "scheduler"];
+    for actor in actors {
+        let file = root().join(format!("actors/src/{actor}.rs"));
+        let folder = root().join(format!("actors/src/{actor}/mod.rs"));
+        assert!(file.exists() || folder.exists(), "the {actor} has no file of its own");
+    }
+}
