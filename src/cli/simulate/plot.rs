@@ -1,13 +1,16 @@
 //! Pictures of runs: utilisation with and without levelling, the delay that it costs, and the frontier.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use evenkeel_core::{
     resource::Resource,
     simulate::{Run, WARM_UP_TICKS},
     window::WINDOW_TICKS,
 };
-use plotters::{coord::Shift, prelude::*};
+use plotters::{
+    coord::{Shift, types::RangedCoordf64},
+    prelude::*,
+};
 
 /// Ticks shown: a minute, in which single ticks can still be told apart.
 const SHOWN_TICKS: usize = 600;
@@ -58,23 +61,22 @@ pub(super) fn draw(
     Ok(())
 }
 
-fn shown(run: &Run) -> std::ops::Range<usize> {
+fn shown(run: &Run) -> Range<usize> {
     let first = (WARM_UP_TICKS as usize).min(run.trace.usage.len().saturating_sub(SHOWN_TICKS));
     first..(first + SHOWN_TICKS).min(run.trace.usage.len())
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn utilisation(
-    area: &Area<'_>,
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// An empty chart over `ticks`, from 0 to a little more than `largest`.
+fn over_ticks<'a, 'b>(
+    area: &'a Area<'b>,
     title: &str,
-    with: &Run,
-    without: &Run,
-    resource: Resource,
-) -> anyhow::Result<()> {
-    let ticks = shown(with);
-    let used = |run: &Run, tick: usize| run.trace.usage.get(tick).map_or(0.0, |usage| usage[resource] as f64);
-    let largest = ticks.clone().map(|tick| used(without, tick).max(used(with, tick))).fold(1.0, f64::max);
+    ticks: &Range<usize>,
+    largest: f64,
+) -> anyhow::Result<Chart<'a, 'b>> {
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
         .margin(6)
@@ -90,6 +92,20 @@ fn utilisation(
         .y_label_formatter(&|value| format!("{value:.0}"))
         .x_desc("tick")
         .draw()?;
+    Ok(chart)
+}
+
+fn utilisation(
+    area: &Area<'_>,
+    title: &str,
+    with: &Run,
+    without: &Run,
+    resource: Resource,
+) -> anyhow::Result<()> {
+    let ticks = shown(with);
+    let used = |run: &Run, tick: usize| run.trace.usage.get(tick).map_or(0.0, |usage| usage[resource] as f64);
+    let largest = ticks.clone().map(|tick| used(without, tick).max(used(with, tick))).fold(1.0, f64::max);
+    let mut chart = over_ticks(area, title, &ticks, largest)?;
     let corridor = ticks.clone().step_by(WINDOW_TICKS as usize).map(|first| {
         let window = first..first + WINDOW_TICKS as usize;
         let mean = window.clone().map(|tick| used(with, tick)).sum::<f64>() / WINDOW_TICKS as f64;
@@ -120,21 +136,8 @@ fn delay(area: &Area<'_>, with: &Run) -> anyhow::Result<()> {
         .map(|(tick, delay)| (tick as f64 + 0.5, delay))
         .collect();
     let largest = delays.iter().map(|(_, delay)| *delay).fold(1.0, f64::max);
-    let mut chart = ChartBuilder::on(area)
-        .caption("delay of each execution, in ticks (1 = none added)", ("sans-serif", 15))
-        .margin(6)
-        .margin_right(24)
-        .x_label_area_size(36)
-        .y_label_area_size(48)
-        .build_cartesian_2d(ticks.start as f64..ticks.end as f64, 0.0..largest * 1.05)?;
-    chart
-        .configure_mesh()
-        .disable_mesh()
-        .y_labels(4)
-        .x_label_formatter(&|tick| format!("{tick:.0}"))
-        .y_label_formatter(&|value| format!("{value:.0}"))
-        .x_desc("tick")
-        .draw()?;
+    let title = "delay of each execution, in ticks (1 = none added)";
+    let mut chart = over_ticks(area, title, &ticks, largest)?;
     chart.draw_series(delays.into_iter().map(|point| Circle::new(point, 2, WITH.filled())))?;
     Ok(())
 }
