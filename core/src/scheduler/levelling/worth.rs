@@ -16,6 +16,8 @@ const AGE_DELAYS_MAX: f64 = 5.0;
 
 /// Share of arrivals for windows of one a tick from which on keeping for them has its full weight.
 const SHARE_IN_EARNEST: f64 = 0.03;
+/// Weight where none are needed: alike executions also make windows of two and three easy.
+const NEEDED_LEAST: f64 = 0.3;
 
 /// Worth of each item, in percentage points of deviation, relative to the mean of all.
 pub(super) fn worth(
@@ -45,8 +47,8 @@ fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, del
     }
     // Between one and two arrivals a tick, (2 − rate) of the windows are of one execution a tick.
     let share = (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0);
-    // Where such windows are hardly needed, nothing is kept for them.
-    let needed = (share / SHARE_IN_EARNEST).min(1.0);
+    // Where such windows are hardly needed, less is kept for them, and the oldest wait less long.
+    let needed = (share / SHARE_IN_EARNEST).clamp(NEEDED_LEAST, 1.0);
     let mut keep = vec![0.0; kinds.len()];
     for family in families(load, kinds, share) {
         let waiting: f64 = family.kinds.iter().map(|kind| waiting[*kind]).sum();
