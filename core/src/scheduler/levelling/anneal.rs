@@ -7,10 +7,14 @@ use super::{
 };
 
 /// Percentage points: at the start an exchange that costs this much is taken with probability 1/e.
-const HOT: f64 = 4.0;
+pub(super) const HOT: f64 = 4.0;
 /// At the end.
 const COLD: f64 = 0.03;
 
+/// Percentage points that are rounding.
+const FITS: f64 = 1e-9;
+
+/// What takes a step back.
 #[derive(Clone, Copy)]
 enum Undo {
     Exchange(usize, usize, usize),
@@ -32,7 +36,7 @@ pub(super) fn anneal(
     let mut best = (excess, worth(frame, filling), filling.clone());
     let mut current_worth = best.1;
     let cooling = libm::pow(COLD / hot, 1.0 / steps.max(1) as f64);
-    let mut temperature = hot.min(HOT);
+    let mut temperature = hot;
     for _ in 0..steps {
         temperature *= cooling;
         let Some((undo, gained)) = step(frame, filling, &mut free, dice) else { continue };
@@ -41,9 +45,9 @@ pub(super) fn anneal(
         if change <= 0.0 || dice.unit() < libm::exp(-change / temperature) {
             excess = after;
             current_worth += gained;
-            if excess - current_worth < best.0 - best.1 - 1e-9 && (excess <= 1e-9 || best.0 > 1e-9)
-                || (excess <= 1e-9 && best.0 > 1e-9)
-            {
+            let fits_first = excess <= FITS && best.0 > FITS;
+            let as_good = excess <= FITS || best.0 > FITS;
+            if fits_first || as_good && excess - current_worth < best.0 - best.1 - FITS {
                 best = (excess, current_worth, filling.clone());
             }
         } else {
@@ -51,7 +55,7 @@ pub(super) fn anneal(
         }
     }
     *filling = best.2;
-    best.0 <= 1e-9
+    best.0 <= FITS
 }
 
 fn free_items(frame: &Frame<'_>, filling: &Filling) -> Vec<usize> {
@@ -60,7 +64,7 @@ fn free_items(frame: &Frame<'_>, filling: &Filling) -> Vec<usize> {
     (0..frame.items.len()).filter(|i| !taken[*i]).collect()
 }
 
-pub(super) fn worth(frame: &Frame<'_>, filling: &Filling) -> f64 {
+fn worth(frame: &Frame<'_>, filling: &Filling) -> f64 {
     filling.ticks.iter().flatten().map(|i| frame.worth[*i]).sum()
 }
 

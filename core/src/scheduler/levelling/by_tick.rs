@@ -7,7 +7,7 @@ use super::{
     subset::{self, Judge},
     units::{Units, sum},
 };
-use crate::tick::Tick;
+use crate::{tick::Tick, window::WINDOW_TICKS};
 
 /// Candidates beyond twice the executions of a tick: more do not improve the choice and take time.
 const SPARE_CANDIDATES: usize = 100;
@@ -18,6 +18,7 @@ const AGE_DELAYS_MAX: f64 = 10.0;
 /// much or too little, within a step of the target before and within a surge of what arrives.
 pub(super) fn target(
     settings: &Settings,
+    next: Tick,
     before: Option<Units>,
     load: &Load,
     stock: Units,
@@ -27,8 +28,8 @@ pub(super) fn target(
         let work = load.work[r];
         let surplus = stock[r] - delay_ticks * work;
         let surge = settings.surge_max * work;
-        let wish = work + (surplus / settings.settle_ticks).clamp(-surge, surge);
-        let step = settings.step_max;
+        let wish = work + (surplus / (settings.settle_delays * delay_ticks)).clamp(-surge, surge);
+        let step = if opens_window(next) { settings.step_at_border } else { settings.step_inside };
         let slow =
             before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
         // Slow, but never apart from what arrives: the first target is made before costs are known.
@@ -49,7 +50,9 @@ pub(super) fn choose(
     let candidates_max = forced_count + 2 * executions(ready, target) + SPARE_CANDIDATES;
     let candidates: Vec<Item> = forced.into_iter().chain(free).take(candidates_max).collect();
     let age = |item: &Item| (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
-    let worth = candidates.iter().map(|item| settings.age_worth * age(item)).collect();
+    // Relative to their mean: otherwise every execution more would be a gain, and the sums too large.
+    let mean_age = candidates.iter().map(age).sum::<f64>() / candidates.len().max(1) as f64;
+    let worth = candidates.iter().map(|item| settings.age_worth * (age(item) - mean_age)).collect();
     let judge = Judge { target, worth, band: settings.band, good_enough: settings.good_enough };
     subset::nearest(&candidates, forced_count, &judge).into_iter().map(|i| candidates[i]).collect()
 }
@@ -58,4 +61,8 @@ pub(super) fn choose(
 fn executions(ready: &[Item], target: Units) -> usize {
     let mean = sum(ready.iter().map(|item| item.cost))[0] / ready.len().max(1) as f64;
     (target[0] / mean.max(1e-9)) as usize
+}
+
+fn opens_window(tick: Tick) -> bool {
+    tick.0.is_multiple_of(WINDOW_TICKS)
 }

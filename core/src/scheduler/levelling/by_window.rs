@@ -1,16 +1,23 @@
-//! Few arrivals: whole windows, planned at their border and again as executions arrive.
+//! Few arrivals: whole windows of one, two, three… executions a tick, begun at their border and planned
+//! again every tick, so that what arrives meanwhile can complete them.
+
+use std::collections::BTreeMap;
 
 use super::{
-    anneal::anneal,
+    alike::ten_alike,
+    anneal::{HOT, anneal},
     dice::Dice,
     frame::{Filling, Frame},
     item::Item,
-    like::ten_alike,
-    load::Load,
     settings::Settings,
-    units::{Units, sum},
+    units::Units,
 };
-use crate::{ids::ExecutionId, tick::Tick};
+use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+
+/// Temperature, in percentage points, at which the rest of a window is searched again with what arrived.
+const WARM: f64 = 1.0;
+/// Temperature at which ticks that are known to fit are only improved.
+const COOL: f64 = 0.1;
 
 /// What is planned for a window.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,143 +25,191 @@ pub(super) struct WindowPlan {
     pub(super) first: Tick,
     /// Executions a tick.
     pub(super) per_tick: usize,
-    /// Executions of each planned tick.
+    /// Executions of each planned tick; the last ticks of a window wait for arrivals.
     pub(super) ticks: Vec<(Tick, Vec<ExecutionId>)>,
+    /// Whether it is still in the corridor.
     pub(super) level: bool,
     /// Mean of its ticks.
     pub(super) mean: Units,
 }
 
+/// What a window is planned from.
 pub(super) struct Situation<'a> {
-    pub(super) tick: Tick,
-    pub(super) ready: &'a [Item],
-    pub(super) load: &'a Load,
-    pub(super) past: Vec<Units>,
     pub(super) settings: &'a Settings,
+    /// The first tick that is planned.
+    pub(super) next: Tick,
+    pub(super) frame: Frame<'a>,
+    /// Arrivals a tick.
+    pub(super) rate: f64,
     pub(super) delay_ticks: f64,
 }
 
+/// Ticks that are filled, executions a tick, whether they are level.
+struct Draft {
+    per_tick: usize,
+    filling: Filling,
+    level: bool,
+}
+
+/// The plan for the window of the next tick, from the one `before`. `forced` run in the next tick
+/// whatever is planned.
+pub(super) fn plan_window(s: &Situation<'_>, before: Option<&WindowPlan>, forced: &[Item]) -> WindowPlan {
+    let first = Tick(s.next.0 - s.next.0 % WINDOW_TICKS);
+    let mut dice = Dice::new(s.next.0);
+    let draft = match before.filter(|before| before.first == first) {
+        Some(before) => s.go_on(before, &mut dice),
+        None => s.begin(&mut dice),
+    };
+    let ids = |items: &Vec<usize>| items.iter().map(|i| s.frame.items[*i].execution).collect();
+    let mut ticks: Vec<(Tick, Vec<ExecutionId>)> =
+        draft.filling.ticks.iter().zip(s.next.0..).map(|(items, tick)| (Tick(tick), ids(items))).collect();
+    if ticks.is_empty() {
+        ticks.push((s.next, Vec::new()));
+    }
+    ticks[0].1.extend(forced.iter().map(|item| item.execution));
+    let mean = s.frame.first(draft.filling.ticks.len()).mean(&draft.filling);
+    WindowPlan { first, per_tick: draft.per_tick, ticks, level: draft.level, mean }
+}
+
 impl Situation<'_> {
-    fn next(&self) -> Tick {
-        self.tick.next()
+    /// A window that has no plan yet: the count a tick that brings the stock nearest to its goal, or
+    /// another near it that fits.
+    fn begin(&self, dice: &mut Dice) -> Draft {
+        let counts = self.counts();
+        let nearest = counts.first().copied().unwrap_or(1);
+        let draft = counts.into_iter().find_map(|per_tick| match per_tick {
+            1 => self.begin_alike(),
+            _ => self.begin_composed(per_tick, dice),
+        });
+        draft.unwrap_or_else(|| self.lost(nearest.min(self.rate as usize)))
     }
 
-    fn frame<'a>(&'a self, free: &'a [Item], fixed: Vec<Units>, worth: Vec<f64>) -> Frame<'a> {
-        Frame { past: self.past.clone(), fixed, items: free, worth, tolerance: self.settings.tolerance }
+    /// Executions a tick that bring the stock near its goal, the nearest first.
+    fn counts(&self) -> Vec<usize> {
+        let window = WINDOW_TICKS as f64;
+        let surplus = self.frame.items.len() as f64 + window * self.rate - self.delay_ticks * self.rate;
+        let miss = |per_tick: &usize| (surplus - window * *per_tick as f64).abs();
+        let mut counts: Vec<usize> = (1..=self.rate as usize + 2).collect();
+        counts.sort_by(|a, b| miss(a).total_cmp(&miss(b)));
+        let near = counts.iter().skip(1).take_while(|count| miss(count) <= self.settings.stock_slack).count();
+        counts.truncate(1 + near);
+        counts
     }
-}
 
-pub(super) fn plan_window(s: &Situation<'_>, before: Option<&WindowPlan>) -> WindowPlan {
-    let next = s.next();
-    let first = Tick(next.0 - next.0 % 10);
-    let position = (next.0 % 10) as usize;
-    let open = 10 - position;
-    let (forced, free): (Vec<Item>, Vec<Item>) = s.ready.iter().partition(|item| item.deadline <= next);
-    let mut fixed = vec![[0.0; 3]; open];
-    fixed[0] = sum(forced.iter().map(|i| i.cost));
-    let density = density(&free);
-    let Settings { misfit_worth, window_age_worth: age_worth, .. } = *s.settings;
-    let worth: Vec<f64> = free
-        .iter()
-        .zip(&density)
-        .map(|(item, density)| {
-            age_worth * (next.since(item.queued_tick) as f64 / s.delay_ticks).min(5.0)
-                + misfit_worth / (1.0 + density / 10.0)
-        })
-        .collect();
-    let mean = worth.iter().sum::<f64>() / worth.len().max(1) as f64;
-    let worth = worth.into_iter().map(|w| w - mean).collect();
-    let frame = s.frame(&free, fixed, worth);
-    let mut dice = Dice::new(next.0);
-    let before = before.filter(|b| b.first == first && position > 0);
-    let (per_tick, filling, level) = match before {
-        Some(before) => again(s, &frame, before, &mut dice),
-        None => anew(s, &frame, &mut dice),
-    };
-    let mut ticks: Vec<(Tick, Vec<ExecutionId>)> = filling
-        .ticks
-        .iter()
-        .enumerate()
-        .map(|(n, items)| (next.after(n as u64), items.iter().map(|i| free[*i].execution).collect()))
-        .collect();
-    ticks[0].1.extend(forced.iter().map(|i| i.execution));
-    let mean = frame.mean(&filling);
-    WindowPlan { first, per_tick, ticks, level, mean }
-}
+    fn begin_alike(&self) -> Option<Draft> {
+        if self.open_ticks() < WINDOW_TICKS as usize {
+            return None;
+        }
+        let ten = ten_alike(self.frame.items, &self.frame.worth, self.frame.tolerance)?;
+        let ticks = ten.into_iter().map(|item| vec![item]).collect();
+        Some(Draft { per_tick: 1, filling: Filling::new(&self.frame, ticks), level: true })
+    }
 
-fn again(
-    s: &Situation<'_>,
-    frame: &Frame<'_>,
-    before: &WindowPlan,
-    dice: &mut Dice,
-) -> (usize, Filling, bool) {
-    let index: std::collections::BTreeMap<ExecutionId, usize> =
-        frame.items.iter().enumerate().map(|(i, item)| (item.execution, i)).collect();
-    let next = s.next();
-    let ticks = (0..frame.fixed.len() as u64)
-        .map(|n| {
-            let planned = before.ticks.iter().find(|(tick, _)| *tick == next.after(n));
-            planned
-                .map_or(Vec::new(), |(_, ids)| ids.iter().filter_map(|id| index.get(id).copied()).collect())
-        })
-        .collect();
-    let mut filling = Filling::new(frame, ticks);
-    let level = if !before.level && before.per_tick == 1 {
-        false
-    } else {
-        anneal(frame, &mut filling, s.settings.steps_again, if before.level { 0.1 } else { 1.0 }, dice)
-    };
-    (before.per_tick, filling, level)
-}
+    fn begin_composed(&self, per_tick: usize, dice: &mut Dice) -> Option<Draft> {
+        let least = self.settings.horizon_min.min(self.open_ticks());
+        let horizon = self.horizon(per_tick);
+        if horizon < least {
+            return None;
+        }
+        let mut ticks = vec![Vec::new(); horizon];
+        self.top_up(&mut ticks, per_tick, dice);
+        let filling = self.as_many_as_fit(ticks, 0, self.settings.steps_begin, HOT, dice)?;
+        (filling.ticks.len() >= least).then_some(Draft { per_tick, filling, level: true })
+    }
 
-fn anew(s: &Situation<'_>, frame: &Frame<'_>, dice: &mut Dice) -> (usize, Filling, bool) {
-    let stock = frame.items.len() as f64;
-    let rate = s.load.rate;
-    let open = frame.fixed.len();
-    let wanted = s.delay_ticks * rate;
-    let after = |k: usize| (stock + 10.0 * (rate - k as f64) - wanted).abs();
-    let mut options: Vec<usize> = (1..=(stock as usize / 10).clamp(1, 8)).collect();
-    options.sort_by(|a, b| after(*a).total_cmp(&after(*b)));
-    let nearest = options.first().copied().unwrap_or(1);
-    options.retain(|k| *k == nearest || after(*k) <= s.settings.stock_slack);
-    let mut fallback = None;
-    for k in options {
-        if k == 1 && open == 10 && s.past.is_empty() {
-            if let Some(ten) = ten_alike(frame.items, &frame.worth, frame.tolerance) {
-                return (1, Filling::new(frame, ten.into_iter().map(|i| vec![i]).collect()), true);
+    /// The rest of a window, with what has arrived since.
+    fn go_on(&self, before: &WindowPlan, dice: &mut Dice) -> Draft {
+        let per_tick = before.per_tick;
+        if !before.level {
+            return self.lost(per_tick);
+        }
+        let mut ticks = self.still_planned(before);
+        let planned = ticks.len();
+        if per_tick == 1 && planned == self.open_ticks() {
+            return Draft { per_tick, filling: Filling::new(&self.frame, ticks), level: true };
+        }
+        ticks.resize(planned.max(self.horizon(per_tick)), Vec::new());
+        self.top_up(&mut ticks, per_tick, dice);
+        match self.as_many_as_fit(ticks, planned, self.settings.steps_go_on, WARM, dice) {
+            Some(filling) => Draft { per_tick, filling, level: true },
+            None => self.lost(per_tick),
+        }
+    }
+
+    /// A window that cannot be level: what is worth least to keep goes, no faster than it must.
+    fn lost(&self, per_tick: usize) -> Draft {
+        let per_tick = per_tick.clamp(1, self.settings.lost_per_tick_max);
+        let worth = &self.frame.worth;
+        let mut order: Vec<usize> = (0..self.frame.items.len()).collect();
+        order.sort_by(|a, b| worth[*b].total_cmp(&worth[*a]).then(a.cmp(b)));
+        let mut order = order.into_iter();
+        // Around one arrival a tick some ticks stay without execution, whatever is done. They fall into
+        // windows that are out of the corridor anyway: every second tick, never the whole window.
+        let short = (self.frame.items.len() as f64) < self.delay_ticks * self.rate;
+        let half_pace = short && self.rate < self.settings.half_pace_rate;
+        let ticks = (self.next.0..)
+            .take(self.open_ticks())
+            .map(|tick| {
+                let count = if half_pace && tick % 2 == 1 { 0 } else { per_tick };
+                order.by_ref().take(count).collect()
+            })
+            .collect();
+        Draft { per_tick, filling: Filling::new(&self.frame, ticks), level: false }
+    }
+
+    /// Anneals as many of the ticks as fit, from all of them down to one. The first `known` fitted before.
+    fn as_many_as_fit(
+        &self,
+        mut ticks: Vec<Vec<usize>>,
+        known: usize,
+        steps: usize,
+        hot: f64,
+        dice: &mut Dice,
+    ) -> Option<Filling> {
+        while !ticks.is_empty() {
+            let frame = self.frame.first(ticks.len());
+            let mut filling = Filling::new(&frame, ticks.clone());
+            let hot = if ticks.len() <= known { COOL } else { hot };
+            if anneal(&frame, &mut filling, steps, hot, dice) {
+                return Some(filling);
             }
-            continue;
+            ticks.pop();
         }
-        let mut filling = Filling::new(frame, start(frame, k, dice));
-        let level = anneal(frame, &mut filling, s.settings.steps_anew, 4.0, dice);
-        if level {
-            return (k, filling, true);
-        }
-        if fallback.is_none() {
-            fallback = Some((k, filling, false));
-        }
+        None
     }
-    // Nothing fits: what is hardest to place goes.
-    if fallback.as_ref().is_none_or(|(k, _, _)| *k <= s.settings.junk_per_tick_max) {
-        let mut order: Vec<usize> = (0..frame.items.len()).collect();
-        order.sort_by(|a, b| frame.worth[*b].total_cmp(&frame.worth[*a]).then(a.cmp(b)));
-        let ticks = (0..open).map(|n| order.iter().copied().skip(n).take(1).collect()).collect();
-        return (1, Filling::new(frame, ticks), false);
-    }
-    fallback.unwrap_or((1, Filling::new(frame, vec![Vec::new(); open]), false))
-}
 
-fn start(frame: &Frame<'_>, k: usize, dice: &mut Dice) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..frame.items.len()).collect();
-    for i in (1..order.len()).rev() {
-        order.swap(i, dice.below(i + 1));
+    /// The ticks of the plan before that are still to come, as far as their executions still wait.
+    fn still_planned(&self, before: &WindowPlan) -> Vec<Vec<usize>> {
+        let items = self.frame.items.iter().enumerate();
+        let index: BTreeMap<ExecutionId, usize> = items.map(|(i, item)| (item.execution, i)).collect();
+        let to_come = before.ticks.iter().filter(|(tick, _)| *tick >= self.next);
+        let ticks =
+            to_come.map(|(_, ids)| ids.iter().filter_map(|id| index.get(id).copied()).collect::<Vec<_>>());
+        ticks.take_while(|items| !items.is_empty()).take(self.open_ticks()).collect()
     }
-    let mut order = order.into_iter();
-    (0..frame.fixed.len()).map(|_| order.by_ref().take(k).collect()).collect()
-}
 
-/// How many executions are like each: of those that wait.
-fn density(items: &[Item]) -> Vec<f64> {
-    let alike = |a: &Units, b: &Units| (0..3).all(|r| (a[r] - b[r]).abs() <= 0.09 * a[r].max(b[r]));
-    items.iter().map(|a| items.iter().filter(|b| alike(&a.cost, &b.cost)).count() as f64).collect()
+    /// Fills empty ticks with executions drawn from those that are not planned; drops what stays empty.
+    fn top_up(&self, ticks: &mut Vec<Vec<usize>>, per_tick: usize, dice: &mut Dice) {
+        let mut taken = vec![false; self.frame.items.len()];
+        ticks.iter().flatten().for_each(|i| taken[*i] = true);
+        let mut free: Vec<usize> = (0..taken.len()).filter(|i| !taken[*i]).collect();
+        for i in (1..free.len()).rev() {
+            free.swap(i, dice.below(i + 1));
+        }
+        let mut free = free.into_iter();
+        for tick in ticks.iter_mut().filter(|tick| tick.is_empty()) {
+            tick.extend(free.by_ref().take(per_tick));
+        }
+        ticks.retain(|tick| !tick.is_empty());
+    }
+
+    fn open_ticks(&self) -> usize {
+        self.frame.fixed.len()
+    }
+
+    /// Ticks that the stock can fill and still leave a choice.
+    fn horizon(&self, per_tick: usize) -> usize {
+        let ticks = self.frame.items.len() as f64 * self.settings.planned_share / per_tick as f64;
+        (ticks as usize).min(self.open_ticks())
+    }
 }

@@ -54,7 +54,14 @@ impl Filling {
     }
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// The same with fewer planned ticks.
+    pub(super) fn first(&self, ticks: usize) -> Frame<'a> {
+        let mut frame = self.clone();
+        frame.fixed.truncate(ticks);
+        frame
+    }
+
     /// Mean of the ticks that have run and are planned.
     pub(super) fn mean(&self, filling: &Filling) -> Units {
         let ticks = self.past.len() + filling.sums.len();

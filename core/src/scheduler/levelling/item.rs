@@ -54,6 +54,10 @@ impl<'a> Kinds<'a> {
         })
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// Units of one execution of a kind.
     pub(super) fn cost(&self, kind: usize) -> Units {
         self.known[kind].cost

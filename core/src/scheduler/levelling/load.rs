@@ -13,6 +13,8 @@ pub(super) struct Load {
     pub(super) rate: f64,
     /// Units a tick.
     pub(super) work: Units,
+    /// Executions a tick by kind.
+    pub(super) by_kind: Vec<(usize, f64)>,
 }
 
 impl Load {
@@ -20,6 +22,6 @@ impl Load {
         let by_kind: Vec<_> = expected.iter().map(|e| (kinds.of(e.query), e.mean)).collect();
         let work =
             by_kind.iter().fold([0.0; 3], |sum, (kind, mean)| plus(sum, times(kinds.cost(*kind), *mean)));
-        Self { rate: by_kind.iter().map(|(_, mean)| mean).sum(), work }
+        Self { rate: by_kind.iter().map(|(_, mean)| mean).sum(), work, by_kind }
     }
 }

@@ -6,27 +6,30 @@
 //!                                       executions a tick          slowly moving target
 //! ```
 
+mod alike;
 mod anneal;
 mod by_tick;
 mod by_window;
 mod carry;
 mod dice;
+mod families;
 mod frame;
 mod item;
-mod like;
 mod load;
 mod reason;
 mod settings;
 mod stock;
 mod subset;
 mod units;
+mod worth;
 
 use std::collections::BTreeMap;
 
 pub use self::carry::Carry;
 use self::{
-    by_window::Situation,
+    by_window::{Situation, WindowPlan},
     carry::Slot,
+    frame::Frame,
     item::{Item, Kinds},
     load::Load,
     settings::Settings,
@@ -35,6 +38,10 @@ use self::{
 use super::problem::{Binding, Feasibility, Plan, Problem};
 use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
 
+/// Waiting executions that a window is composed from, the oldest: several times the stock that any
+/// budget leads to, and few enough that a decision stays within milliseconds after an outage.
+const CANDIDATES_MAX: usize = 1_000;
+
 /// Slots for what waits. Planning the same problem again with the carry that came out changes nothing.
 pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     if let Some((tick, feasibility)) = carry.last
@@ -42,14 +49,14 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     {
         return (Plan { set: carry.set(), feasibility }, carry.clone());
     }
-    let settings = Settings::new();
+    let settings = Settings::default();
     let mut kinds = Kinds::new(problem.estimates);
     let load = Load::new(problem.expected, &mut kinds);
     let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
     let mut planning = Planning { problem, settings, load, kinds, items };
     let mut next = if planning.load.rate < settings.worth_it_rate {
         planning.at_base()
-    } else if planning.load.rate < settings.by_tick_rate {
+    } else if planning.load.rate < settings.by_tick_from(carry.target.is_some()) {
         planning.by_window(carry)
     } else {
         planning.by_tick(carry)
@@ -73,6 +80,11 @@ impl Planning<'_> {
         self.problem.tick.next()
     }
 
+    fn delay_ticks(&self) -> f64 {
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
+        stock::delay_ticks(&self.settings, self.load.rate, delay_budget, recent_delay)
+    }
+
     fn ready(&self) -> Vec<Item> {
         let next = self.next();
         self.items.iter().filter(|item| item.earliest <= next).copied().collect()
@@ -91,11 +103,12 @@ impl Planning<'_> {
     }
 
     fn by_tick(&self, carry: &Carry) -> Carry {
-        let (settings, next) = (&self.settings, self.next());
-        let delay = stock::delay_ticks(self.load.rate, self.problem.delay_budget);
+        let next = self.next();
+        let settings = &self.settings;
+        let delay = self.delay_ticks();
         let ready = self.ready();
         let stock = sum(ready.iter().map(|item| item.cost));
-        let target = by_tick::target(settings, carry.target, &self.load, stock, delay);
+        let target = by_tick::target(settings, next, carry.target, &self.load, stock, delay);
         let chosen = by_tick::choose(settings, next, &ready, target, delay);
         let sums = sum(chosen.iter().map(|item| item.cost));
         let slots = chosen.iter().map(|item| {
@@ -110,24 +123,36 @@ impl Planning<'_> {
     }
 
     fn by_window(&mut self, carry: &Carry) -> Carry {
+        let (settings, next, delay_ticks) = (self.settings, self.next(), self.delay_ticks());
         let past = self.past();
         let ready = self.ready();
-        let situation = Situation {
-            tick: self.problem.tick,
-            ready: &ready,
-            load: &self.load,
-            past,
-            settings: &self.settings,
-            delay_ticks: stock::delay_ticks(self.load.rate, self.problem.delay_budget),
+        let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
+        free.truncate(CANDIDATES_MAX);
+        let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
+        fixed[0] = sum(forced.iter().map(|item| item.cost));
+        let worth = worth::worth(&settings, next, &free, &self.load, &self.kinds, delay_ticks);
+        let frame = Frame { past, fixed, items: &free, worth, tolerance: settings.tolerance };
+        let situation = Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks };
+        let window = by_window::plan_window(&situation, carry.window.as_ref(), &forced);
+        let slots = Self::window_slots(&window, &ready);
+        let feasibility = match window.level {
+            true => Feasibility::FEASIBLE,
+            false if self.load.rate < 1.0 => Feasibility::bound_by(Binding::Arrivals),
+            false => Feasibility::bound_by(Binding::Budget),
         };
-        let window = by_window::plan_window(&situation, carry.window.as_ref());
+        Carry { window: Some(window), ..self.carry(feasibility, slots) }
+    }
+
+    fn window_slots(window: &WindowPlan, ready: &[Item]) -> BTreeMap<ExecutionId, Slot> {
         let by_id: BTreeMap<ExecutionId, &Item> = ready.iter().map(|i| (i.execution, i)).collect();
         let mut slots = BTreeMap::new();
         for (tick, ids) in &window.ticks {
             let items: Vec<&Item> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
             let sums = sum(items.iter().map(|item| item.cost));
             for item in &items {
-                let reason = if window.level {
+                let reason = if item.deadline <= *tick {
+                    reason::deadline(item, *tick)
+                } else if window.level {
                     reason::composed(item, *tick, items.len() - 1, sums, window.mean)
                 } else {
                     reason::leftover(item, *tick, ready.len())
@@ -135,9 +160,7 @@ impl Planning<'_> {
                 slots.insert(item.execution, Slot { tick: *tick, reason });
             }
         }
-        let feasibility =
-            if window.level { Feasibility::FEASIBLE } else { Feasibility::bound_by(Binding::Budget) };
-        Carry { window: Some(window), ..self.carry(feasibility, slots) }
+        slots
     }
 
     /// Sums of the open window's ticks that have run.

@@ -1,16 +1,36 @@
 //! The one set of defaults that serves every load.
 
-/// What was found by measuring: see the tables in SOLUTION.md.
+/// Found by measuring on seeds that the published tables do not use. Rates are arrivals a tick.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
-    /// Below so many arrivals a tick some ticks stay empty whatever is held: levelling is not worth it.
+    /// Below this rate levelling is not worth it: most ticks stay without execution whatever is held.
     pub(super) worth_it_rate: f64,
-    /// Above so many arrivals a tick the target is held tick by tick, below it whole windows are planned.
+    /// Around this rate whole windows give way to a target that is held tick by tick.
     pub(super) by_tick_rate: f64,
-    /// Ticks over which a surplus or lack of stock is worked off.
-    pub(super) settle_ticks: f64,
-    /// Largest change of the target from one tick to the next, as a share.
-    pub(super) step_max: f64,
+    /// Ceiling for the mean delay when none is given, in ticks.
+    pub(super) delay_ticks_max: f64,
+    /// How fast a mean delay below or above the ceiling is spent or saved.
+    pub(super) credit: f64,
+    /// Least share of the ceiling that is aimed for, however much was overspent: an outage must not end
+    /// the levelling of the hours after it.
+    pub(super) least_share: f64,
+    /// The knee by tick is 1 + this / rate^`knee_exponent` ticks.
+    pub(super) knee_by_tick: f64,
+    /// Above ½, the exponent of noise alone: more arrivals also mean finer grains.
+    pub(super) knee_exponent: f64,
+    /// The knee by window is this / rate ticks…
+    pub(super) knee_by_window: f64,
+    /// …and this many for each unit that the rate is below `ones_below_rate`.
+    pub(super) knee_ones: f64,
+    /// Below this rate windows of one execution a tick are needed: two, and the spread of the rate.
+    pub(super) ones_below_rate: f64,
+
+    /// Mean delays over which a surplus or lack of stock is worked off.
+    pub(super) settle_delays: f64,
+    /// Largest change of the target from a window to the next, as a share.
+    pub(super) step_at_border: f64,
+    /// Largest change of the target from a tick to the next inside a window, as a share.
+    pub(super) step_inside: f64,
     /// Largest distance of the target from what arrives, as a share.
     pub(super) surge_max: f64,
     /// Deviation from the target that costs one point, as a share.
@@ -19,40 +39,78 @@ pub(super) struct Settings {
     pub(super) age_worth: f64,
     /// Points below which a tick's sum is not searched for further.
     pub(super) good_enough: f64,
-    /// Deviation from the mean that is planned with: the corridor less what rounding needs.
+
+    /// Deviation from the mean that windows are planned with: the corridor less what rounding and
+    /// costs known to a few tenths of a percent need.
     pub(super) tolerance: f64,
-    /// What an execution without like is worth in a window, in percentage points.
-    pub(super) misfit_worth: f64,
-    /// What each mean delay that an execution has waited is worth in a window, in percentage points.
-    pub(super) window_age_worth: f64,
     /// Executions by which the stock may end off its goal when the nearest count a tick does not fit.
     pub(super) stock_slack: f64,
+    /// Share of the stock that may be planned away.
+    pub(super) planned_share: f64,
+    /// Ticks that must fit for a window to begin; the others wait for arrivals.
+    pub(super) horizon_min: usize,
     /// Steps of the search for a new window.
-    pub(super) steps_anew: usize,
-    /// Steps of the search when arrivals may improve the rest of a window.
-    pub(super) steps_again: usize,
-    /// Largest count a tick that is given up for a window of what is hardest to place.
-    pub(super) junk_per_tick_max: usize,
+    pub(super) steps_begin: usize,
+    /// Steps of the search for the rest of a window.
+    pub(super) steps_go_on: usize,
+    /// Largest count a tick of a window that cannot be level.
+    pub(super) lost_per_tick_max: usize,
+    /// Below this rate a window that cannot be level runs at half pace while stock is short.
+    pub(super) half_pace_rate: f64,
+
+    /// Share of arrivals that is kept for windows of one a tick, relative to what those windows run.
+    pub(super) kept_share: f64,
+    /// What it is worth to keep a query of the fastest families, in percentage points of deviation.
+    pub(super) kept_worth: f64,
+    /// What it is worth to keep an execution of a family that is complete; less when it takes longer.
+    pub(super) soon_worth: f64,
+    /// Mean delays of waiting for a family to be complete that leave 1/e of `soon_worth`.
+    pub(super) soon_delays: f64,
+    /// What each mean delay that an execution has waited is worth, in percentage points.
+    pub(super) window_age_worth: f64,
 }
 
-impl Settings {
-    pub(super) fn new() -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Self {
             worth_it_rate: 0.7,
             by_tick_rate: 4.5,
-            settle_ticks: 10.0,
-            step_max: 0.012,
+            delay_ticks_max: 120.0,
+            credit: 3.0,
+            least_share: 0.8,
+            knee_by_tick: 30.0,
+            knee_exponent: 0.85,
+            knee_by_window: 40.0,
+            knee_ones: 160.0,
+            ones_below_rate: 2.05,
+            settle_delays: 3.5,
+            step_at_border: 0.03,
+            step_inside: 0.008,
             surge_max: 0.25,
             band: 0.06,
-            age_worth: 0.1,
+            age_worth: 0.03,
             good_enough: 0.1,
             tolerance: 0.0985,
-            misfit_worth: 0.3,
-            window_age_worth: 0.1,
             stock_slack: 10.0,
-            steps_anew: 6000,
-            steps_again: 600,
-            junk_per_tick_max: 2,
+            planned_share: 0.8,
+            horizon_min: 6,
+            steps_begin: 6_000,
+            steps_go_on: 600,
+            lost_per_tick_max: 2,
+            half_pace_rate: 1.05,
+            kept_share: 0.75,
+            kept_worth: 3.0,
+            soon_worth: 3.0,
+            soon_delays: 0.5,
+            window_age_worth: 0.1,
         }
+    }
+}
+
+impl Settings {
+    /// The rate from which on the target is held tick by tick. What is being done goes on through
+    /// fluctuations of the measured rate.
+    pub(super) fn by_tick_from(&self, by_tick: bool) -> f64 {
+        self.by_tick_rate * if by_tick { 0.93 } else { 1.07 }
     }
 }

@@ -1,0 +1,56 @@
+//! What it is worth to run an execution now rather than later, while whole windows are planned.
+//!
+//! An execution that soon has nine like it is kept for a window of one execution a tick, which nothing
+//! else can fill; one that has no like is better off in company; one that has waited long should go.
+
+use super::{
+    families::families,
+    item::{Item, Kinds},
+    load::Load,
+    settings::Settings,
+};
+use crate::{tick::Tick, window::WINDOW_TICKS};
+
+/// Mean delays after which waiting longer adds no weight; the deadline then decides.
+const AGE_DELAYS_MAX: f64 = 5.0;
+
+/// Worth of each item, in percentage points of deviation, relative to the mean of all.
+pub(super) fn worth(
+    settings: &Settings,
+    next: Tick,
+    items: &[Item],
+    load: &Load,
+    kinds: &Kinds<'_>,
+    delay_ticks: f64,
+) -> Vec<f64> {
+    let keep = keep(settings, items, load, kinds, delay_ticks);
+    let worth = items.iter().map(|item| {
+        let age = (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
+        settings.window_age_worth * age - keep[item.kind]
+    });
+    let worth: Vec<f64> = worth.collect();
+    // Relative to the mean: otherwise every execution more would be a gain.
+    let mean = worth.iter().sum::<f64>() / worth.len().max(1) as f64;
+    worth.into_iter().map(|worth| worth - mean).collect()
+}
+
+/// By kind, what it is worth to keep an execution.
+fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, delay_ticks: f64) -> Vec<f64> {
+    let mut waiting = vec![0.0; kinds.len()];
+    for item in items {
+        waiting[item.kind] += 1.0;
+    }
+    // Between one and two arrivals a tick, (2 − rate) of the windows are of one execution a tick.
+    let share = (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0);
+    let mut keep = vec![0.0; kinds.len()];
+    for family in families(load, kinds, share) {
+        let waiting: f64 = family.kinds.iter().map(|kind| waiting[*kind]).sum();
+        let missing_ticks = (WINDOW_TICKS as f64 - waiting).max(0.0) / family.rate.max(f64::MIN_POSITIVE);
+        let soon = libm::exp(-missing_ticks / (settings.soon_delays * delay_ticks));
+        let kept = if family.kept { settings.kept_worth } else { 0.0 };
+        for kind in family.kinds {
+            keep[kind] = kept + settings.soon_worth * soon;
+        }
+    }
+    keep
+}
