@@ -3,9 +3,10 @@
 //! ```text
 //! cargo bench -p evenkeel-core --bench estimates -- SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…]
 //! ```
-//! `grouped` runs like queries together, as a levelling policy does; `borders`, `missing`, `noise` and
-//! `background` disturb the windows, `disturbed` is all of it; `export` prints one JSON object a seed with
-//! the windows, the truth and the learned costs instead, for `nnls.py`.
+//! SCENARIO is a name, or parameters as JSON: `{"query_count":1000,"rate":10}`. `grouped` runs like queries
+//! together, as a levelling policy does; `borders`, `missing`, `noise` and `background` disturb the windows,
+//! `disturbed` is all of it; `export` prints one JSON object a seed with the windows, the truth and the
+//! learned costs instead, for `nnls.py`.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -23,7 +24,7 @@ use evenkeel_core::{
     ids::QueryId,
     resource::Resource,
     tick::Tick,
-    world::Scenario,
+    world::{Parameters, Scenario},
 };
 use serde_json::{Value, json};
 
@@ -32,12 +33,13 @@ use self::scene::{Disturbance, Scene, Seen};
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let Some(scenario) = args.next() else {
-        println!(
-            "SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [grouped|borders|missing|noise|background|disturbed|export]…"
-        );
+        println!("SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…], see benches/estimates.rs");
         return;
     };
-    let scenario: Scenario = scenario.parse().unwrap();
+    let parameters: Parameters = match scenario.parse::<Scenario>() {
+        Ok(scenario) => scenario.parameters(),
+        Err(_) => serde_json::from_str(&scenario).unwrap(),
+    };
     let mut next = || args.next().unwrap();
     let (first, last): (u64, u64) = (next().parse().unwrap(), next().parse().unwrap());
     let checkpoints: Vec<u64> = next().split(',').map(|ticks| ticks.parse().unwrap()).collect();
@@ -51,7 +53,7 @@ fn main() {
         background: if has("background") { 40 } else { all.background },
     };
     for seed in first..=last {
-        let mut scene = Scene::new(scenario, seed);
+        let mut scene = Scene::with(parameters.clone(), seed);
         scene.grouped = has("grouped");
         scene.disturbance = disturbance;
         if has("export") {

@@ -20,18 +20,18 @@ const TELLING: f64 = 1.7;
 /// Squares of normalised errors above this count as this when models are compared.
 const SURPRISE: f64 = 40.0;
 /// The windows that are looked back on for contradictions: the last ten.
-pub(super) const RECENT: u32 = (1 << 10) - 1;
+const RECENT: u32 = (1 << 10) - 1;
 /// Contradictions among them from which on more must have changed than a few queries.
-pub(super) const CHANGED: u32 = 3;
+const CHANGED: u32 = 3;
 /// Standard deviations of noise by which a tick sum may lie beyond its bounds.
-const STRAYS: f64 = 3.0;
+pub(super) const STRAYS: f64 = 3.0;
 /// Variance given to an exact tick sum, so that the covariance stays well conditioned: a hundredth of a
 /// unit. What is known better than that is not improved any more: the same sums measured again are the
 /// same fact, not more evidence.
 pub(super) const EXACT: f64 = 1e-4;
 /// Tick sums are integers, so a bound on one is good to half a unit. Without it a sum that is known and
 /// lies on its bound would be cut in half by every window.
-const HALF_A_UNIT: f64 = 0.5;
+pub(super) const HALF_A_UNIT: f64 = 0.5;
 
 /// What is believed of one resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,7 +167,8 @@ impl Model {
         believed
     }
 
-    /// A tick's sum and an error of this variance are known to lie in `low..=high` together. Whether that could be believed.
+    /// A tick's sum and an error of this variance are known to lie in `low..=high` together. Whether that
+    /// could be believed.
     fn measured(&mut self, tick: &Combination, low: f64, high: f64, error: f64) -> bool {
         let mean = self.belief.mean_of(tick);
         let normal = Moments { mean, variance: self.belief.variance_of(tick) + error };

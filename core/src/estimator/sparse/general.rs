@@ -5,12 +5,19 @@ use crate::{
     estimator::{
         belief::{Belief, Combination},
         equations::{BACKGROUND, Equations, QUERIES, TYPICAL, difference},
-        model::{CERTAIN, CHANGED, CONTRADICTION, EXACT, Model, RECENT},
+        model::{CERTAIN, CONTRADICTION, EXACT, HALF_A_UNIT, Model, STRAYS},
         noise::{Exactness, Noise},
         truncated::Moments,
     },
     window::Extent,
 };
+
+/// Squares of normalised errors are 1 on average; so much is allowed before they add up.
+const ALLOWED: f64 = 2.0;
+/// Squares above this count as this, so that no single window decides.
+const OUTLIER: f64 = 9.0;
+/// Excess from which on more must have changed than a few queries: chance reaches it once in 10⁵ windows.
+const CHANGED: f64 = 30.0;
 
 /// Background, typical cost, how far costs lie apart, how far measurements stray.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +27,8 @@ pub(in crate::estimator) struct General {
     /// Variance of costs around the typical one.
     pub(in crate::estimator) spread: f64,
     pub(in crate::estimator) noise: Noise,
-    /// Which of the last windows contradicted what was believed; the lowest bit is the last one.
-    pub(in crate::estimator) contradictions: u32,
+    /// By how much the last windows' errors were larger than believed (cumulative sum, Page 1954).
+    pub(in crate::estimator) excess: f64,
 }
 
 /// A window's average against what was expected.
@@ -42,7 +49,7 @@ impl General {
             belief.push(model.belief.mean(variable), model.belief.variance(variable));
         }
         let noise = if model.noise.is_noisy() { model.noise } else { Noise::new(Exactness::Noisy) };
-        Self { belief, spread: model.population.variance(), noise, contradictions: 0 }
+        Self { belief, spread: model.population.variance(), noise, excess: 0.0 }
     }
 
     pub(in crate::estimator) fn moments(&self, variable: usize) -> Moments {
@@ -58,15 +65,20 @@ impl General {
     }
 
     pub(super) fn has_changed(&mut self) -> bool {
-        let changed = (self.contradictions & RECENT).count_ones() >= CHANGED;
+        let changed = self.excess > CHANGED;
         if changed {
-            self.contradictions = 0;
+            self.excess = 0.0;
         }
         changed
     }
 
     pub(super) fn tick_error(&self, value: f64, length: f64) -> f64 {
         EXACT + self.noise.of_tick(value, length)
+    }
+
+    /// How far a tick may lie beyond its bounds: half a unit, and what it strays.
+    pub(super) fn slack(&self, sum: f64, length: f64) -> f64 {
+        HALF_A_UNIT + STRAYS * libm::sqrt(self.noise.of_tick(sum, length))
     }
 
     /// Regression of the window's sum on its executions and ticks.
@@ -119,7 +131,7 @@ impl General {
         let square = (value - mean) * (value - mean) / spread;
         self.noise.judge_average(square, self.noise.of_sum(value) / spread);
         let contradicts = square > CONTRADICTION * CONTRADICTION;
-        self.contradictions = self.contradictions << 1 | u32::from(contradicts);
+        self.excess = (self.excess + square.min(OUTLIER) - ALLOWED).max(0.0);
         Judged { value, error, contradicts: if contradicts { (square - 1.0) * spread } else { 0.0 } }
     }
 

@@ -9,26 +9,36 @@
 //! 1/v_i = 1/d_i + Σ over equations  a_i² / (error + Σ a_j² v_j − a_i² v_i)
 //! ```
 //!
-//! which is exact on trees and in the limit of many queries that meet at random (Weiss and Freeman 2001). An
+//! which is exact on trees and in the limit of many queries that meet at random (Weiss and Freeman 2001), and up to
+//! a half too small where there are about as many short equations as queries. An
 //! equation that there is no room for any more is folded into its queries' priors.
 
 mod general;
 mod rows;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
 pub(super) use self::general::General;
 use self::rows::{Measured, Row};
 pub(super) use self::snapshot::SparseSnapshot;
-use super::equations::{Equations, QUERIES};
+use super::{
+    equations::{Equations, QUERIES},
+    model::{CONTRADICTION, EXACT},
+    truncated::{self, Moments},
+};
 use crate::{
     resource::{PerResource, Resource},
     window::Extent,
 };
 
-/// Terms of all equations that are kept: at rate 10 the windows of two hours. 16 MB, and half of it in a snapshot.
-const TERMS_MAX: usize = 2_000_000;
+/// Size of all equations that are kept, see [`Row::size`]: at rate 10 the windows of two hours. A snapshot has
+/// four bytes for each: 11 MB.
+const SIZE_MAX: usize = 2_800_000;
+/// Relative gain in precision from which on a tick's bounds are kept.
+const WORTH_KEEPING: f64 = 0.3;
 /// Terms that are visited with each window, besides its own: a millisecond's work.
 const TERMS_A_WINDOW: usize = 150_000;
 
@@ -38,8 +48,8 @@ pub(super) struct Sparse {
     pub(super) queries: Vec<Query>,
     pub(super) general: PerResource<General>,
     pub(super) rows: VecDeque<Row>,
-    /// Terms in `rows`.
-    pub(super) terms: usize,
+    /// Size of `rows`.
+    pub(super) size: usize,
     /// The row that is visited next.
     pub(super) next: usize,
 }
@@ -90,7 +100,7 @@ impl Sparse {
                 by_resource: costs.map(|(mean, variance)| Cost::new(mean, variance)),
             })
             .collect();
-        Self { queries, general, rows: VecDeque::new(), terms: 0, next: 0 }
+        Self { queries, general, rows: VecDeque::new(), size: 0, next: 0 }
     }
 
     /// Knows of `count` queries from now on.
@@ -113,6 +123,7 @@ impl Sparse {
         self.average(usage, equations);
         for r in Resource::ALL {
             self.extremes(r, usage[r], equations);
+            self.bounds(r, usage[r], equations);
         }
         for row in before..self.rows.len() {
             self.visit(row, false);
@@ -127,7 +138,7 @@ impl Sparse {
         if self.next == self.rows.len() {
             self.finish_sweep();
         }
-        while self.terms > TERMS_MAX {
+        while self.size > SIZE_MAX {
             self.fold_oldest();
         }
     }
@@ -166,9 +177,28 @@ impl Sparse {
         }
     }
 
+    /// Every tick lies between the smallest and the largest. What that tells beyond what is believed is kept as a
+    /// measurement that would tell the same (expectation propagation with one pass, Minka 2001).
+    fn bounds(&mut self, r: Resource, usage: Extent, equations: &Equations) {
+        for (tick, _) in equations.ticks.iter().filter(|(_, share)| *share >= 1.0) {
+            let (mean, variance) = self.expected(tick, r);
+            let expected = Moments { mean, variance };
+            let slack = self.general[r].slack(mean, equations.length);
+            let (low, high) = (usage.min as f64 - slack, usage.max as f64 + slack);
+            let Some(told) = truncated::within(expected, low, high, CONTRADICTION) else { continue };
+            let precision = 1.0 / told.variance.max(EXACT) - 1.0 / variance;
+            if precision * variance > WORTH_KEEPING {
+                let value = (told.mean / told.variance.max(EXACT) - mean / variance) / precision;
+                let mut measured = [None; 3];
+                measured[r as usize] = Some(Measured::new(value, 1.0 / precision));
+                self.add(Row::new(tick, QUERIES, 1.0, measured));
+            }
+        }
+    }
+
     fn add(&mut self, row: Row) {
         if !row.terms.is_empty() {
-            self.terms += row.terms.len();
+            self.size += row.size();
             self.rows.push_back(row);
         }
     }
@@ -242,7 +272,7 @@ impl Sparse {
     /// What the oldest equation tells becomes part of its queries' priors.
     fn fold_oldest(&mut self) {
         let Some(row) = self.rows.pop_front() else { return };
-        self.terms -= row.terms.len();
+        self.size -= row.size();
         let visited = self.next > 0;
         self.next = self.next.saturating_sub(1);
         for (r, measured) in row.measured.iter().enumerate() {
@@ -287,7 +317,7 @@ impl Sparse {
     /// So much has changed that any cost may have: all stay what they are, as uncertain as a new query's.
     fn forget(&mut self) {
         self.rows.clear();
-        (self.terms, self.next) = (0, 0);
+        (self.size, self.next) = (0, 0);
         for query in &mut self.queries {
             query.known = true;
             for (cost, r) in query.by_resource.iter_mut().zip(Resource::ALL) {

@@ -42,6 +42,11 @@ impl Row {
         Self { terms, length, measured }
     }
 
+    /// How much room it takes: a term is one, what was measured and the rest some sixteen each.
+    pub(super) fn size(&self) -> usize {
+        self.terms.len() + 16 * self.measured.iter().flatten().count() + 5
+    }
+
     /// Queries and weights.
     pub(super) fn terms(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.terms.iter().map(|(query, weight)| (*query as usize, f64::from(*weight)))

@@ -20,36 +20,35 @@ use crate::{
 /// Numbers of a [`Cost`].
 const COST_NUMBERS: usize = 5;
 
-/// A [`Sparse`] state, packed: ten thousand queries and two million terms are some 12 MB.
+/// A [`Sparse`] state, packed: ten thousand queries and all their equations are some 14 MB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::estimator) struct SparseSnapshot {
     costs: Numbers,
     known: Vec<bool>,
     general: PerResource<GeneralSnapshot>,
-    rows: Vec<RowSnapshot>,
+    rows: RowsSnapshot,
     next: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GeneralSnapshot {
-    /// Typical cost, background; their covariances' lower triangle; the spread.
+    /// Typical cost, background; their covariances' lower triangle; the spread; the excess of errors.
     belief: Numbers,
     noise: Numbers,
-    contradictions: u32,
 }
 
+/// Rows side by side: there are tens of thousands, most of them short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RowSnapshot {
-    /// See [`pack`].
+struct RowsSnapshot {
+    /// Terms of each row: how many, and what [`pack`] makes of them.
     terms: Bytes,
-    length: Numbers,
-    /// Which resources were measured, the first as the lowest bit.
-    resources: u8,
-    /// Value, error and pull of each of them.
-    measured: Numbers,
+    /// Which resources each row measures, the first as the lowest bit.
+    resources: Bytes,
+    /// Each row's length, then value, error and pull of each of its resources.
+    numbers: Numbers,
 }
 
 impl SparseSnapshot {
@@ -61,7 +60,7 @@ impl SparseSnapshot {
             costs: Numbers(costs.collect()),
             known: sparse.queries.iter().map(|query| query.known).collect(),
             general: PerResource::from_fn(|r| GeneralSnapshot::of(&sparse.general[r])),
-            rows: sparse.rows.iter().map(RowSnapshot::of).collect(),
+            rows: RowsSnapshot::of(&sparse.rows),
             next: sparse.next,
         }
     }
@@ -79,8 +78,7 @@ impl SparseSnapshot {
         }
         let by_resource = costs.as_chunks::<3>().0;
         let queries_known = by_resource.iter().zip(&self.known);
-        let rows =
-            self.rows.into_iter().map(|row| row.restore(queries)).collect::<Result<VecDeque<_>, _>>()?;
+        let rows = self.rows.restore(queries).ok_or(SnapshotError::Value { what: "equation" })?;
         if self.next > rows.len() {
             return Err(SnapshotError::Value { what: "next equation" });
         }
@@ -90,7 +88,7 @@ impl SparseSnapshot {
                 .map(|(costs, known)| Query { known: *known, by_resource: *costs })
                 .collect(),
             general: PerResource { cpu: cpu.restore()?, io: io.restore()?, memory: memory.restore()? },
-            terms: rows.iter().map(|row| row.terms.len()).sum(),
+            size: rows.iter().map(Row::size).sum(),
             rows,
             next: self.next,
         })
@@ -111,82 +109,72 @@ impl GeneralSnapshot {
             belief.covariance(1, 0),
             belief.covariance(1, 1),
             general.spread,
+            general.excess,
         ];
-        Self {
-            belief: Numbers(numbers),
-            noise: Numbers(general.noise.relative_variances().to_vec()),
-            contradictions: general.contradictions,
-        }
+        Self { belief: Numbers(numbers), noise: Numbers(general.noise.relative_variances().to_vec()) }
     }
 
     fn restore(self) -> Result<General, SnapshotError> {
         all("belief", &self.belief.0, |_| true)?;
-        let &[typical, background, a, b, c, spread] = self.belief.0.as_slice() else {
-            return Err(SnapshotError::Length { what: "beliefs", got: self.belief.0.len(), expected: 6 });
+        let &[typical, background, a, b, c, spread, excess] = self.belief.0.as_slice() else {
+            return Err(SnapshotError::Length { what: "beliefs", got: self.belief.0.len(), expected: 7 });
         };
-        if a < 0.0 || c < 0.0 || spread <= 0.0 {
+        if a < 0.0 || c < 0.0 || spread <= 0.0 || excess < 0.0 {
             return Err(SnapshotError::Value { what: "belief" });
         }
         let belief = Belief::restore(vec![typical, background], &[a, b, c]);
-        Ok(General {
-            belief,
-            spread,
-            noise: restore_noise(&self.noise)?,
-            contradictions: self.contradictions,
-        })
+        Ok(General { belief, spread, noise: restore_noise(&self.noise)?, excess })
     }
 }
 
-impl RowSnapshot {
-    fn of(row: &Row) -> Self {
-        let present = row.measured.iter().enumerate().filter(|(_, measured)| measured.is_some());
-        let measured = row.measured.iter().flatten().flat_map(|m| [m.value, m.error, m.pull]);
-        Self {
-            terms: Bytes(pack(&row.terms)),
-            length: Numbers(vec![row.length]),
-            resources: present.map(|(r, _)| 1 << r).sum(),
-            measured: Numbers(measured.collect()),
+impl RowsSnapshot {
+    fn of(rows: &VecDeque<Row>) -> Self {
+        let (mut terms, mut resources, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            pack(&row.terms, &mut terms);
+            let measured =
+                || row.measured.iter().enumerate().filter_map(|(r, measured)| Some((r, (*measured)?)));
+            resources.push(measured().map(|(r, _)| 1 << r).sum());
+            numbers.push(row.length);
+            numbers.extend(measured().flat_map(|(_, m)| [m.value, m.error, m.pull]));
         }
+        Self { terms: Bytes(terms), resources: Bytes(resources), numbers: Numbers(numbers) }
     }
 
-    fn restore(self, queries: usize) -> Result<Row, SnapshotError> {
-        let broken = SnapshotError::Value { what: "equation" };
-        let terms = unpack(&self.terms.0, queries).ok_or(broken.clone())?;
-        expect("lengths", self.length.0.len(), 1)?;
-        expect("measurements", self.measured.0.len(), 3 * self.resources.count_ones() as usize)?;
-        all("length", &self.length.0, |length| length >= 0.0)?;
-        all("measurement", &self.measured.0, |_| true)?;
-        let mut numbers = self.measured.0.as_chunks::<3>().0.iter();
-        let mut measured = [None; 3];
-        for (r, measured) in measured.iter_mut().enumerate() {
-            if self.resources >> r & 1 == 1 {
-                let &[value, error, pull] = numbers.next().ok_or(broken.clone())?;
-                if error <= 0.0 {
-                    return Err(broken);
+    /// None when no rows of that many queries have been written like this.
+    fn restore(self, queries: usize) -> Option<VecDeque<Row>> {
+        let mut bytes = self.terms.0.into_iter();
+        let mut numbers = self.numbers.0.into_iter();
+        let mut number = || numbers.next().filter(|number| number.is_finite());
+        let mut rows = VecDeque::with_capacity(self.resources.0.len());
+        for resources in self.resources.0 {
+            let terms = unpack(&mut bytes, queries)?;
+            let length = number()?;
+            let mut measured = [None; 3];
+            for (r, measured) in measured.iter_mut().enumerate() {
+                if resources >> r & 1 == 1 {
+                    let (value, error, pull) = (number()?, number()?, number()?);
+                    *measured = (error > 0.0).then_some(Measured { value, error, pull });
+                    (*measured)?;
                 }
-                *measured = Some(Measured { value, error, pull });
             }
+            if terms.is_empty() || resources >= 1 << 3 || length < 0.0 {
+                return None;
+            }
+            rows.push_back(Row { terms, length, measured });
         }
-        if self.resources >= 1 << 3 || terms.is_empty() {
-            return Err(broken);
-        }
-        Ok(Row { terms, length: self.length.0[0], measured })
+        (bytes.next().is_none() && numbers.next().is_none()).then_some(rows)
     }
 }
 
-/// Terms in two bytes each, as a rule: the distance from the query before (7 bits a byte, the lowest
-/// first, the highest bit says that more follow), then the weight if it is one of 1..=255, else 0 and its four bytes.
-fn pack(terms: &[(u32, f32)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(2 * terms.len());
+/// How many terms, then each in two bytes, as a rule: the distance from the query before, then the weight if it is
+/// one of 1..=255, else 0 and its four bytes.
+fn pack(terms: &[(u32, f32)], bytes: &mut Vec<u8>) {
+    pack_number(terms.len() as u32, bytes);
     let mut before = 0;
     for (query, weight) in terms {
-        let mut distance = query - before;
+        pack_number(query - before, bytes);
         before = *query;
-        while distance > 0x7f {
-            bytes.push(distance as u8 | 0x80);
-            distance >>= 7;
-        }
-        bytes.push(distance as u8);
         let small = *weight as u8;
         if small > 0 && f32::from(small).to_bits() == weight.to_bits() {
             bytes.push(small);
@@ -195,23 +183,23 @@ fn pack(terms: &[(u32, f32)]) -> Vec<u8> {
             bytes.extend(weight.to_be_bytes());
         }
     }
-    bytes
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+fn pack_number(mut number: u32, bytes: &mut Vec<u8>) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 /// None when no terms of that many queries pack into these bytes.
-fn unpack(bytes: &[u8], queries: usize) -> Option<Vec<(u32, f32)>> {
-    let mut bytes = bytes.iter().copied();
-    let mut terms: Vec<(u32, f32)> = Vec::new();
-    while bytes.len() > 0 {
-        let (mut distance, mut shift) = (0u32, 0);
-        loop {
-            let byte = bytes.next()?;
-            distance |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            shift += 7;
-            if byte < 0x80 {
-                break;
-            }
-        }
+fn unpack(bytes: &mut impl Iterator<Item = u8>, queries: usize) -> Option<Vec<(u32, f32)>> {
+    let count = unpack_number(bytes)?;
+    let mut terms: Vec<(u32, f32)> = Vec::with_capacity(queries.min(count as usize));
+    for _ in 0..count {
+        let distance = unpack_number(bytes)?;
         let query = match terms.last() {
             Some((before, _)) if distance > 0 => before.checked_add(distance)?,
             Some(_) => return None,
@@ -229,6 +217,18 @@ fn unpack(bytes: &[u8], queries: usize) -> Option<Vec<(u32, f32)>> {
     Some(terms)
 }
 
+fn unpack_number(bytes: &mut impl Iterator<Item = u8>) -> Option<u32> {
+    let (mut number, mut shift) = (0u32, 0);
+    loop {
+        let byte = bytes.next()?;
+        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
+        shift += 7;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -241,12 +241,14 @@ mod tests {
             terms in prop::collection::btree_map(0u32..100_000, prop_oneof![Just(1.0f32), 0.0f32..1e6], 1..50),
         ) {
             let terms: Vec<_> = terms.into_iter().collect();
-            prop_assert_eq!(unpack(&pack(&terms), 100_000), Some(terms));
+            let mut bytes = Vec::new();
+            pack(&terms, &mut bytes);
+            prop_assert_eq!(unpack(&mut bytes.into_iter(), 100_000), Some(terms));
         }
 
         #[test]
         fn any_bytes_are_terms_or_nothing(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            if let Some(terms) = unpack(&bytes, 1_000) {
+            if let Some(terms) = unpack(&mut bytes.into_iter(), 1_000) {
                 prop_assert!(terms.is_sorted_by(|a, b| a.0 < b.0));
                 prop_assert!(terms.iter().all(|(query, _)| *query < 1_000));
             }

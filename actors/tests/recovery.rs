@@ -1,0 +1,249 @@
+//! Each of the seven actors fails while the whole circle runs: it goes on, and the journal is whole.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter, Context, Handler, MailboxError, Message, Supervised, System};
+use evenkeel_actors::{
+    clock::unix_ms,
+    consumer::{self, Consumer},
+    daemon::{self, Daemon, Pace},
+    database::{Simulated, SimulatedWorkload},
+    estimator::Estimator,
+    guard::{self, GaveUp, Guarding, RestartPolicy},
+    health::{ActorHealth, ActorName, ActorState},
+    journal::{
+        Journal,
+        outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, verify},
+        snapshot::SnapshotStore,
+        source::OutboxSource,
+    },
+    messages::{SaveState, StopTicking},
+    monitor::Monitor,
+    queue::{Queue, QueueView},
+    scheduler::{LastDecision, Scheduler, Settings},
+};
+use evenkeel_core::{
+    invariants::TruthRow,
+    journal::Stream,
+    queue::HoldLimits,
+    scheduler::PolicyName,
+    world::{Parameters, World},
+};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+/// Longest that a test waits for something to become true; nothing is measured with it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The message that nobody survives.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Poison;
+
+macro_rules! poisoned {
+    ($($actor:ty),*) => {$(
+        impl Handler<Poison> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: Poison, _context: &mut Self::Context) {
+                panic!("poisoned by the test");
+            }
+        }
+    )*};
+}
+
+poisoned!(Queue, Daemon, Monitor, Journal, Consumer, Estimator, Scheduler);
+
+/// The whole circle over a temporary outbox, 200 ticks a second, all on the test's arbiter.
+struct Circle {
+    folder: TempDir,
+    queue: Addr<Queue>,
+    daemon: Addr<Daemon>,
+    monitor: Addr<Monitor>,
+    journal: Addr<Journal>,
+    consumer: Addr<Consumer>,
+    estimator: Addr<Estimator>,
+    scheduler: Addr<Scheduler>,
+    health: Vec<ActorHealth>,
+    outbox: OutboxHandle,
+    queue_view: watch::Receiver<QueueView>,
+    decision: watch::Receiver<LastDecision>,
+    pace: watch::Receiver<Pace>,
+    gave_up: mpsc::Receiver<GaveUp>,
+}
+
+const TICK_MS: u64 = 5;
+
+fn start<A>(
+    health: &mut Vec<ActorHealth>,
+    guarding: &Guarding,
+    name: ActorName,
+    make: impl FnOnce(ActorHealth) -> A + Send + 'static,
+) -> Addr<A>
+where
+    A: Actor<Context = Context<A>> + Supervised,
+{
+    let own = ActorHealth::new(name);
+    health.push(own.clone());
+    guard::start(&Arbiter::current(), 16, own.clone(), guarding.clone(), move |_| make(own))
+}
+
+fn circle() -> Circle {
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("data");
+    let world = World::new(Parameters { rate: 3.0, tick_ms: TICK_MS, ..Parameters::default() }, 1).unwrap();
+    let identity = Identity { label: "a test".to_owned(), text: String::new() };
+    let (outbox, _) = Outbox::open(&dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
+    let outbox = OutboxWriter::spawn(outbox).unwrap();
+    let snapshots = SnapshotStore::open(&dir).unwrap();
+    let (gave_up_sender, gave_up) = mpsc::channel(7);
+    let policy = RestartPolicy { backoff_first: Duration::from_millis(1), ..RestartPolicy::default() };
+    let guarding = Guarding { policy, gave_up: gave_up_sender };
+    let mut health = Vec::new();
+    let (queue_sender, queue_view) = watch::channel(None);
+    let (window_sender, _) = watch::channel(None);
+    let (pace_sender, pace) = watch::channel(Pace::default());
+    let (decision_sender, decision) = watch::channel(None);
+
+    let handle = outbox.clone();
+    let journal = start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, own));
+    let append = journal.clone().recipient();
+    let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
+        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+    });
+    let monitor = start(&mut health, &guarding, ActorName::Monitor, move |own| {
+        Monitor::new(own, window_sender, unix_ms)
+    });
+    let ports = daemon::Ports {
+        monitor: monitor.clone().recipient(),
+        queue: queue.clone().recipient(),
+        journal: journal.clone().recipient(),
+        restore: vec![monitor.clone().recipient(), queue.clone().recipient()],
+    };
+    let database = Simulated::new(world.clone(), Some(&folder.path().join("truth.txt"))).unwrap();
+    let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
+        let workload = Box::new(SimulatedWorkload(world));
+        Daemon::new(ports, Box::new(database), workload, own, pace_sender, unix_ms, TICK_MS)
+    });
+    let settings = Settings {
+        client: "a test".to_owned(),
+        epoch: 1,
+        policy: PolicyName::Evenkeel,
+        limits: HoldLimits::default(),
+        delay_budget: None,
+    };
+    let control = queue.clone().recipient();
+    let scheduler = start(&mut health, &guarding, ActorName::Scheduler, move |own| {
+        Scheduler::new(settings, control, own, decision_sender)
+    });
+    let learned = scheduler.clone().recipient();
+    let estimator =
+        start(&mut health, &guarding, ActorName::Estimator, move |own| Estimator::new(learned, own));
+    let ports = consumer::Ports {
+        estimator: estimator.clone().recipient(),
+        estimator_state: estimator.clone().recipient(),
+        restore_estimator: estimator.clone().recipient(),
+        scheduler_state: scheduler.clone().recipient(),
+        restore_scheduler: scheduler.clone().recipient(),
+        journal: journal.clone().recipient(),
+    };
+    let source = OutboxSource::new(&dir, outbox.published());
+    let consumer = start(&mut health, &guarding, ActorName::Consumer, move |own| {
+        Consumer::new(ports, Box::new(source), snapshots, own)
+    });
+    Circle {
+        folder,
+        queue,
+        daemon,
+        monitor,
+        journal,
+        consumer,
+        estimator,
+        scheduler,
+        health,
+        outbox,
+        queue_view,
+        decision,
+        pace,
+        gave_up,
+    }
+}
+
+impl Circle {
+    fn tick(&self) -> u64 {
+        self.pace.borrow().last.map_or(0, |last| last.tick.0)
+    }
+
+    fn decided(&self) -> u64 {
+        self.decision.borrow().map_or(0, |decision| decision.tick.0)
+    }
+
+    async fn poison(&self, name: ActorName) -> Result<(), MailboxError> {
+        match name {
+            ActorName::Queue => self.queue.send(Poison).await,
+            ActorName::Daemon => self.daemon.send(Poison).await,
+            ActorName::Monitor => self.monitor.send(Poison).await,
+            ActorName::Journal => self.journal.send(Poison).await,
+            ActorName::Consumer => self.consumer.send(Poison).await,
+            ActorName::Estimator => self.estimator.send(Poison).await,
+            ActorName::Scheduler => self.scheduler.send(Poison).await,
+        }
+    }
+
+    /// Waits until both halves are `ticks` further than now.
+    async fn goes_on(&self, ticks: u64) {
+        let (tick, decided) = (self.tick(), self.decided());
+        let far = async {
+            while self.tick() < tick + ticks || self.decided() < decided + ticks {
+                tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
+            }
+        };
+        let what = || format!("tick {tick} -> {}, decided {decided} -> {}", self.tick(), self.decided());
+        tokio::time::timeout(PATIENCE, far).await.unwrap_or_else(|_| panic!("it stands still: {}", what()));
+    }
+
+    async fn end(self) {
+        self.daemon.send(StopTicking).await.unwrap();
+        self.consumer.send(SaveState).await.unwrap();
+        self.outbox.shutdown().await;
+        let truth = std::fs::read_to_string(self.folder.path().join("truth.txt")).unwrap();
+        let truth: Vec<TruthRow> = truth.lines().map(|line| line.parse().unwrap()).collect();
+        let ran = truth.len() as u64;
+        let reader = OutboxReader::open(&self.folder.path().join("data")).unwrap();
+        let verified = verify(&reader, Some(truth), |_, _| ()).unwrap();
+        assert!(verified.report.findings.count() == 0 && verified.damage.is_none(), "{verified:?}");
+        let recorded = reader.info(Stream::Executions).unwrap().length;
+        assert_eq!(recorded, ran, "what ran is recorded, and what is recorded ran");
+    }
+}
+
+fn each_fails_and_the_circle_goes_on(names: &[ActorName]) {
+    System::new().block_on(async {
+        let circle = circle();
+        circle.goes_on(30).await;
+        for &name in names {
+            let health = circle.health.iter().find(|health| health.name() == name).unwrap();
+            assert_eq!(circle.poison(name).await, Err(MailboxError::Closed), "its outcome is unknown");
+            circle.goes_on(30).await;
+            assert_eq!((health.restarts(), health.state()), (1, ActorState::Running), "{name:?}");
+        }
+        let mut view = circle.queue_view.clone();
+        let levelled = view.wait_for(|view| view.as_ref().is_some_and(|view| view.levelled));
+        tokio::time::timeout(PATIENCE, levelled).await.expect("slots decide again").unwrap();
+        assert!(circle.gave_up.is_empty());
+        circle.end().await;
+    });
+}
+
+#[test]
+fn the_servers_half_fails_and_goes_on_from_what_is_durable() {
+    each_fails_and_the_circle_goes_on(&ActorName::SERVER);
+}
+
+#[test]
+fn the_clients_half_fails_and_goes_on_from_its_snapshot_and_the_journal() {
+    each_fails_and_the_circle_goes_on(&ActorName::CLIENT);
+}
