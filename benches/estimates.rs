@@ -3,9 +3,10 @@
 //! ```text
 //! cargo bench -p evenkeel-core --bench estimates -- SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…]
 //! ```
-//! SCENARIO is a name or parameters as JSON, `{"query_count":1000,"rate":10}`. `grouped` runs like queries together, as a levelling policy does; `borders`, `missing`, `noise` and
-//! `background` disturb the windows, `disturbed` is all of it; `export` prints one JSON object a seed with
-//! the windows, the truth and the learned costs instead, for `nnls.py`.
+//! SCENARIO is a name, or parameters as JSON: `{"query_count":1000,"rate":10}`. `grouped` runs like queries
+//! together, as a levelling policy does; `borders`, `missing`, `noise` and `background` disturb the windows,
+//! `disturbed` is all of it; `export` prints one JSON object a seed with the windows, the truth and the
+//! learned costs instead, for `nnls.py`.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -32,9 +33,7 @@ use self::scene::{Disturbance, Scene, Seen};
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let Some(scenario) = args.next() else {
-        println!(
-            "SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [grouped|borders|missing|noise|background|disturbed|export]…"
-        );
+        println!("SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…], see benches/estimates.rs");
         return;
     };
     let parameters: Parameters = match scenario.parse::<Scenario>() {

@@ -12,7 +12,8 @@ use crate::{
     window::Extent,
 };
 
-/// Queries up to which all covariances are kept: an update costs their square, two milliseconds here, and a snapshot 12 MB.
+/// Queries up to which all covariances are kept: an update costs their square, two milliseconds here, and
+/// a snapshot 11 MB.
 pub(super) const DENSE_MAX: usize = 512;
 
 /// Costs by query and resource.

@@ -1,11 +1,16 @@
 //! What each query costs, learned from 1-second averages.
 //!
 //! ```text
-//! executions ─▶ assembly ─▶ observation ─▶ learner (one a resource) ─▶ estimates
-//! windows ────▶ (in tick                   belief: means, covariances
-//!               order)                     population: what to expect of any query
-//!                                          noise: how far measurements stray
+//! executions ─▶ assembly ─▶ observation ─▶ knowledge ─▶ estimates
+//! windows ────▶ (in tick      (borders in   │
+//!               order)         doubt are    ├ up to 512 queries: a learner a resource, of two models
+//!                              weighed)     │   (windows exact or noisy), each with all covariances
+//!                                           └ more: sparse equations, solved a few at a time
 //! ```
+//!
+//! A window says three things of ten unknown tick sums: what they add up to (truncated), that each lies
+//! between `min` and `max`, and, once it is certain which tick was the extreme one, that tick's sum
+//! exactly. Each is an equation or an interval for a linear combination of costs.
 
 mod assembly;
 mod belief;

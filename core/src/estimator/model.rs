@@ -167,7 +167,8 @@ impl Model {
         believed
     }
 
-    /// A tick's sum and an error of this variance are known to lie in `low..=high` together. Whether that could be believed.
+    /// A tick's sum and an error of this variance are known to lie in `low..=high` together. Whether that
+    /// could be believed.
     fn measured(&mut self, tick: &Combination, low: f64, high: f64, error: f64) -> bool {
         let mean = self.belief.mean_of(tick);
         let normal = Moments { mean, variance: self.belief.variance_of(tick) + error };

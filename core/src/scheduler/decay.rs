@@ -8,6 +8,8 @@ use crate::tick::Tick;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decaying {
+    /// Stored bit for bit: decimal text may lose the last bit, and with it the same plan.
+    #[serde(with = "bits")]
     sum: f64,
     at: Tick,
 }
@@ -29,5 +31,19 @@ impl Decaying {
     /// Whether it can have come from adding what is not negative.
     pub(super) fn is_sane(&self) -> bool {
         self.sum.is_finite() && self.sum >= 0.0
+    }
+}
+
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    // serde hands the field over by reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        number.to_bits().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
     }
 }

@@ -14,6 +14,8 @@ mod levelling;
 mod policies;
 mod problem;
 mod recent;
+#[cfg(test)]
+mod tests;
 
 pub use arrivals::ArrivalRates;
 pub use backlog::Backlog;

@@ -80,7 +80,7 @@ impl Default for Settings {
             least_share: 0.8,
             knee_by_tick: 30.0,
             knee_exponent: 0.85,
-            knee_by_window: 40.0,
+            knee_by_window: 44.0,
             knee_ones: 160.0,
             ones_below_rate: 2.05,
             settle_delays: 3.5,

@@ -14,6 +14,11 @@ use crate::{tick::Tick, window::WINDOW_TICKS};
 /// Mean delays after which waiting longer adds no weight; the deadline then decides.
 const AGE_DELAYS_MAX: f64 = 5.0;
 
+/// Share of arrivals for windows of one a tick from which on keeping for them has its full weight.
+const SHARE_IN_EARNEST: f64 = 0.03;
+/// Weight where none are needed: alike executions also make windows of two and three easy.
+const NEEDED_LEAST: f64 = 0.3;
+
 /// Worth of each item, in percentage points of deviation, relative to the mean of all.
 pub(super) fn worth(
     settings: &Settings,
@@ -42,6 +47,8 @@ fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, del
     }
     // Between one and two arrivals a tick, (2 − rate) of the windows are of one execution a tick.
     let share = (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0);
+    // Where such windows are hardly needed, less is kept for them, and the oldest wait less long.
+    let needed = (share / SHARE_IN_EARNEST).clamp(NEEDED_LEAST, 1.0);
     let mut keep = vec![0.0; kinds.len()];
     for family in families(load, kinds, share) {
         let waiting: f64 = family.kinds.iter().map(|kind| waiting[*kind]).sum();
@@ -49,7 +56,7 @@ fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, del
         let soon = libm::exp(-missing_ticks / (settings.soon_delays * delay_ticks));
         let kept = if family.kept { settings.kept_worth } else { 0.0 };
         for kind in family.kinds {
-            keep[kind] = kept + settings.soon_worth * soon;
+            keep[kind] = kept + needed * settings.soon_worth * soon;
         }
     }
     keep

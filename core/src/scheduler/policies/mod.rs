@@ -1,6 +1,9 @@
 //! Ways to choose slots: evenkeel's own and those that it is compared with.
 
+mod aimd;
 mod evenkeel;
+mod jitter;
+mod least_loaded;
 mod none;
 mod token_bucket;
 
@@ -8,7 +11,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use self::{evenkeel::Evenkeel, none::NoPolicy, token_bucket::TokenBucket};
+use self::{
+    aimd::Aimd, evenkeel::Evenkeel, jitter::Jitter, least_loaded::LeastLoaded, none::NoPolicy,
+    token_bucket::TokenBucket,
+};
 use super::problem::{Plan, Problem};
 use crate::{journal::Executed, window::Window};
 
@@ -30,8 +36,14 @@ pub trait Policy: Send {
 pub enum PolicyName {
     /// Nobody levels.
     None,
+    /// A random number of ticks later.
+    Jitter,
     /// As many executions a tick as arrive on average.
     TokenBucket,
+    /// The tick with the least planned.
+    LeastLoaded,
+    /// Fewer executions a tick after a peak, slowly more otherwise.
+    Aimd,
     /// Every tick near the same sums of all three resources.
     Evenkeel,
 }
@@ -46,13 +58,17 @@ pub struct UnknownPolicy {
 
 impl PolicyName {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::None, Self::TokenBucket, Self::Evenkeel];
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::Jitter, Self::TokenBucket, Self::LeastLoaded, Self::Aimd, Self::Evenkeel];
 
     /// As it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Jitter => "jitter",
             Self::TokenBucket => "token-bucket",
+            Self::LeastLoaded => "least-loaded",
+            Self::Aimd => "aimd",
             Self::Evenkeel => "evenkeel",
         }
     }
@@ -66,7 +82,10 @@ impl PolicyName {
     pub fn build(self) -> Box<dyn Policy> {
         match self {
             Self::None => Box::new(NoPolicy),
+            Self::Jitter => Box::new(Jitter::default()),
             Self::TokenBucket => Box::new(TokenBucket::default()),
+            Self::LeastLoaded => Box::new(LeastLoaded::default()),
+            Self::Aimd => Box::new(Aimd::default()),
             Self::Evenkeel => Box::new(Evenkeel::default()),
         }
     }
