@@ -23,6 +23,9 @@ lint: ## Formatting, clippy and documentation, with warnings as errors
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-bench: ## Levelling tables: every scenario, every policy
+bench: ## Levelling tables, estimates, the outbox, live against virtual: half an hour
 	$(CARGO) build --release --locked --quiet
 	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3
+	$(CARGO) bench --locked --quiet --package evenkeel-core --bench estimates -- seed 1 10 3000,20000
+	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench outbox
+	$(CARGO) bench --locked --quiet --bench live
