@@ -9,7 +9,7 @@
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture};
 use evenkeel_core::{
     benefit::{Benefit, Summary},
-    control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT, SET_MAX},
+    control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
     estimator::Estimates,
     journal::Record,
     queue::HoldLimits,
@@ -110,9 +110,7 @@ impl Scheduler {
     }
 
     fn ask(&mut self, plan: Plan, context: &mut Context<Self>) {
-        let mut set = plan.set;
-        // Those that run first come first.
-        set.truncate(SET_MAX);
+        let set = plan.into_request();
         let Settings { client, epoch, .. } = &self.settings;
         let request =
             ControlRequest { client: client.clone(), epoch: *epoch, lease_ticks: LEASE_TICKS_DEFAULT, set };

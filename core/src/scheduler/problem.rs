@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::recent::Ran;
 use crate::{
-    control::SetSlot,
+    control::{SET_MAX, SetSlot},
     estimator::Estimates,
     ids::{ExecutionId, QueryId},
     tick::Tick,
@@ -110,4 +110,34 @@ pub struct Plan {
     pub set: Vec<SetSlot>,
     /// Whether the corridor can be reached.
     pub feasibility: Feasibility,
+}
+
+impl Plan {
+    /// The slots that fit into one control request: those that come first.
+    pub fn into_request(self) -> Vec<SetSlot> {
+        let mut set = self.set;
+        if set.len() > SET_MAX {
+            set.sort_by_key(|slot| slot.due_tick);
+            set.truncate(SET_MAX);
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_holds_the_slots_that_come_first() {
+        let slot = |n: u64| SetSlot {
+            execution: ExecutionId::new(n, 0),
+            due_tick: Tick(100_000 - n),
+            reason: String::new(),
+        };
+        let set = (0..SET_MAX as u64 + 5).map(slot).collect();
+        let request = Plan { set, feasibility: Feasibility { feasible: true, binding: None } }.into_request();
+        assert_eq!(request.len(), SET_MAX);
+        assert!(request.iter().all(|slot| slot.due_tick <= Tick(100_000 - 5)));
+    }
 }

@@ -14,7 +14,7 @@ pub use self::{
     trace::Trace,
 };
 use crate::{
-    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode, SET_MAX},
+    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
     estimator::{CostEstimate, Estimates, Estimator},
     ids::{ExecutionId, QueryId},
     journal::{Executed, Record, Recovered, ServerState},
@@ -169,8 +169,7 @@ impl<'a> Circle<'a> {
         };
         let plan = self.scheduler.decide(tick, estimates);
         self.trace.decided(plan.feasibility);
-        let mut set = plan.set;
-        set.truncate(SET_MAX);
+        let set = plan.into_request();
         let request =
             ControlRequest { client: "simulate".to_owned(), epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set };
         self.queue.control(&request).expect("the only client is never refused");
