@@ -211,11 +211,8 @@ impl Actor for Consumer {
     }
 }
 
-impl Supervised for Consumer {
-    fn restarting(&mut self, context: &mut Self::Context) {
-        self.recover(Duration::ZERO, context);
-    }
-}
+/// After a restart `started` is called again.
+impl Supervised for Consumer {}
 
 impl Handler<EntriesRead> for Consumer {
     type Result = ResponseActFuture<Self, bool>;

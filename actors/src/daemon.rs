@@ -235,17 +235,15 @@ impl Actor for Daemon {
     }
 }
 
-impl Supervised for Daemon {
-    fn restarting(&mut self, context: &mut Self::Context) {
-        self.start_ticker(context);
-    }
-}
+/// After a restart `started` is called again: a ticker started here, too, would be a second one.
+impl Supervised for Daemon {}
 
 impl Handler<TickDue> for Daemon {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, due: TickDue, _context: &mut Self::Context) -> Self::Result {
-        if self.stopping {
+        // One that was on its way when the daemon failed meets the ticker that has been started since.
+        if self.stopping || *self.under_way.borrow() {
             return Box::pin(actix::fut::ready(()));
         }
         self.count_lateness(due.at);

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!              panic or ctx.stop()            ≤ 5 restarts in 60 s
-//! running ────────────────────────▶ backing off ──────────────────▶ restarting() ─▶ running
+//! running ────────────────────────▶ backing off ─────▶ restarting(), started() ─▶ running
 //!                                        └─ the 6th: gave up, the process is told
 //! ```
 //!

@@ -228,6 +228,10 @@ fn each_fails_and_the_circle_goes_on(names: &[ActorName]) {
             let health = circle.health.iter().find(|health| health.name() == name).unwrap();
             assert_eq!(circle.poison(name).await, Err(MailboxError::Closed), "its outcome is unknown");
             circle.goes_on(30).await;
+            let late = circle.tick();
+            circle.goes_on(10).await;
+            // Two tickers, as there once were after a restart, would step on each other for ever.
+            assert!(!circle.pace.borrow().stalled, "{name:?}: a tick failed after tick {late}");
             assert_eq!((health.restarts(), health.state()), (1, ActorState::Running), "{name:?}");
         }
         let mut view = circle.queue_view.clone();
