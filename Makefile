@@ -12,8 +12,10 @@ run: ## Run everything in one process: the simulated database, the journal, the 
 
 test: ## Run all tests
 	$(CARGO) test --workspace --locked
+	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	@echo
-	@echo "not run: nothing; every test of this tree has run"
+	@echo "not run: a power cut, because a process cannot cut it"
+	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
 
 lint: ## Formatting, clippy and documentation, with warnings as errors
 	$(CARGO) fmt --all --check
