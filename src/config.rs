@@ -36,6 +36,10 @@ pub struct File {
     pub data_dir: Option<std::path::PathBuf>,
     /// See `--mode`.
     pub mode: Option<Mode>,
+    /// See `--redis`.
+    pub redis: Option<String>,
+    /// See `--server`.
+    pub server: Option<String>,
     /// See `--delay-budget`.
     pub delay_budget: Option<f64>,
     /// Longest time in ticks that a slot may hold an execution.

@@ -31,6 +31,7 @@ use uuid::Uuid;
 use crate::{
     database::{Database, Workload},
     health::ActorHealth,
+    journal::outbox::{Pressure, Published},
     messages::{
         Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking, TickUsage,
     },
@@ -43,6 +44,8 @@ pub struct Pace {
     pub last: Option<TickRun>,
     /// Ticks that began more than half a tick after their time.
     pub late_ticks: u64,
+    /// Arrivals that were refused because what Redis has not taken fills the outbox.
+    pub refused_arrivals: u64,
     /// Whether the last try failed.
     pub stalled: bool,
 }
@@ -74,6 +77,7 @@ pub struct Daemon {
     /// Shared with the step that is under way, and never across an await: a step that fails leaves it.
     database: Rc<RefCell<Box<dyn Database>>>,
     workload: Box<dyn Workload>,
+    outbox: watch::Receiver<Published>,
     ids: ExecutionIds,
     state: State,
     under_way: watch::Sender<bool>,
@@ -134,10 +138,15 @@ enum StepError {
 
 impl Daemon {
     /// A daemon that begins by asking what is durable.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a port or a setting of its own, named at the one call"
+    )]
     pub fn new(
         ports: Ports,
         database: Box<dyn Database>,
         workload: Box<dyn Workload>,
+        outbox: watch::Receiver<Published>,
         health: ActorHealth,
         published: watch::Sender<Pace>,
         now_ms: fn() -> u64,
@@ -147,6 +156,7 @@ impl Daemon {
             ports: Arc::new(ports),
             database: Rc::new(RefCell::new(database)),
             workload,
+            outbox,
             ids: ExecutionIds::default(),
             state: State::Recovering,
             under_way: watch::Sender::new(false),
@@ -190,7 +200,12 @@ impl Daemon {
         let (tick, measure, arrivals) = match self.state {
             State::Recovering => (None, None, Vec::new()),
             State::Ticking(tick, usage) => {
-                let queries = self.workload.arrivals(tick);
+                let mut queries = self.workload.arrivals(tick);
+                if self.outbox.borrow().pressure != Pressure::None {
+                    // What is queued still runs and is recorded: the reserve is for that.
+                    self.pace.refused_arrivals += queries.len() as u64;
+                    queries.clear();
+                }
                 let arrivals = queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect();
                 (Some(tick), usage, arrivals)
             }

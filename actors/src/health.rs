@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-/// One of the seven.
+/// One of the seven, or one of the two that connect halves in processes of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActorName {
     /// Waiting executions.
@@ -18,17 +18,33 @@ pub enum ActorName {
     Monitor,
     /// The durable record.
     Journal,
+    /// Brings the record to Redis.
+    Shipper,
     /// Reads the record.
     Consumer,
     /// Learns costs.
     Estimator,
     /// Chooses slots.
     Scheduler,
+    /// Brings slots to a server of its own.
+    RemoteQueue,
 }
 
 impl ActorName {
-    /// The server's half.
+    /// The server's half; without the shipper, as nothing waits for that but Redis' readers.
     pub const SERVER: [Self; 4] = [Self::Queue, Self::Daemon, Self::Monitor, Self::Journal];
+    /// All that there can be.
+    pub const ALL: [Self; 9] = [
+        Self::Queue,
+        Self::Daemon,
+        Self::Monitor,
+        Self::Journal,
+        Self::Shipper,
+        Self::Consumer,
+        Self::Estimator,
+        Self::Scheduler,
+        Self::RemoteQueue,
+    ];
     /// The client's half.
     pub const CLIENT: [Self; 3] = [Self::Consumer, Self::Estimator, Self::Scheduler];
 
@@ -39,9 +55,11 @@ impl ActorName {
             Self::Daemon => "daemon",
             Self::Monitor => "monitor",
             Self::Journal => "journal",
+            Self::Shipper => "shipper",
             Self::Consumer => "consumer",
             Self::Estimator => "estimator",
             Self::Scheduler => "scheduler",
+            Self::RemoteQueue => "remote queue",
         }
     }
 }

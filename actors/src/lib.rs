@@ -29,3 +29,4 @@ pub mod messages;
 pub mod monitor;
 pub mod queue;
 pub mod scheduler;
+pub mod shipper;

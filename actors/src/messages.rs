@@ -113,6 +113,9 @@ pub struct Control(pub ControlRequest);
 /// Why a client was refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ControlRefused {
+    /// A server in another process does not answer, or not with what was asked for.
+    #[error("the server did not take the slots: {0}")]
+    Unreachable(String),
     /// See [`Lost`].
     #[error(transparent)]
     Lost(#[from] Lost),

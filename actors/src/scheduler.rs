@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     health::ActorHealth,
+    journal::redis::LeaseEpoch,
     messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
 };
 
@@ -45,7 +46,7 @@ pub struct Settings {
     /// The client's stable name.
     pub client: String,
     /// Its fencing token.
-    pub epoch: u64,
+    pub epoch: LeaseEpoch,
     /// How slots are chosen.
     pub policy: PolicyName,
     /// How long slots may hold executions, as the server has it.
@@ -112,8 +113,12 @@ impl Scheduler {
     fn ask(&mut self, plan: Plan, context: &mut Context<Self>) {
         let set = plan.into_request();
         let Settings { client, epoch, .. } = &self.settings;
-        let request =
-            ControlRequest { client: client.clone(), epoch: *epoch, lease_ticks: LEASE_TICKS_DEFAULT, set };
+        let request = ControlRequest {
+            client: client.clone(),
+            epoch: epoch.held(),
+            lease_ticks: LEASE_TICKS_DEFAULT,
+            set,
+        };
         self.asking = true;
         let answer = self.control.send(Control(request));
         context.spawn(answer.into_actor(self).map(|answer, actor, _context| {

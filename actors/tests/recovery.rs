@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, Context, Handler, MailboxError, Message, Supervised, System};
 use evenkeel_actors::{
     clock::unix_ms,
-    consumer::{self, Consumer},
+    consumer::{self, Consumer, Role},
     daemon::{self, Daemon, Pace},
     database::{Simulated, SimulatedWorkload},
     estimator::Estimator,
@@ -16,8 +16,9 @@ use evenkeel_actors::{
     journal::{
         Journal,
         outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, verify},
-        snapshot::SnapshotStore,
+        redis::LeaseEpoch,
         source::OutboxSource,
+        state::FileStateStore,
     },
     messages::{SaveState, StopTicking},
     monitor::Monitor,
@@ -98,7 +99,7 @@ fn circle() -> Circle {
     let identity = Identity { label: "a test".to_owned(), text: String::new() };
     let (outbox, _) = Outbox::open(&dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
     let outbox = OutboxWriter::spawn(outbox).unwrap();
-    let snapshots = SnapshotStore::open(&dir).unwrap();
+    let states = Box::new(FileStateStore::open(&dir).unwrap());
     let (gave_up_sender, gave_up) = mpsc::channel(7);
     let policy = RestartPolicy { backoff_first: Duration::from_millis(1), ..RestartPolicy::default() };
     let guarding = Guarding { policy, gave_up: gave_up_sender };
@@ -124,13 +125,14 @@ fn circle() -> Circle {
         restore: vec![monitor.clone().recipient(), queue.clone().recipient()],
     };
     let database = Simulated::new(world.clone(), Some(&folder.path().join("truth.txt"))).unwrap();
+    let state = outbox.published();
     let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
         let workload = Box::new(SimulatedWorkload(world));
-        Daemon::new(ports, Box::new(database), workload, own, pace_sender, unix_ms, TICK_MS)
+        Daemon::new(ports, Box::new(database), workload, state, own, pace_sender, unix_ms, TICK_MS)
     });
     let settings = Settings {
         client: "a test".to_owned(),
-        epoch: 1,
+        epoch: LeaseEpoch::fixed(1),
         policy: PolicyName::Evenkeel,
         limits: HoldLimits::default(),
         delay_budget: None,
@@ -148,11 +150,11 @@ fn circle() -> Circle {
         restore_estimator: estimator.clone().recipient(),
         scheduler_state: scheduler.clone().recipient(),
         restore_scheduler: scheduler.clone().recipient(),
-        journal: journal.clone().recipient(),
+        journal: Some(journal.clone().recipient()),
     };
     let source = OutboxSource::new(&dir, outbox.published());
     let consumer = start(&mut health, &guarding, ActorName::Consumer, move |own| {
-        Consumer::new(ports, Box::new(source), snapshots, own)
+        Consumer::new(ports, Box::new(source), states, own, watch::channel(Role::default()).0)
     });
     Circle {
         folder,
@@ -190,6 +192,7 @@ impl Circle {
             ActorName::Consumer => self.consumer.send(Poison).await,
             ActorName::Estimator => self.estimator.send(Poison).await,
             ActorName::Scheduler => self.scheduler.send(Poison).await,
+            ActorName::Shipper | ActorName::RemoteQueue => unreachable!("both halves are in this process"),
         }
     }
 

@@ -1,8 +1,11 @@
 //! The command line. One file a command; here is what they share.
 
+mod client;
 mod healthcheck;
 pub mod journal;
+mod options;
 mod run;
+mod server;
 mod simulate;
 mod world;
 
@@ -24,6 +27,10 @@ struct Arguments {
 enum Command {
     /// Everything in one process: the simulated database, the journal, the levelling. No service needed.
     Run(run::Options),
+    /// The simulated database, its queue and its journal, handed out through Redis to a client elsewhere.
+    Server(server::Options),
+    /// Learns and levels for a server elsewhere, from the journal in Redis.
+    Client(client::Options),
     /// The same decisions in virtual time, judged.
     Simulate(simulate::Options),
     /// Read the journal, beside a running server or after it.
@@ -46,6 +53,8 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Run(options) => run::main(&options),
+        Command::Server(options) => server::main(&options),
+        Command::Client(options) => client::main(&options),
         Command::Simulate(options) => simulate::main(&options),
         Command::Journal(options) => journal::main(&options),
         Command::World(options) => world::main(&options),

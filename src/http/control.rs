@@ -19,10 +19,14 @@ pub(super) async fn control(
     match views.control.send(Control(request)).await {
         Err(_) => Err(Problem::outcome_unknown()),
         Ok(Ok(response)) => Ok(HttpResponse::Ok().json(response)),
-        Ok(Err(ControlRefused::Lost(lost))) => Err(Problem::unavailable(lost)),
-        Ok(Err(ControlRefused::Invalid(error @ ControlError::Fenced { .. }))) => {
-            Err(Problem::new(StatusCode::CONFLICT, error))
+        Ok(Err(error @ (ControlRefused::Lost(_) | ControlRefused::Unreachable(_)))) => {
+            Err(Problem::unavailable(error))
         }
-        Ok(Err(ControlRefused::Invalid(error))) => Err(Problem::bad_request(error)),
+        Ok(Err(ControlRefused::Invalid(error))) => Err(match &error {
+            ControlError::Fenced { holder, current, .. } => {
+                Problem::new(StatusCode::CONFLICT, &error).with_holder(holder, *current)
+            }
+            _ => Problem::bad_request(error),
+        }),
     }
 }

@@ -30,7 +30,7 @@ fn not_ready(views: &Views) -> Vec<String> {
     if *views.draining.borrow() {
         reasons.push("draining: the process is about to end".to_owned());
     }
-    reasons.extend(views.actors.iter().filter_map(actor_trouble));
+    reasons.extend(views.actors.iter().filter_map(server_trouble));
     let pace = *views.pace.borrow();
     if pace.stalled {
         reasons.push("no tick can be recorded: the outbox does not take it".to_owned());
@@ -48,16 +48,24 @@ fn not_ready(views: &Views) -> Vec<String> {
 }
 
 /// The client's half may recover without harm to the server's.
-fn actor_trouble(actor: &ActorHealth) -> Option<String> {
+fn server_trouble(actor: &ActorHealth) -> Option<String> {
     let name = actor.name().name();
     let server = ActorName::SERVER.contains(&actor.name());
+    match actor.state() {
+        ActorState::Starting | ActorState::Recovering if server => Some(format!("the {name} is recovering")),
+        ActorState::BackingOff if server => Some(format!("the {name} failed and is about to start again")),
+        _ => trouble(actor),
+    }
+}
+
+/// What no actor may be.
+pub(super) fn trouble(actor: &ActorHealth) -> Option<String> {
+    let name = actor.name().name();
     match actor.state() {
         ActorState::GaveUp => Some(format!("the {name} failed too often and was given up")),
         _ if actor.silent_ms() > SILENT_MS_MAX => {
             Some(format!("the {name} has been blocked for {} ms", actor.silent_ms()))
         }
-        ActorState::Starting | ActorState::Recovering if server => Some(format!("the {name} is recovering")),
-        ActorState::BackingOff if server => Some(format!("the {name} failed and is about to start again")),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 //! GET  /healthz /readyz          ◀─ health, pace
 //! ```
 
+mod client;
 mod control;
 mod guarded;
 mod health;
@@ -31,8 +32,8 @@ use evenkeel_actors::{
 };
 use tokio::sync::watch;
 
-pub use self::health::Degraded;
 use self::problem::{Problem, method_not_allowed};
+pub use self::{client::ClientViews, health::Degraded};
 
 /// Largest body of `POST /delay`: an id and a number, with room for what is ignored.
 const DELAY_BYTES_MAX: usize = 16 * 1024;
@@ -76,6 +77,27 @@ pub fn server(listen: &str, views: Views) -> std::io::Result<(Server, SocketAddr
     });
     // Two threads serve a database's control plane; signals are the program's.
     let server = server.workers(2).disable_signals().shutdown_timeout(5).bind(listen)?;
+    let address = server.addrs()[0];
+    Ok((server.run(), address))
+}
+
+/// As [`server`], for a client of its own.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn client(listen: &str, views: ClientViews) -> std::io::Result<(Server, SocketAddr)> {
+    let get = |handler: actix_web::Route, path| {
+        web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
+    };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(views.clone()))
+            .wrap(from_fn(guarded::answer_always))
+            .service(get(web::get().to(health::healthz), "/healthz"))
+            .service(get(web::get().to(client::readyz), "/readyz"))
+            .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
+    });
+    let server = server.workers(1).disable_signals().shutdown_timeout(5).bind(listen)?;
     let address = server.addrs()[0];
     Ok((server.run(), address))
 }

@@ -20,6 +20,12 @@ pub(super) struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
+    /// With 409: who levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    /// With 409: under which epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
     #[serde(skip)]
     allow: Option<String>,
     #[serde(skip)]
@@ -35,6 +41,8 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.to_string(),
             reasons: Vec::new(),
+            holder: None,
+            epoch: None,
             allow: None,
             retry_after_seconds: None,
         }
@@ -63,6 +71,10 @@ impl Problem {
 
     pub(super) fn with_reasons(self, reasons: Vec<String>) -> Self {
         Self { reasons, ..self }
+    }
+
+    pub(super) fn with_holder(self, holder: &str, epoch: u64) -> Self {
+        Self { holder: Some(holder.to_owned()), epoch: Some(epoch), ..self }
     }
 
     /// A body that could not be read.

@@ -1,61 +1,152 @@
-//! The line that `evenkeel run` prints each second.
+//! The line that each of the long-running commands prints each second.
 
 use std::io::{self, Write};
 
+use evenkeel_actors::{
+    consumer::Role,
+    scheduler::{Decision, LastDecision},
+    shipper::Shipping,
+};
 use evenkeel_core::benefit::Summary;
+use tokio::sync::watch;
 
-use super::wiring::Running;
+use crate::http::Views;
 
-const HEADING: &str = "    tick mode     corridor (last n)  without delay, ticks    p99  queued   lag  note";
 /// Lines between two headings: a screen.
 const HEADING_EVERY: u32 = 20;
 
-/// Prints lines, and a heading now and then.
+/// Prints a heading now and then.
 #[derive(Default)]
-pub(super) struct Line {
+struct Headed {
     printed: u32,
 }
 
-impl Line {
-    /// # Errors
-    /// Nobody reads standard output any more.
-    pub(super) fn print(&mut self, running: &Running) -> io::Result<()> {
+impl Headed {
+    fn print(&mut self, heading: &str, line: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.printed.is_multiple_of(HEADING_EVERY) {
-            writeln!(out, "{HEADING}")?;
+            writeln!(out, "{heading}")?;
         }
         self.printed += 1;
-        let Some(pace) = running.views.pace.borrow().last else {
-            return writeln!(out, "{:>8} waiting for the first tick", "-");
-        };
-        let queue = running.views.queue.borrow().clone();
-        let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
-        let decision = *running.decision.borrow();
-        let (summary, lag, note) = match &decision {
-            None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
-            Some(decision) => {
-                let binding = decision.feasibility.binding.map(|binding| format!("bound by {binding}"));
-                let lag = pace.tick.since(decision.tick).to_string();
-                (decision.benefit, lag, binding.unwrap_or_default())
-            }
-        };
-        writeln!(
-            out,
-            "{:>8} {:8} {:>11} {:>5} {:>8} {:>12} {:>6} {:>7} {:>5}  {}",
-            pace.tick,
-            mode,
+        writeln!(out, "{line}")
+    }
+}
+
+/// What levelling brings: share in the corridor with and without it, and the delay.
+struct Benefit(Summary);
+
+const BENEFIT: &str = "   corridor (last n)  without delay, ticks    p99";
+
+impl std::fmt::Display for Benefit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(summary) = self;
+        write!(
+            f,
+            "{:>11} {:>5} {:>8} {:>12} {:>6}",
             share(Some(summary.in_corridor).filter(|_| summary.windows > 0)),
             format!("({})", summary.windows),
             share(summary.in_corridor_without),
             format!("{:.1}", summary.delay_ticks_mean),
             summary.delay_ticks_p99,
-            queued,
-            lag,
-            note,
         )
     }
 }
 
 fn share(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}"))
+}
+
+fn note(decision: &Decision) -> String {
+    decision.feasibility.binding.map(|binding| format!("bound by {binding}")).unwrap_or_default()
+}
+
+/// The tick, the mode and what waits, of the server's half.
+fn served(views: &Views) -> Option<(u64, &'static str, usize)> {
+    let tick = views.pace.borrow().last?.tick;
+    let queue = views.queue.borrow().clone();
+    let (mode, queued) = queue.map_or(("-", 0), |queue| (queue.mode.name(), queue.waiting.len()));
+    Some((tick.0, mode, queued))
+}
+
+/// `run`: both halves.
+#[derive(Default)]
+pub(super) struct Embedded(Headed);
+
+impl Embedded {
+    /// # Errors
+    /// Nobody reads standard output any more.
+    pub(super) fn print(
+        &mut self,
+        views: &Views,
+        decision: &watch::Receiver<LastDecision>,
+    ) -> io::Result<()> {
+        let heading = format!("    tick mode  {BENEFIT}  queued   lag  note");
+        let Some((tick, mode, queued)) = served(views) else {
+            return self.0.print(&heading, &format!("{:>8} waiting for the first tick", "-"));
+        };
+        let (benefit, lag, note) = match &*decision.borrow() {
+            None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
+            Some(decision) => {
+                (decision.benefit, tick.saturating_sub(decision.tick.0).to_string(), note(decision))
+            }
+        };
+        let line = format!("{tick:>8} {mode:8} {} {queued:>7} {lag:>5}  {note}", Benefit(benefit));
+        self.0.print(&heading, line.trim_end())
+    }
+}
+
+/// `server`.
+#[derive(Default)]
+pub(super) struct Server(Headed);
+
+impl Server {
+    /// # Errors
+    /// Nobody reads standard output any more.
+    pub(super) fn print(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> io::Result<()> {
+        let heading = "    tick mode      queued  last window: cpu     io  memory corridor  unshipped  note";
+        let Some((tick, mode, queued)) = served(views) else {
+            return self.0.print(heading, &format!("{:>8} waiting for the first tick", "-"));
+        };
+        let window = match views.window.borrow().as_deref() {
+            None => format!("{:>16} {:>6} {:>7} {:>8}", "-", "-", "-", "-"),
+            Some(closed) => {
+                let usage = &closed.window.usage;
+                let level = if closed.window.in_corridor { "in" } else { "out" };
+                format!(
+                    "{:>16} {:>6} {:>7} {level:>8}",
+                    usage.cpu.average, usage.io.average, usage.memory.average
+                )
+            }
+        };
+        let queue = views.queue.borrow().clone();
+        let note = match &shipping.trouble {
+            Some(trouble) => trouble.fault.to_string(),
+            None if queue.is_some_and(|queue| queue.levelled) => String::new(),
+            None => "no client levels".to_owned(),
+        };
+        let line = format!("{tick:>8} {mode:8} {queued:>7} {window} {lag:>10}  {note}");
+        self.0.print(heading, line.trim_end())
+    }
+}
+
+/// `client`.
+#[derive(Default)]
+pub(super) struct Client(Headed);
+
+impl Client {
+    /// # Errors
+    /// Nobody reads standard output any more.
+    pub(super) fn print(&mut self, role: &Role, decision: &watch::Receiver<LastDecision>) -> io::Result<()> {
+        let heading = format!("    tick{BENEFIT}   slots  note");
+        let line = match (role, &*decision.borrow()) {
+            (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
+            (Role::Restoring, _) => format!("{:>8} reading the state", "-"),
+            (Role::Levelling, None) => format!("{:>8} nothing has been decided yet", "-"),
+            (Role::Levelling, Some(decision)) => {
+                let Decision { tick, slots, benefit, .. } = decision;
+                format!("{:>8} {} {slots:>7}  {}", tick.0, Benefit(*benefit), note(decision))
+            }
+        };
+        self.0.print(&heading, line.trim_end())
+    }
 }

@@ -1,123 +1,79 @@
-//! `evenkeel run`: both halves in one process. Starts, prints a line a second, ends in order.
+//! The three long-running commands: `run` has both halves in one process, `server` and `client` one each.
 //!
 //! ```text
-//! open the outbox ─▶ start the actors, the HTTP server ─▶ a line a second
-//!    signal, --until-tick ─▶ no further tick ─▶ the client's state is saved ─▶ the outbox is closed
+//! embedded  open the outbox ─▶ ServerHalf + ClientHalf over it ─▶ HTTP ─▶ a line a second
+//! server    open the outbox ─▶ ServerHalf + Shipper ─▶ Redis      HTTP: wire, control, health
+//! client    Redis ─▶ ClientHalf ─▶ RemoteQueue ─▶ server          HTTP: health
+//!    signal, --until-tick ─▶ no further tick ─▶ the state is saved ─▶ what Redis takes is shipped ─▶ exit 0
 //!    an actor gave up     ─▶ exit 70: whoever runs the process starts it afresh
 //! ```
 
+mod client;
+mod client_half;
+mod embedded;
 mod line;
-mod wiring;
+mod remote_queue;
+mod server;
+mod server_half;
+mod settings;
+mod starter;
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{future::Future, time::Duration};
 
 use actix::System;
-use evenkeel_actors::{
-    clock::unix_ms,
-    guard::GaveUp,
-    journal::outbox::{Identity, Limits, OpenError, Outbox},
-};
-use evenkeel_core::{control::Mode, queue::HoldLimits, tick::Tick};
+use evenkeel_actors::guard::GaveUp;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
-use uuid::Uuid;
-
-use self::wiring::Running;
-use crate::{
-    config::ScenarioChoice,
-    exit::{Exit, ExitError},
-    telemetry::LogFormat,
+pub use self::{
+    client::run as client,
+    embedded::run as embedded,
+    server::run as server,
+    settings::{ClientSettings, Common, EmbeddedSettings, Levelling, ServerSettings, Serving},
 };
+use crate::exit::{Exit, ExitError};
 
 /// Longest that the end may take; whoever sent the signal waits 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(9);
 
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Name of the database.
-    pub name: String,
-    /// Address to listen on.
-    pub listen: String,
-    /// Form of the log.
-    pub log_format: LogFormat,
-    /// The simulated database.
-    pub scenario: ScenarioChoice,
-    /// Draws it.
-    pub seed: u64,
-    /// Where the journal lives.
-    pub data_dir: PathBuf,
-    /// Who decides, when it is not what it was.
-    pub mode: Option<Mode>,
-    /// Ceiling for the mean delay, in ticks.
-    pub delay_budget: Option<f64>,
-    /// How long slots may hold executions.
-    pub limits: HoldLimits,
-    /// Where the database writes what it really ran.
-    pub truth: Option<PathBuf>,
-    /// Where to stop, counted from the journal's beginning.
-    pub until_tick: Option<u64>,
+/// Runs `process` on a system of actors.
+fn block_on(process: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    System::new().block_on(process)
 }
 
-/// Runs until a signal, `until_tick`, or an actor that is given up.
-///
-/// # Errors
-/// It cannot start; see [`ExitError`] for the code.
-pub fn run(settings: Settings) -> anyhow::Result<Exit> {
-    System::new().block_on(async move {
-        let mut signals = Signals::new()?;
-        let outbox = open(&settings)?;
-        let mut running = Running::start(&settings, outbox)?;
-        introduce(&settings, &running)?;
-        if let Some(mode) = settings.mode {
-            running.set_mode(mode).await;
-        }
-        let end = watch(&settings, &mut running, &mut signals).await;
-        finish(end, running, signals).await
-    })
-}
-
-fn introduce(settings: &Settings, running: &Running) -> std::io::Result<()> {
-    let Settings { name, scenario, seed, data_dir, .. } = settings;
-    let (address, data_dir) = (running.address, data_dir.display());
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "evenkeel levels `{name}` (scenario {}, seed {seed})", scenario.label)?;
-    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/resources")?;
-    writeln!(out, "journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}")
-}
-
-/// Why the run ends.
+/// Why a process ends.
 enum End {
     Asked(&'static str),
     GaveUp(GaveUp),
+    /// It must not go on.
+    Failed(String),
 }
 
-async fn watch(settings: &Settings, running: &mut Running, signals: &mut Signals) -> End {
-    let until = settings.until_tick.map(Tick);
+/// Waits for an end while `each_second` is called. `watched` is what else may end the process.
+async fn live(
+    signals: &mut Signals,
+    gave_up: &mut mpsc::Receiver<GaveUp>,
+    watched: impl Future<Output = End>,
+    mut each_second: impl FnMut(),
+) -> End {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut line = line::Line::default();
-    let mut pace = running.views.pace.clone();
+    let mut watched = std::pin::pin!(watched);
     loop {
         tokio::select! {
             name = signals.next() => return End::Asked(name),
-            Some(gave_up) = running.gave_up.recv() => return End::GaveUp(gave_up),
-            // Without a reader there is nobody to tell, and levelling goes on.
-            _ = second.tick() => drop(line.print(running)),
-            Ok(()) = pace.changed(), if until.is_some() => {
-                let last = pace.borrow_and_update().last.map(|last| last.tick);
-                if last.is_some_and(|last| until.is_some_and(|until| last.next() >= until)) {
-                    return End::Asked("--until-tick");
-                }
-            }
+            Some(gave_up) = gave_up.recv() => return End::GaveUp(gave_up),
+            end = &mut watched => return end,
+            _ = second.tick() => each_second(),
         }
     }
 }
 
-async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Result<Exit> {
+/// Ends in order, within the time that whoever asked for it waits; a second signal ends at once.
+async fn finish(end: End, ended: impl Future<Output = ()>, mut signals: Signals) -> anyhow::Result<Exit> {
     let reason = match end {
         End::Asked(reason) => reason,
         End::GaveUp(GaveUp { actor, cause }) => {
@@ -129,14 +85,15 @@ async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Res
             );
             return Ok(Exit::GaveUp);
         }
+        End::Failed(message) => return Err(ExitError { exit: Exit::Failure, message }.into()),
     };
-    tracing::info!(reason, "ending: no further tick, the state is saved");
+    tracing::info!(reason, "ending: nothing new is begun, the state is saved");
     tokio::select! {
-        ended = tokio::time::timeout(DRAIN_MAX, running.end()) => {
+        ended = tokio::time::timeout(DRAIN_MAX, ended) => {
             if ended.is_ok() {
                 return Ok(Exit::Ok);
             }
-                tracing::error!("not ended within {} s: what is durable is found at the next start", DRAIN_MAX.as_secs());
+            tracing::error!("not ended within {} s: what is durable is found at the next start", DRAIN_MAX.as_secs());
             Ok(Exit::Failure)
         },
         name = signals.next() => {
@@ -144,23 +101,6 @@ async fn finish(end: End, running: Running, mut signals: Signals) -> anyhow::Res
             Ok(Exit::Failure)
         }
     }
-}
-
-fn open(settings: &Settings) -> Result<Outbox, ExitError> {
-    let label = format!("scenario {} seed {}", settings.scenario.label, settings.seed);
-    let parameters = toml::to_string(&settings.scenario.parameters).unwrap_or_default();
-    let identity = Identity { label, text: format!("seed = {}\n{parameters}", settings.seed) };
-    let (outbox, _recovered) =
-        Outbox::open(&settings.data_dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).map_err(
-            |error| {
-                let exit = match error {
-                    OpenError::OtherIdentity { .. } => Exit::Usage,
-                    _ => Exit::Failure,
-                };
-                ExitError { exit, message: error.to_string() }
-            },
-        )?;
-    Ok(outbox)
 }
 
 /// SIGTERM and SIGINT.

@@ -6,8 +6,10 @@
 //! Invariant: it has no state of its own. What the outbox says is durable is durable.
 
 pub mod outbox;
+pub mod redis;
 pub mod snapshot;
 pub mod source;
+pub mod state;
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The client's snapshot file: one value, two generations.
+//! The client's snapshot: one value, two generations, in a file or in Redis.
 //!
 //! ```text
 //! client-snapshot.0 ┐  evenkeel snapshot v1 generation=12 bytes=3456 crc=90abcdef
@@ -21,8 +21,8 @@ pub const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
 const FILES: [&str; 2] = ["client-snapshot.0", "client-snapshot.1"];
 const NEW: &str = "client-snapshot.new";
 const MAGIC: &str = "evenkeel snapshot v1";
-/// The longest header: the magic, two numbers of 20 digits, a CRC of 8, and their names.
-const HEADER_BYTES_MAX: usize = 128;
+/// The longest header: the magic, two numbers of 20 digits, a uuid, a CRC of 8, and their names.
+const HEADER_BYTES_MAX: usize = 192;
 
 /// The snapshot cannot be stored or looked for.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +69,44 @@ pub struct SnapshotStore {
 /// What one file holds.
 enum Content {
     Nothing,
-    Whole { generation: u64, bytes: Vec<u8> },
+    Whole(Snapshot),
     Damaged(&'static str),
+}
+
+/// A value with the header that tells whether it is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub generation: u64,
+    /// Of which journal; empty where the place says it.
+    pub journal: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Snapshot {
+    pub(super) fn write(generation: u64, journal: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut described = format!("{MAGIC} generation={generation} bytes={}", bytes.len());
+        if !journal.is_empty() {
+            described = format!("{described} journal={journal}");
+        }
+        let mut written = format!("{described} crc={:08x}\n", crc(&described, bytes)).into_bytes();
+        written.extend_from_slice(bytes);
+        written
+    }
+
+    pub(super) fn parse(mut content: Vec<u8>) -> Result<Self, &'static str> {
+        const NO_HEADER: &str = "its header cannot be read";
+        let end = content.iter().take(HEADER_BYTES_MAX).position(|byte| *byte == b'\n').ok_or(NO_HEADER)?;
+        let bytes = content.split_off(end + 1);
+        let header = str::from_utf8(&content[..end]).map_err(|_| NO_HEADER)?;
+        let (described, stored) = header.split_once(" crc=").ok_or(NO_HEADER)?;
+        if stored != format!("{:08x}", crc(described, &bytes)) {
+            return Err("its checksum does not fit");
+        }
+        let fields = described.strip_prefix(MAGIC).ok_or(NO_HEADER)?;
+        let field = |name| fields.split_whitespace().find_map(|field| field.strip_prefix(name));
+        let generation = field("generation=").and_then(|number| number.parse().ok()).ok_or(NO_HEADER)?;
+        Ok(Self { generation, journal: field("journal=").unwrap_or_default().to_owned(), bytes })
+    }
 }
 
 impl SnapshotStore {
@@ -83,11 +119,12 @@ impl SnapshotStore {
         let mut store = Self { dir: dir.to_owned(), next: (0, 1) };
         store.next = match [store.content(0)?, store.content(1)?] {
             // The newer one stays, the other one makes room.
-            [Content::Whole { generation: a, .. }, Content::Whole { generation: b, .. }] => {
-                (usize::from(a > b), a.max(b).saturating_add(1))
+            [Content::Whole(a), Content::Whole(b)] => {
+                let newer = a.generation.max(b.generation);
+                (usize::from(a.generation > b.generation), newer.saturating_add(1))
             }
-            [Content::Whole { generation, .. }, _] => (1, generation.saturating_add(1)),
-            [_, Content::Whole { generation, .. }] => (0, generation.saturating_add(1)),
+            [Content::Whole(a), _] => (1, a.generation.saturating_add(1)),
+            [_, Content::Whole(b)] => (0, b.generation.saturating_add(1)),
             _ => (0, 1),
         };
         Ok(store)
@@ -102,12 +139,10 @@ impl SnapshotStore {
             return Err(SnapshotError::TooLarge(bytes.len()));
         }
         let (file, generation) = self.next;
-        let described = format!("{MAGIC} generation={generation} bytes={}", bytes.len());
-        let header = format!("{described} crc={:08x}\n", crc(&described, bytes));
+        let content = Snapshot::write(generation, "", bytes);
         let new = self.dir.join(NEW);
         let written = File::create(&new).and_then(|mut file| {
-            file.write_all(header.as_bytes())?;
-            file.write_all(bytes)?;
+            file.write_all(&content)?;
             file.sync_all()
         });
         written
@@ -128,7 +163,7 @@ impl SnapshotStore {
         for (index, name) in FILES.iter().enumerate() {
             match self.content(index)? {
                 Content::Nothing => {}
-                Content::Whole { generation, bytes } => {
+                Content::Whole(Snapshot { generation, bytes, .. }) => {
                     if newest.as_ref().is_none_or(|(other, _)| generation > *other) {
                         newest = Some((generation, bytes));
                     }
@@ -164,7 +199,7 @@ impl SnapshotStore {
             Err(error) => return Err(unusable(&path, &error)),
         }
         let content = fs::read(&path).map_err(|error| unusable(&path, &error))?;
-        Ok(parse(content))
+        Ok(Snapshot::parse(content).map_or_else(Content::Damaged, Content::Whole))
     }
 }
 
@@ -172,26 +207,6 @@ impl SnapshotStore {
 pub fn stored_at(dir: &Path) -> Option<SystemTime> {
     let written = |name: &&str| fs::metadata(dir.join(name)).and_then(|meta| meta.modified()).ok();
     FILES.iter().filter_map(written).max()
-}
-
-fn parse(mut content: Vec<u8>) -> Content {
-    let no_header = Content::Damaged("its header cannot be read");
-    let Some(end) = content.iter().take(HEADER_BYTES_MAX).position(|byte| *byte == b'\n') else {
-        return no_header;
-    };
-    let bytes = content.split_off(end + 1);
-    let Some((described, stored)) =
-        str::from_utf8(&content[..end]).ok().and_then(|header| header.split_once(" crc="))
-    else {
-        return no_header;
-    };
-    if stored != format!("{:08x}", crc(described, &bytes)) {
-        return Content::Damaged("its checksum does not fit");
-    }
-    let generation = described.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(" generation="));
-    let generation =
-        generation.and_then(|rest| rest.split_once(' ')).and_then(|(number, _)| number.parse().ok());
-    generation.map_or(no_header, |generation| Content::Whole { generation, bytes })
 }
 
 fn crc(described: &str, bytes: &[u8]) -> u32 {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use evenkeel_core::{
-    journal::{Entry, Positions, Stream},
+    journal::{Entry, PerStream, Positions},
     tick::Tick,
 };
 use tokio::sync::{mpsc, watch};
 
-use super::outbox::{OutboxReader, Published, ReadError};
+use super::outbox::{OutboxReader, Published, Since};
 use crate::consumer::{Read, Source, SourceError};
 
 /// Entries of one stream in one read: a second at 1,000 executions a tick.
@@ -54,18 +54,19 @@ async fn follow(
     published.mark_changed();
     while published.changed().await.is_ok() {
         loop {
-            let begun = published.borrow_and_update().next_tick;
-            let (returned, found) = blocking(move || {
-                let found = read_all(&reader, after);
-                (reader, found)
+            published.mark_unchanged();
+            let (returned, since) = blocking(move || {
+                let since = reader.since(&after, READ_MAX);
+                (reader, since)
             })
             .await?;
             reader = returned;
-            let Found { entries, positions, more } = found.map_err(unreadable)?;
-            after = positions;
-            // Entries and tick fit together only when nothing was committed in between.
-            let settled = !more && !published.has_changed().unwrap_or(false);
-            let caught_up = begun.0.checked_sub(1).map(Tick).filter(|_| settled);
+            let Since { entries, next_tick, more } = since.map_err(unreadable)?;
+            let entries = in_order(entries);
+            for entry in &entries {
+                after.advance(entry.record.stream(), entry.id);
+            }
+            let caught_up = next_tick.0.checked_sub(1).map(Tick).filter(|_| !more);
             let idle = entries.is_empty() && caught_up.is_none();
             if !idle && reads.send(Ok(Read { entries, caught_up })).await.is_err() {
                 return Ok(());
@@ -78,24 +79,10 @@ async fn follow(
     Err(SourceError("the outbox's writer has ended".to_owned()))
 }
 
-struct Found {
-    entries: Vec<Entry>,
-    positions: Positions,
-    /// Whether a stream had as many entries as one read may take.
-    more: bool,
-}
-
-fn read_all(reader: &OutboxReader, after: Positions) -> Result<Found, ReadError> {
-    let mut found = Found { entries: Vec::new(), positions: after, more: false };
-    for stream in Stream::ALL {
-        let entries = reader.after(stream, after.get(stream), READ_MAX)?;
-        found.more |= entries.len() == READ_MAX;
-        if let Some(last) = entries.last() {
-            found.positions.advance(stream, last.id);
-        }
-        found.entries.extend(entries);
-    }
-    Ok(found)
+/// The streams' entries, one stream after the other.
+pub(super) fn in_order(entries: PerStream<Vec<Entry>>) -> Vec<Entry> {
+    let PerStream { executions, queue, windows } = entries;
+    [executions, queue, windows].into_iter().flatten().collect()
 }
 
 fn unreadable(error: impl std::fmt::Display) -> SourceError {

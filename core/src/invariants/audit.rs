@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use super::{
     finding::{Finding, Findings},
-    merge::tick_of,
     truth::{Truth, TruthRow},
 };
 use crate::{
@@ -78,7 +77,7 @@ impl Audit {
             let entry = first[stream].as_ref().filter(|entry| entry.seq > 1)?;
             Some(match &entry.record {
                 Record::Window(window) => window.first_tick,
-                record => tick_of(record).next(),
+                record => record.tick().next(),
             })
         });
         Self {
@@ -153,7 +152,7 @@ impl Audit {
         {
             findings.add(Finding::IdOrder { stream, seq: *seq, id: *id, before });
         }
-        let tick = tick_of(record);
+        let tick = record.tick();
         if tick < last.tick {
             findings.add(Finding::TickOrder { stream, seq: *seq, tick, before: last.tick });
         }

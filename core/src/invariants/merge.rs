@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use crate::{
-    journal::{Entry, PerStream, Record, Stream},
+    journal::{Entry, PerStream, Stream},
     tick::Tick,
 };
 
@@ -36,21 +36,12 @@ impl<E, I: Iterator<Item = Result<Entry, E>>> Iterator for Merge<I> {
         for stream in Stream::ALL {
             let Some(head) = self.streams[stream].peek() else { continue };
             let Ok(entry) = head else { return self.streams[stream].next() };
-            let tick = tick_of(&entry.record);
+            let tick = entry.record.tick();
             // Streams come in the order in which they take turns within a tick.
             if next.is_none_or(|(earliest, _)| tick < earliest) {
                 next = Some((tick, stream));
             }
         }
         next.and_then(|(_, stream)| self.streams[stream].next())
-    }
-}
-
-/// When it happened.
-pub(super) fn tick_of(record: &Record) -> Tick {
-    match record {
-        Record::Executed(executed) => executed.tick,
-        Record::Queue(event) => event.tick,
-        Record::Window(window) => window.last_tick,
     }
 }

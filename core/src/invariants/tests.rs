@@ -92,7 +92,7 @@ impl History {
         for stream in Stream::ALL {
             let (tick, some) = ticks[stream];
             let entries = &mut self.entries[stream];
-            let before = entries.partition_point(|entry| merge::tick_of(&entry.record) < Tick(tick));
+            let before = entries.partition_point(|entry| entry.record.tick() < Tick(tick));
             let keep = entries.len().saturating_sub(1);
             entries.drain(..(before + some).min(keep));
         }
@@ -108,7 +108,7 @@ proptest! {
         let last = (ticks.len() as u64 - 1) / 10 * 10 - 1;
         prop_assert_eq!(report.proved, Some((Tick(0), Tick(last))));
         prop_assert_eq!(report.waiting, history.rows.len() as u64);
-        let younger = |entry: &&Entry| merge::tick_of(&entry.record) > Tick(last);
+        let younger = |entry: &&Entry| entry.record.tick() > Tick(last);
         let open = Stream::ALL.iter().map(|stream| history.entries[*stream].iter().filter(younger).count());
         prop_assert_eq!(report.open_entries, open.sum::<usize>() as u64);
     }

@@ -10,6 +10,11 @@ use super::{entry::EntryId, per_stream::PerStream, record::Stream};
 pub struct Positions(PerStream<EntryId>);
 
 impl Positions {
+    /// After every entry that can be.
+    pub fn end() -> Self {
+        Self(PerStream::from_fn(|_| EntryId { ms: u64::MAX, n: u64::MAX }))
+    }
+
     /// The last applied id of `stream`.
     pub fn get(&self, stream: Stream) -> EntryId {
         self.0[stream]

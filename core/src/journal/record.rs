@@ -166,4 +166,13 @@ impl Record {
             Self::Window(_) => Stream::Windows,
         }
     }
+
+    /// When it happened; for a window its last tick.
+    pub fn tick(&self) -> Tick {
+        match self {
+            Self::Executed(executed) => executed.tick,
+            Self::Queue(event) => event.tick,
+            Self::Window(window) => window.last_tick,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use evenkeel_actors::journal::{outbox::DATABASE_FILE, snapshot};
-use evenkeel_core::journal::{Entry, Record, Stream};
+use evenkeel_core::journal::{Entry, Stream};
 use serde_json::{Value, json};
 
 use super::{Which, failed};
@@ -84,12 +84,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
 }
 
 fn described(entry: &Entry) -> (String, u64) {
-    let tick = match &entry.record {
-        Record::Executed(executed) => executed.tick,
-        Record::Queue(event) => event.tick,
-        Record::Window(window) => window.last_tick,
-    };
-    (entry.id.to_string(), tick.0)
+    (entry.id.to_string(), entry.record.tick().0)
 }
 
 fn size(path: &Path) -> u64 {

@@ -9,6 +9,8 @@ pub struct Limits {
     pub age_max: Duration,
     /// Entries of one stream beyond this are trimmed.
     pub entries_max: u64,
+    /// Shipped entries beyond this many bytes, over all streams, are trimmed.
+    pub shipped_bytes_max: u64,
     /// Whether entries are shipped to Redis: what is unshipped is never trimmed, and is limited.
     pub ships: bool,
     /// Bytes of unshipped entries at which arrivals are to be refused.
@@ -17,11 +19,19 @@ pub struct Limits {
     pub reserve_bytes: u64,
 }
 
+impl Limits {
+    /// What a server keeps that ships: what Redis may still lose, and what it has not got yet.
+    pub fn shipping() -> Self {
+        Self { age_max: Duration::from_mins(10), shipped_bytes_max: 1 << 30, ships: true, ..Self::default() }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             age_max: Duration::from_hours(24),
             entries_max: 5_000_000,
+            shipped_bytes_max: u64::MAX,
             ships: false,
             // At 50 executions a tick (x50) about 400 kB/s are recorded: six hours without Redis.
             unshipped_bytes_max: 8 << 30,

@@ -38,7 +38,7 @@ pub use self::{
     head::{Identity, Meta},
     limits::{Limits, Pressure},
     open::LOCK_FILE,
-    reader::{Head, Moment, OutboxReader, StreamInfo},
+    reader::{Head, Moment, OutboxReader, Since, StreamInfo},
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
     store::{Committed, Outbox},

@@ -6,8 +6,9 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, ServerState, Stream},
+    journal::{Entry, EntryId, PerStream, Positions, ServerState, Stream},
     queue::Queued,
+    tick::Tick,
 };
 use rusqlite::Connection;
 
@@ -54,6 +55,17 @@ pub struct StreamInfo {
     pub last: Option<(u64, EntryId)>,
     /// Bytes of their bodies.
     pub bytes: u64,
+}
+
+/// What has been recorded after some positions, as one moment of the database shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Since {
+    /// Each stream's entries, in id order.
+    pub entries: PerStream<Vec<Entry>>,
+    /// The first tick that is not durable.
+    pub next_tick: Tick,
+    /// Whether a stream had as many entries as one read may take: there is more.
+    pub more: bool,
 }
 
 /// The outbox, open for reading: its own connection, which changes nothing. Blocking.
@@ -135,6 +147,24 @@ impl OutboxReader {
             let Bounds { first, last } = bounds(connection, stream)?;
             let begin = stream_rows::seek(connection, stream, first..=last, id)?;
             entries(connection, stream, begin, last.min((begin - 1).saturating_add(limit as u64)))
+        })
+    }
+
+    /// What follows `after`, at most `limit` entries of each stream. No commit is seen in part, unless
+    /// there is more.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn since(&self, after: &Positions, limit: usize) -> Result<Since, ReadError> {
+        self.read(|connection| {
+            let HeadRow { state, .. } = head::read(connection)?;
+            let entries = PerStream::try_from_fn(|stream| {
+                let Bounds { first, last } = bounds(connection, stream)?;
+                let begin = stream_rows::seek(connection, stream, first..=last, after.get(stream))?;
+                entries(connection, stream, begin, last.min((begin - 1).saturating_add(limit as u64)))
+            })?;
+            let more = Stream::ALL.iter().any(|&stream| entries[stream].len() == limit);
+            Ok(Since { entries, next_tick: state.next_tick, more })
         })
     }
 

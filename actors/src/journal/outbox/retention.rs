@@ -1,5 +1,7 @@
 //! What is kept and for how long, and what has been shipped.
 
+use std::ops::RangeInclusive;
+
 use evenkeel_core::journal::{Entry, EntryId, PerStream, Positions, Stream};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -110,7 +112,8 @@ fn first_to_keep(
     let age_max_ms = limits.age_max.as_millis() as u64;
     let too_old = EntryId { ms: trim.now_ms.saturating_sub(age_max_ms), n: 0 };
     let too_many = (last + 1).saturating_sub(limits.entries_max);
-    let mut target = after(too_old)?.max(too_many);
+    let mut target =
+        after(too_old)?.max(too_many).max(beyond_bytes(connection, stream, first..=last, limits)?);
     target = target.min(after(trim.applied.get(stream))?);
     if limits.ships {
         target = target.min(kept.shipped[stream].seq + 1);
@@ -121,6 +124,31 @@ fn first_to_keep(
     }
     // The last entry stays, as the proof of where the stream ends.
     Ok(target.min(last).max(first))
+}
+
+/// The first of the entries that fit into this stream's share of `shipped_bytes_max`.
+fn beyond_bytes(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+    limits: &Limits,
+) -> Result<u64, StoreError> {
+    let (first, last) = (*seqs.start(), *seqs.end());
+    if limits.shipped_bytes_max == u64::MAX || first > last {
+        return Ok(first);
+    }
+    let share = limits.shipped_bytes_max / Stream::ALL.len() as u64;
+    let total = stream_rows::read_one(connection, stream, last)?.bytes;
+    let (mut low, mut high) = (first, last);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if total - stream_rows::read_one(connection, stream, middle)?.bytes_before > share {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }
 
 /// The position of `id`, which must be an entry's or lie before the first one that is kept.

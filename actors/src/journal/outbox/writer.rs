@@ -31,6 +31,8 @@ pub struct Published {
     pub next_tick: Tick,
     /// Last id of each stream.
     pub last: PerStream<EntryId>,
+    /// Last sequence number of each stream.
+    pub last_seq: PerStream<u64>,
     /// Whether there is room.
     pub pressure: Pressure,
     /// Why the last commit failed, until one succeeds.
@@ -277,6 +279,7 @@ fn state_of(outbox: &Outbox, trouble: Option<CommitError>) -> Published {
         revision: head.revision,
         next_tick: head.state.next_tick,
         last: PerStream::from_fn(|stream| head.numbering.last_id(stream)),
+        last_seq: PerStream::from_fn(|stream| head.numbering.last_seq(stream)),
         pressure: outbox.pressure(),
         trouble,
     }

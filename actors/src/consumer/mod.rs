@@ -5,7 +5,9 @@
 //! snapshot is durable.
 //!
 //! Invariant: the snapshot is one value, positions and what was folded up to them. Start, restart after
-//! a panic and recovery of the others are one path: load, restore, read on.
+//! a panic, recovery of the others and taking over from another client are one path: load, restore, read on.
+
+mod suspects;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,11 +24,15 @@ use evenkeel_core::{
     tick::Tick,
 };
 use futures_util::future::try_join;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
+use self::suspects::Suspects;
 use crate::{
     health::ActorHealth,
-    journal::snapshot::SnapshotStore,
+    journal::state::{DeadLetter, StateError, StateStore},
     messages::{
         Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
     },
@@ -74,25 +80,42 @@ pub struct Ports {
     pub scheduler_state: Recipient<GetScheduler>,
     /// Takes a state.
     pub restore_scheduler: Recipient<RestoreScheduler>,
-    /// Trims what is durable.
-    pub journal: Recipient<Applied>,
+    /// Trims what is durable, where the journal is in this process.
+    pub journal: Option<Recipient<Applied>>,
+}
+
+/// What this client is to the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Its state is being read.
+    #[default]
+    Restoring,
+    /// Somebody else levels.
+    StandingBy {
+        /// Who.
+        holder: String,
+    },
+    /// It levels.
+    Levelling,
 }
 
 /// Locked only on threads that may block.
-type SharedSnapshots = Arc<Mutex<SnapshotStore>>;
+type SharedStates = Arc<Mutex<Box<dyn StateStore>>>;
 
 /// See the module.
 pub struct Consumer {
     ports: Ports,
-    source: Box<dyn Source>,
-    snapshots: SharedSnapshots,
+    source: Box<dyn Source + Send>,
+    states: SharedStates,
     positions: Positions,
+    suspects: Suspects,
     /// Counts recoveries: what an older one still delivers is ignored.
     generation: u64,
     unsaved_entries: usize,
     saved_at: Instant,
     saving: bool,
     health: ActorHealth,
+    role: watch::Sender<Role>,
 }
 
 /// From the consumer's reader to itself. The answer says whether to go on.
@@ -105,17 +128,25 @@ struct EntriesRead {
 
 impl Consumer {
     /// A consumer that begins by loading the client's state.
-    pub fn new(ports: Ports, source: Box<dyn Source>, snapshots: SnapshotStore, health: ActorHealth) -> Self {
+    pub fn new(
+        ports: Ports,
+        source: Box<dyn Source + Send>,
+        states: Box<dyn StateStore>,
+        health: ActorHealth,
+        role: watch::Sender<Role>,
+    ) -> Self {
         Self {
             ports,
             source,
-            snapshots: Arc::new(Mutex::new(snapshots)),
+            states: Arc::new(Mutex::new(states)),
             positions: Positions::default(),
+            suspects: Suspects::default(),
             generation: 0,
             unsaved_entries: 0,
             saved_at: Instant::now(),
             saving: false,
             health,
+            role,
         }
     }
 
@@ -124,14 +155,34 @@ impl Consumer {
         self.generation += 1;
         self.saving = false;
         self.health.set_recovering(true);
-        let restored = restore(self.ports.clone(), Arc::clone(&self.snapshots), after);
-        context.spawn(restored.into_actor(self).map(|restored, actor, context| match restored {
+        let restored = restore(self.ports.clone(), Arc::clone(&self.states), after);
+        let generation = self.generation;
+        context.spawn(restored.into_actor(self).map(move |restored, actor, context| match restored {
+            // The state has been saved for good meanwhile: nothing is read any more.
+            _ if generation != actor.generation => {}
             Ok(positions) => actor.read_on(positions, context),
-            Err(cause) => {
-                tracing::warn!(cause, "the client's state could not be restored: it is tried again");
-                actor.recover(RETRY_AFTER, context);
-            }
+            Err(cause) => actor.not_restored(cause, context),
         }));
+    }
+
+    fn not_restored(&mut self, cause: StateError, context: &mut Context<Self>) {
+        let role = match &cause {
+            StateError::StandingBy { holder } => Role::StandingBy { holder: holder.clone() },
+            _ => Role::Restoring,
+        };
+        let changed = self.role.send_if_modified(|before| {
+            let changed = std::mem::discriminant(before) != std::mem::discriminant(&role);
+            *before = role;
+            changed
+        });
+        match cause {
+            StateError::StandingBy { holder } if changed => {
+                tracing::info!(holder, "standing by: another client levels");
+            }
+            StateError::StandingBy { .. } => {}
+            cause => tracing::warn!(%cause, "the client's state could not be restored: it is tried again"),
+        }
+        self.recover(RETRY_AFTER, context);
     }
 
     fn read_on(&mut self, positions: Positions, context: &mut Context<Self>) {
@@ -139,6 +190,7 @@ impl Consumer {
         self.unsaved_entries = 0;
         self.saved_at = Instant::now();
         self.health.set_recovering(false);
+        self.role.send_replace(Role::Levelling);
         let mut reads = self.source.follow(positions);
         let (address, generation) = (context.address(), self.generation);
         let reader = async move {
@@ -186,20 +238,49 @@ impl Consumer {
         self.saving = true;
         self.unsaved_entries = 0;
         self.saved_at = Instant::now();
-        let (journal, snapshots) = (self.ports.journal.clone(), Arc::clone(&self.snapshots));
+        let (journal, states) = (self.ports.journal.clone(), Arc::clone(&self.states));
         let positions = state.positions;
+        let generation = self.generation;
         let written = async move {
-            write(snapshots, state).await?;
-            // When the journal is away, trimming waits for the next snapshot.
-            let _ = journal.send(Applied(positions)).await;
-            Ok::<(), String>(())
+            with(states, move |states| states.store(&state)).await?;
+            if let Some(journal) = journal {
+                // When the journal is away, trimming waits for the next snapshot.
+                let _ = journal.send(Applied(positions)).await;
+            }
+            Ok::<(), StateError>(())
         };
-        written.into_actor(self).map(|written, actor, _context| {
+        written.into_actor(self).map(move |written, actor, context| {
             actor.saving = false;
-            if let Err(cause) = written {
-                tracing::warn!(cause, "the client's state was not saved: it is tried again");
+            match written {
+                Ok(()) => {}
+                Err(StateError::Fenced) if generation == actor.generation => {
+                    tracing::warn!("another client has taken over");
+                    actor.recover(RETRY_AFTER, context);
+                }
+                Err(cause) => tracing::warn!(%cause, "the client's state was not saved: it is tried again"),
             }
         })
+    }
+
+    /// After a failure: everything from the last durable state on is read again, the suspects alone.
+    fn failed(&mut self, cause: &LearnError, part: &[Entry], context: &mut Context<Self>) {
+        tracing::warn!(%cause, "a batch was not applied: the client's state is restored");
+        let guilty = matches!(cause, LearnError::Failed(_)).then(|| self.suspects.failed(part)).flatten();
+        if let Some(entry) = guilty {
+            let dead = DeadLetter {
+                stream: entry.record.stream(),
+                id: entry.id,
+                reason: format!("{cause}, three times alone"),
+            };
+            tracing::error!(%dead, "the client goes on without it");
+            let buried = with(Arc::clone(&self.states), move |states| states.bury(&dead));
+            context.spawn(buried.into_actor(self).map(|buried, _actor, _context| {
+                if let Err(cause) = buried {
+                    tracing::warn!(%cause, "the dead letter was not recorded");
+                }
+            }));
+        }
+        self.recover(RETRY_AFTER, context);
     }
 }
 
@@ -233,17 +314,16 @@ impl Handler<EntriesRead> for Consumer {
                 return Box::pin(actix::fut::ready(false));
             }
         };
-        let entries = Arc::new(entries);
-        let sent = self.ports.estimator.send(Batch { entries: Arc::clone(&entries), caught_up });
-        let applied = sent.into_actor(self).map(move |answer, actor, context| {
-            match answer.unwrap_or(Err(LearnError::Failed("estimator"))) {
-                Ok(()) => {
-                    actor.applied(&entries);
-                    true
-                }
-                Err(cause) => {
-                    tracing::warn!(%cause, "a batch was not applied: the client's state is restored");
-                    actor.recover(RETRY_AFTER, context);
+        let parts = self.suspects.parts(entries).into_iter().map(Arc::new).collect();
+        let applied = apply(self.ports.estimator.clone(), parts, caught_up);
+        let applied = applied.into_actor(self).map(|Outcome { done, failed }, actor, context| {
+            for part in &done {
+                actor.applied(part);
+            }
+            match failed {
+                None => true,
+                Some((part, cause)) => {
+                    actor.failed(&cause, &part, context);
                     false
                 }
             }
@@ -260,14 +340,45 @@ impl Handler<SaveState> for Consumer {
         // What is read from here on is not in this state: this generation ends.
         self.generation += 1;
         let collected = async move { collect(&ports, positions).await };
-        Box::pin(collected.into_actor(self).then(|state, actor, _context| match state {
+        let saved = collected.into_actor(self).then(|state, actor, _context| match state {
             Ok(state) => actor.write(state).boxed_local(),
+            // One that stands by has no state.
             Err(cause) => {
-                tracing::warn!(cause, "the client's state was not saved");
+                tracing::info!(cause, "there is no state of the client to save");
                 actix::fut::ready(()).boxed_local()
             }
+        });
+        Box::pin(saved.then(|(), actor, _context| {
+            let released = with(Arc::clone(&actor.states), |states| {
+                states.release();
+                Ok(())
+            });
+            // A thread that failed has released nothing, and the lease ends by itself.
+            released.into_actor(actor).map(|_, _, _| ())
         }))
     }
+}
+
+/// What became of a read.
+struct Outcome {
+    done: Vec<Arc<Vec<Entry>>>,
+    /// The part that was not applied; those after it were not tried.
+    failed: Option<(Arc<Vec<Entry>>, LearnError)>,
+}
+
+/// Sends the parts one after the other; the last one says whether it is time to decide.
+async fn apply(estimator: Recipient<Batch>, parts: Vec<Arc<Vec<Entry>>>, caught_up: Option<Tick>) -> Outcome {
+    let mut done = Vec::with_capacity(parts.len());
+    let last = parts.len() - 1;
+    for (index, part) in parts.into_iter().enumerate() {
+        let caught_up = caught_up.filter(|_| index == last);
+        let sent = estimator.send(Batch { entries: Arc::clone(&part), caught_up }).await;
+        match sent.unwrap_or(Err(LearnError::Failed("estimator"))) {
+            Ok(()) => done.push(part),
+            Err(cause) => return Outcome { done, failed: Some((part, cause)) },
+        }
+    }
+    Outcome { done, failed: None }
 }
 
 /// # Errors
@@ -284,39 +395,25 @@ async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, Str
     })
 }
 
-async fn write(snapshots: SharedSnapshots, state: ClientState) -> Result<(), String> {
-    let written = tokio::task::spawn_blocking(move || {
-        let bytes = postcard::to_stdvec(&state).map_err(|error| error.to_string())?;
-        // A poisoned lock is a write that panicked; the store finds out what is whole by itself.
-        let mut snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        snapshots.store(&bytes).map_err(|error| error.to_string())
+/// Uses the store on a thread that may block.
+async fn with<T: Send + 'static>(
+    states: SharedStates,
+    call: impl FnOnce(&mut dyn StateStore) -> Result<T, StateError> + Send + 'static,
+) -> Result<T, StateError> {
+    let called = tokio::task::spawn_blocking(move || {
+        // A poisoned lock is a call that panicked; the store finds out what is whole by itself.
+        let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
+        call(&mut **states)
     });
-    written.await.map_err(|error| error.to_string())?
+    called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
 }
 
-async fn restore(ports: Ports, snapshots: SharedSnapshots, after: Duration) -> Result<Positions, String> {
+async fn restore(ports: Ports, states: SharedStates, after: Duration) -> Result<Positions, StateError> {
     tokio::time::sleep(after).await;
-    let loaded = tokio::task::spawn_blocking(move || load(&snapshots));
-    let state = loaded.await.map_err(|error| error.to_string())??;
-    let ClientState { positions, estimator, scheduler } = state;
-    let away = |_| "an actor is away".to_owned();
+    let ClientState { positions, estimator, scheduler } = with(states, |states| states.load()).await?;
+    let away = |_| StateError::Unavailable("an actor is away".to_owned());
     let restored = ports.restore_scheduler.send(RestoreScheduler(scheduler)).await.map_err(away)?;
-    restored.map_err(|error| error.to_string())?;
+    restored.map_err(|error| StateError::Unavailable(error.to_string()))?;
     ports.restore_estimator.send(RestoreEstimator(estimator)).await.map_err(away)?;
     Ok(positions)
-}
-
-/// The newest state that can be read; a new one when there is none. What a lost one had folded is folded
-/// anew from the journal.
-fn load(snapshots: &Mutex<SnapshotStore>) -> Result<ClientState, String> {
-    let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = snapshots.load().map_err(|error| error.to_string())?;
-    for warning in &loaded.warnings {
-        tracing::warn!(%warning, "a snapshot cannot be used");
-    }
-    let Some((_generation, bytes)) = loaded.snapshot else { return Ok(ClientState::default()) };
-    Ok(postcard::from_bytes(&bytes).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the snapshot is whole and no client's state: the journal is folded anew");
-        ClientState::default()
-    }))
 }

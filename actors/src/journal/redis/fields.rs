@@ -1,0 +1,121 @@
+//! Entries as Redis takes and gives them.
+
+use evenkeel_core::journal::{Entry, EntryId, Stream};
+use redis::{Cmd, Value, cmd};
+
+use super::link::RedisFault;
+
+/// `XADD` under the entry's own id, to a stream that must be there.
+pub(super) fn xadd(key: &str, entry: &Entry) -> Cmd {
+    let mut xadd = cmd("XADD");
+    xadd.arg(key).arg("NOMKSTREAM").arg(entry.id.to_string());
+    for (name, value) in entry.fields() {
+        xadd.arg(name).arg(value);
+    }
+    xadd
+}
+
+/// An entry as it stands in a stream: whole, deleted meanwhile, or not one of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stored {
+    Entry(Entry),
+    /// Its id is pending and nothing stands behind it.
+    Deleted(EntryId),
+    Undecodable(EntryId, String),
+}
+
+impl Stored {
+    pub(super) fn id(&self) -> EntryId {
+        match self {
+            Self::Entry(entry) => entry.id,
+            Self::Deleted(id) | Self::Undecodable(id, _) => *id,
+        }
+    }
+}
+
+/// The entries of an `XRANGE`.
+pub(super) fn stored(stream: Stream, value: Value) -> Result<Vec<Stored>, RedisFault> {
+    array(value)?.into_iter().map(|item| stored_one(stream, item)).collect()
+}
+
+fn stored_one(stream: Stream, item: Value) -> Result<Stored, RedisFault> {
+    let [id, fields] = pair(item)?;
+    let id: EntryId = parsed(id)?;
+    if fields == Value::Nil {
+        return Ok(Stored::Deleted(id));
+    }
+    let fields: Vec<String> = match array(fields)?.into_iter().map(text).collect() {
+        Ok(fields) => fields,
+        Err(RedisFault::Unexpected(what)) => return Ok(Stored::Undecodable(id, what)),
+        Err(fault) => return Err(fault),
+    };
+    let pairs = fields.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+    Ok(match Entry::decode(stream, id, pairs) {
+        Ok(entry) => Stored::Entry(entry),
+        Err(error) => Stored::Undecodable(id, error.to_string()),
+    })
+}
+
+pub(super) fn array(value: Value) -> Result<Vec<Value>, RedisFault> {
+    match value {
+        Value::Array(items) => Ok(items),
+        Value::Nil => Ok(Vec::new()),
+        other => Err(unexpected("a list", &other)),
+    }
+}
+
+pub(super) fn pair(value: Value) -> Result<[Value; 2], RedisFault> {
+    <[Value; 2]>::try_from(array(value)?)
+        .map_err(|items| RedisFault::Unexpected(format!("{} values instead of two", items.len())))
+}
+
+pub(super) fn text(value: Value) -> Result<String, RedisFault> {
+    match value {
+        Value::BulkString(bytes) => {
+            String::from_utf8(bytes).map_err(|error| RedisFault::Unexpected(error.to_string()))
+        }
+        Value::SimpleString(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string()),
+        Value::Okay => Ok("OK".to_owned()),
+        other => Err(unexpected("a text", &other)),
+    }
+}
+
+/// A text that is perhaps not there.
+pub(super) fn optional(value: Value) -> Result<Option<String>, RedisFault> {
+    if value == Value::Nil { Ok(None) } else { text(value).map(Some) }
+}
+
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(value: Value) -> Result<T, RedisFault> {
+    let text = text(value)?;
+    text.parse().map_err(|error| RedisFault::Unexpected(format!("`{text}`: {error}")))
+}
+
+/// A list `name value name value …`, as `XINFO` and `HGETALL` answer.
+pub(super) fn pairs(value: Value) -> Result<Vec<(String, Value)>, RedisFault> {
+    let mut items = match value {
+        Value::Map(items) => {
+            return items.into_iter().map(|(name, value)| Ok((text(name)?, value))).collect();
+        }
+        other => array(other)?.into_iter(),
+    };
+    let mut pairs = Vec::new();
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        pairs.push((text(name)?, value));
+    }
+    Ok(pairs)
+}
+
+/// The value of `name`, which must be there.
+pub(super) fn take(pairs: &mut Vec<(String, Value)>, name: &str) -> Result<Value, RedisFault> {
+    let at = pairs.iter().position(|(found, _)| found == name);
+    let at = at.ok_or_else(|| RedisFault::Unexpected(format!("an answer without `{name}`")))?;
+    Ok(pairs.swap_remove(at).1)
+}
+
+fn unexpected(expected: &str, found: &Value) -> RedisFault {
+    if let Value::ServerError(error) = found {
+        return RedisFault::from(redis::RedisError::from(error.clone()));
+    }
+    RedisFault::Unexpected(format!("{found:?} instead of {expected}"))
+}

@@ -1,0 +1,193 @@
+//! A connection with deadlines, and errors sorted by what one can do about them.
+
+use std::{str::FromStr, time::Duration};
+
+use redis::{
+    Client, Cmd, Connection, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script,
+    ServerErrorKind, Value,
+};
+
+/// Longest that connecting may take: a Redis that needs longer is away.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// Longest that an answer may take, blocking reads aside: an fsync on a busy disk, a batch of some MB.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// Where a Redis is, and as whom to speak to it: `redis://user:password@host:port/db`.
+#[derive(Clone)]
+pub struct Target {
+    client: Client,
+    /// Without the password.
+    shown: String,
+}
+
+/// A text that names no Redis.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{shown}` names no Redis: expected redis://[user:password@]host[:port][/db] ({reason})")]
+pub struct TargetError {
+    shown: String,
+    reason: String,
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, TargetError> {
+        let shown = without_password(url);
+        let opened = url.into_connection_info().and_then(Client::open);
+        match opened {
+            Ok(client) => Ok(Self { client, shown }),
+            Err(error) => Err(TargetError { shown, reason: error.to_string() }),
+        }
+    }
+}
+
+/// Logs and process lists are read by many.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
+            format!("{}://{user}:…@{}", &url[..scheme], &url[at + 1..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shown.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+/// Why Redis did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedisFault {
+    /// It is away, starting, or out of memory or disk: the same may succeed later. Whether a write that
+    /// was under way took effect is unknown.
+    #[error("Redis does not answer: {0}")]
+    Away(String),
+    /// It answers as a replica: connect anew, to the one that is the master by then.
+    #[error("Redis is not the master: {0}")]
+    NotMaster(String),
+    /// A stream or its group is not there.
+    #[error("a stream or its group is gone from Redis: {0}")]
+    Gone(String),
+    /// It needs somebody's help: password, rights, a key of another type.
+    #[error("Redis refuses: {0}")]
+    Refused(String),
+    /// An answer that nobody should get.
+    #[error("Redis answered what was not expected: {0}")]
+    Unexpected(String),
+}
+
+impl From<RedisError> for RedisFault {
+    fn from(error: RedisError) -> Self {
+        let text = error.to_string();
+        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
+            return Self::Away(text);
+        }
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
+                Self::NotMaster(text)
+            }
+            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                Self::Refused(text)
+            }
+            // A transaction that was refused while it was queued names its cause in the text, too.
+            ErrorKind::Server(_) | ErrorKind::Extension => by_text(text),
+            _ => Self::Unexpected(text),
+        }
+    }
+}
+
+/// Codes that the library passes on as text.
+fn by_text(text: String) -> RedisFault {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&["NOGROUP", "no such key"]) {
+        RedisFault::Gone(text)
+    } else if says(&["NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE"]) {
+        RedisFault::Refused(text)
+    } else if says(&["OOM", "MISCONF", "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS"]) {
+        RedisFault::Away(text)
+    } else if says(&["READONLY", "MASTERDOWN"]) {
+        RedisFault::NotMaster(text)
+    } else {
+        RedisFault::Unexpected(text)
+    }
+}
+
+/// A connection, dropped after any error that leaves its state open.
+pub struct Link {
+    connection: Connection,
+}
+
+impl Link {
+    /// Connects, for calls that answer at once.
+    ///
+    /// # Errors
+    /// [`RedisFault`].
+    pub fn open(target: &Target) -> Result<Self, RedisFault> {
+        Self::open_for(target, Duration::ZERO)
+    }
+
+    /// Connects, for calls that may block for `block`.
+    pub(super) fn open_for(target: &Target, block: Duration) -> Result<Self, RedisFault> {
+        let connection = target.client.get_connection_with_timeout(CONNECT_MAX)?;
+        connection.set_read_timeout(Some(ANSWER_MAX + block))?;
+        connection.set_write_timeout(Some(ANSWER_MAX))?;
+        Ok(Self { connection })
+    }
+
+    pub(super) fn call(&mut self, command: &Cmd) -> Result<Value, RedisFault> {
+        Ok(command.query(&mut self.connection)?)
+    }
+
+    /// A pipeline's answers; for a transaction the answers of its commands, nil when a watched key changed.
+    pub(super) fn pipe(&mut self, pipeline: &mut Pipeline) -> Result<Value, RedisFault> {
+        Ok(pipeline.ignore_errors().query(&mut self.connection)?)
+    }
+
+    pub(super) fn script(
+        &mut self,
+        script: &Script,
+        keys: &[String],
+        arguments: &[&[u8]],
+    ) -> Result<Value, RedisFault> {
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(key);
+        }
+        for argument in arguments {
+            invocation.arg(*argument);
+        }
+        Ok(invocation.invoke(&mut self.connection)?)
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("redis://server:s:e@cret@redis.example:6379/1", "redis://server:…@redis.example:6379/1"),
+            ("redis://127.0.0.1", "redis://127.0.0.1"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+        let error = "http://a:secret@b".parse::<Target>().unwrap_err().to_string();
+        assert!(!error.contains("secret") && error.contains("redis://"), "{error}");
+    }
+}

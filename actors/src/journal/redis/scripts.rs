@@ -1,0 +1,26 @@
+//! Scripts: steps that must be one, each with its check of who may take them.
+
+use redis::Script;
+
+/// All of them, hashed once.
+pub(super) struct Scripts {
+    pub(super) claim: Script,
+    pub(super) trim: Script,
+    pub(super) acquire: Script,
+    pub(super) release: Script,
+    pub(super) read: Script,
+    pub(super) save: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            claim: Script::new(include_str!("scripts/claim.lua")),
+            trim: Script::new(include_str!("scripts/trim.lua")),
+            acquire: Script::new(include_str!("scripts/acquire.lua")),
+            release: Script::new(include_str!("scripts/release.lua")),
+            read: Script::new(include_str!("scripts/read.lua")),
+            save: Script::new(include_str!("scripts/save.lua")),
+        }
+    }
+}

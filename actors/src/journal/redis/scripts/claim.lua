@@ -1,0 +1,12 @@
+-- A writer says who it is. Nobody else's streams are taken over, and no later writer is pushed out.
+-- KEYS meta   ARGV journal, writer epoch, format version, tick_ms, label
+local found = redis.call('HMGET', KEYS[1], 'journal', 'writer_epoch', 'label')
+if found[1] and found[1] ~= ARGV[1] then
+  return {'other', found[1], found[3] or ''}
+end
+if found[2] and tonumber(found[2]) > tonumber(ARGV[2]) then
+  return {'replaced', found[2]}
+end
+redis.call('HSET', KEYS[1], 'journal', ARGV[1], 'writer_epoch', ARGV[2], 'format', ARGV[3], 'tick_ms', ARGV[4],
+  'label', ARGV[5])
+return {found[1] and 'known' or 'new'}

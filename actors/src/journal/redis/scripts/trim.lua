@@ -1,0 +1,33 @@
+-- Removes what retention no longer keeps, and never what somebody still needs: an entry that a group has not
+-- acknowledged, or that lies behind the older of the client's two snapshots.
+-- KEYS a stream, the client's hash   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
+local function earlier(a, b)
+  local am, an = a:match('(%d+)-(%d+)')
+  local bm, bn = b:match('(%d+)-(%d+)')
+  if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
+  return tonumber(an) < tonumber(bn)
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local needed = nil
+local function need(id)
+  if needed == nil or earlier(id, needed) then needed = id end
+end
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local group = {}
+  for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
+  local pending = redis.call('XPENDING', KEYS[1], group['name'])
+  need(pending[1] > 0 and pending[2] or group['last-delivered-id'])
+end
+-- Without a group nobody has said what was read.
+if needed == nil then return 0 end
+local behind = redis.call('HGET', KEYS[2], 'previous_' .. ARGV[4])
+if behind then need(behind) end
+local old = ARGV[1] .. '-0'
+local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
+if excess > 0 then
+  local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, tonumber(ARGV[3])) + 1)
+  local keep = first[#first][1]
+  if earlier(old, keep) then old = keep end
+end
+if earlier(old, needed) then needed = old end
+return redis.call('XTRIM', KEYS[1], 'MINID', '~', needed, 'LIMIT', ARGV[3])

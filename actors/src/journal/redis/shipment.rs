@@ -1,0 +1,503 @@
+//! The outbox's entries on their way to Redis: one writer, one connection, in id order.
+//!
+//! Invariant: the cursor is what Redis has, asked of Redis after every reconnect, never what was sent. A
+//! batch goes in one transaction, refused as a whole when Redis is full or somebody else has become
+//! the writer, and a batch that comes twice completes itself.
+
+use std::{path::Path, time::Duration};
+
+use evenkeel_core::{
+    journal::{Entry, EntryId, PerStream, Positions, Record, Stream},
+    tick::Tick,
+};
+use redis::{Value, cmd, pipe};
+use uuid::Uuid;
+
+use super::{
+    FORMAT_VERSION, GROUP,
+    fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
+    keys::Keys,
+    link::{Link, RedisFault, Target},
+    scripts::Scripts,
+};
+use crate::{
+    fault,
+    journal::outbox::{OutboxReader, ReadError, Since},
+};
+
+/// Entries of a stream in one transaction: about a MB, some 20 ms of Redis' time.
+const BATCH_MAX: usize = 2_000;
+/// Entries that one trimming removes from a stream: Redis does nothing else meanwhile.
+const TRIM_MAX: u64 = 10_000;
+
+/// Whose journal goes where.
+#[derive(Clone, Debug)]
+pub struct ShipmentSettings {
+    /// Which Redis.
+    pub target: Target,
+    /// Under which keys.
+    pub keys: Keys,
+    /// The journal's id.
+    pub journal: Uuid,
+    /// Which of its writers this is.
+    pub writer_epoch: u64,
+    /// What it belongs to, for people.
+    pub label: String,
+    /// The daemon's pace.
+    pub tick_ms: u64,
+    /// Entries older than this are trimmed from Redis.
+    pub age_max: Duration,
+    /// Entries of a stream beyond this are trimmed from Redis.
+    pub entries_max: u64,
+}
+
+/// Why nothing is shipped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShippingFault {
+    /// Redis does not take it now.
+    #[error(transparent)]
+    Redis(#[from] RedisFault),
+    /// The outbox cannot be read.
+    #[error(transparent)]
+    Outbox(#[from] ReadError),
+    /// The streams belong to another journal.
+    #[error(
+        "the streams {keys} in Redis belong to journal {theirs} ({label}), this server writes journal {ours}: choose another \
+         --name, go back to the data directory of {theirs}, or continue those streams with `evenkeel journal adopt`"
+    )]
+    OtherJournal {
+        /// Which streams.
+        keys: String,
+        /// This server's.
+        ours: Uuid,
+        /// Whose they are.
+        theirs: String,
+        /// What that one belongs to.
+        label: String,
+    },
+    /// A later writer of the same journal is at work.
+    #[error(
+        "writer epoch {theirs} of this journal has replaced epoch {ours}: another server runs on a copy of this data directory"
+    )]
+    Replaced {
+        /// This writer's epoch.
+        ours: u64,
+        /// The other's.
+        theirs: u64,
+    },
+    /// Somebody else wrote into a stream.
+    #[error(
+        "{key} holds an entry that this server did not write, {id} ({what}): nothing more is written until it is clear whose streams these are"
+    )]
+    Foreign {
+        /// Which stream.
+        key: String,
+        /// Its last id.
+        id: EntryId,
+        /// How it is known.
+        what: &'static str,
+    },
+    /// Redis may drop entries that nobody has read.
+    #[error("Redis has maxmemory-policy {0}, which drops whole streams: set it to noeviction")]
+    Evicting(String),
+}
+
+impl ShippingFault {
+    /// Whether time alone cannot mend it: somebody has to decide.
+    pub fn needs_somebody(&self) -> bool {
+        !matches!(
+            self,
+            Self::Redis(
+                RedisFault::Away(_)
+                    | RedisFault::NotMaster(_)
+                    | RedisFault::Gone(_)
+                    | RedisFault::Unexpected(_)
+            ) | Self::Outbox(_)
+        )
+    }
+}
+
+/// What has arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shipped {
+    /// Last id of each stream in Redis.
+    pub last: Positions,
+    /// Last sequence number of each stream in Redis.
+    pub last_seq: PerStream<u64>,
+    /// Whether more waits.
+    pub more: bool,
+}
+
+/// Entries that Redis had, or should have, and that can no longer be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Of which stream.
+    pub stream: Stream,
+    /// First sequence number.
+    pub first: u64,
+    /// Last sequence number.
+    pub last: u64,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} entries {} to {} are lost from Redis", self.stream, self.first, self.last)
+    }
+}
+
+/// See the module. Blocking.
+pub struct Shipment {
+    settings: ShipmentSettings,
+    scripts: Scripts,
+    reader: OutboxReader,
+    link: Option<Link>,
+    shipped: Shipped,
+    /// The tick that Redis tells, once it is known.
+    tick: Option<Tick>,
+    /// The first sequence number of each stream that is still there by our own trimming.
+    first_seq: PerStream<u64>,
+    lost: Vec<Lost>,
+    warnings: Vec<String>,
+}
+
+impl Shipment {
+    /// A shipment from the outbox in `dir`, not connected yet.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub fn new(settings: ShipmentSettings, dir: &Path) -> Result<Self, ReadError> {
+        let reader = OutboxReader::open(dir)?;
+        Ok(Self {
+            settings,
+            scripts: Scripts::new(),
+            reader,
+            link: None,
+            shipped: Shipped::default(),
+            tick: None,
+            first_seq: PerStream::default(),
+            lost: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Sends what is next, connecting first where that is needed.
+    ///
+    /// # Errors
+    /// [`ShippingFault`]; the next call connects anew.
+    pub fn ship(&mut self) -> Result<Shipped, ShippingFault> {
+        let shipped = self.try_ship();
+        if shipped.is_err() {
+            self.link = None;
+        }
+        shipped
+    }
+
+    /// Removes what retention no longer keeps in Redis, and notices what somebody else removed.
+    ///
+    /// # Errors
+    /// [`ShippingFault`].
+    pub fn trim(&mut self, now_ms: u64) -> Result<(), ShippingFault> {
+        let trimmed = self.try_trim(now_ms);
+        if trimmed.is_err() {
+            self.link = None;
+        }
+        trimmed
+    }
+
+    /// What has been lost since the last call.
+    pub fn take_lost(&mut self) -> Vec<Lost> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// What a person should know, since the last call.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn try_ship(&mut self) -> Result<Shipped, ShippingFault> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => self.attach()?,
+        };
+        let (entries, tick) = self.next_ticks()?;
+        if self.tick != tick || !entries.is_empty() {
+            self.send(&mut link, &entries, tick)?;
+            self.tick = tick;
+        }
+        self.link = Some(link);
+        Ok(self.shipped.clone())
+    }
+
+    /// Entries of whole ticks, at most about a batch, and the tick up to which they tell.
+    fn next_ticks(&mut self) -> Result<(Vec<Entry>, Option<Tick>), ShippingFault> {
+        let mut limit = BATCH_MAX;
+        loop {
+            let Since { mut entries, next_tick, more } = self.reader.since(&self.shipped.last, limit)?;
+            self.shipped.more = more;
+            let mut told = next_tick.0.checked_sub(1).map(Tick);
+            if more {
+                // Of the tick that the longest reads end in, some may be missing.
+                let full = Stream::ALL.iter().filter(|&&stream| entries[stream].len() == limit);
+                let cut = full.filter_map(|&stream| entries[stream].last().map(commit_tick)).min();
+                let cut = cut.unwrap_or(next_tick);
+                for stream in Stream::ALL {
+                    entries[stream].retain(|entry| commit_tick(entry) < cut);
+                }
+                told = cut.0.checked_sub(1).map(Tick);
+            }
+            let entries = crate::journal::source::in_order(entries);
+            if entries.is_empty() && more {
+                limit *= 2;
+                continue;
+            }
+            return Ok((entries, told));
+        }
+    }
+
+    fn send(&mut self, link: &mut Link, entries: &[Entry], tick: Option<Tick>) -> Result<(), ShippingFault> {
+        let keys = &self.settings.keys;
+        let mut batch = pipe();
+        batch.atomic();
+        for entry in entries {
+            batch.add_command(xadd(&keys.stream(entry.record.stream()), entry));
+        }
+        if let Some(tick) = tick {
+            batch.cmd("HSET").arg(keys.meta()).arg("tick").arg(tick.0);
+        }
+        fault::point!("before-ship");
+        let answers = link.pipe(&mut batch)?;
+        fault::point!("after-ship");
+        if answers == Value::Nil {
+            // Somebody changed `meta` since it was looked at.
+            self.look(link)?;
+            return Err(
+                RedisFault::Away("the transaction was refused because `meta` changed".to_owned()).into()
+            );
+        }
+        for (entry, answer) in entries.iter().zip(array(answers)?) {
+            if answer == Value::Nil {
+                return Err(RedisFault::Gone(keys.stream(entry.record.stream())).into());
+            }
+            // An id that is equal or smaller: whether it is ours shows after the reconnect.
+            text(answer)?;
+            self.shipped.last.advance(entry.record.stream(), entry.id);
+            self.shipped.last_seq[entry.record.stream()] = entry.seq;
+        }
+        self.look(link)
+    }
+
+    /// Watches `meta` for the next transaction, and sees that this is still the writer.
+    fn look(&self, link: &mut Link) -> Result<(), ShippingFault> {
+        let ShipmentSettings { keys, journal, writer_epoch, .. } = &self.settings;
+        let mut look = pipe();
+        // A watched key that was touched stays so until then.
+        look.cmd("UNWATCH").cmd("WATCH").arg(keys.meta());
+        look.cmd("HMGET").arg(keys.meta()).arg("journal").arg("writer_epoch").arg("label");
+        let mut answers = array(link.pipe(&mut look)?)?;
+        let found = answers.pop().map(array).transpose()?.unwrap_or_default();
+        let [theirs, epoch, label] =
+            <[Value; 3]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
+        let Some(theirs) = optional(theirs)? else {
+            return Err(RedisFault::Gone(keys.meta()).into());
+        };
+        if theirs != journal.to_string() {
+            return Err(self.other_journal(theirs, optional(label)?));
+        }
+        let epoch: u64 = parsed(epoch)?;
+        if epoch != *writer_epoch {
+            return Err(ShippingFault::Replaced { ours: *writer_epoch, theirs: epoch });
+        }
+        Ok(())
+    }
+
+    fn other_journal(&self, theirs: String, label: Option<String>) -> ShippingFault {
+        let ShipmentSettings { keys, journal, .. } = &self.settings;
+        let label = label.unwrap_or_default();
+        ShippingFault::OtherJournal { keys: keys.to_string(), ours: *journal, theirs, label }
+    }
+
+    /// Connects, claims the streams, and asks Redis how far they go.
+    fn attach(&mut self) -> Result<Link, ShippingFault> {
+        let ShipmentSettings { target, keys, journal, writer_epoch, label, tick_ms, .. } =
+            self.settings.clone();
+        let mut link = Link::open(&target)?;
+        self.check_policy(&mut link)?;
+        let claim = link.script(
+            &self.scripts.claim,
+            &[keys.meta()],
+            &[
+                journal.to_string().as_bytes(),
+                writer_epoch.to_string().as_bytes(),
+                FORMAT_VERSION.to_string().as_bytes(),
+                tick_ms.to_string().as_bytes(),
+                label.as_bytes(),
+            ],
+        )?;
+        let mut claim = array(claim)?.into_iter();
+        let mut next = || claim.next().map(text).transpose();
+        match (next()?.as_deref(), next()?, next()?) {
+            (Some("known" | "new"), _, _) => {}
+            (Some("other"), Some(theirs), label) => return Err(self.other_journal(theirs, label)),
+            (Some("replaced"), Some(theirs), _) => {
+                let theirs = theirs.parse().unwrap_or(u64::MAX);
+                return Err(ShippingFault::Replaced { ours: writer_epoch, theirs });
+            }
+            answer => return Err(RedisFault::Unexpected(format!("{answer:?} to a claim")).into()),
+        }
+        let before = self.shipped.clone();
+        self.shipped = Shipped::default();
+        self.tick = None;
+        for stream in Stream::ALL {
+            self.attach_stream(&mut link, stream, &before)?;
+        }
+        self.look(&mut link)?;
+        Ok(link)
+    }
+
+    fn attach_stream(
+        &mut self,
+        link: &mut Link,
+        stream: Stream,
+        before: &Shipped,
+    ) -> Result<(), ShippingFault> {
+        let key = self.settings.keys.stream(stream);
+        let group = link.call(cmd("XGROUP").arg("CREATE").arg(&key).arg(GROUP).arg("0").arg("MKSTREAM"));
+        match group {
+            Ok(_) => tracing::info!(key, "a stream or its group was not in Redis and has been created"),
+            Err(fault) if fault.to_string().contains("BUSYGROUP") => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        let Info { last, first_seq, last_entry, .. } = info(link, stream, &key)?;
+        let ours = self.reader.info(stream)?;
+        let foreign = |what| ShippingFault::Foreign { key: key.clone(), id: last, what };
+        if last > ours.last.map_or_else(EntryId::default, |(_, id)| id) {
+            return Err(foreign("it is later than this journal's last one"));
+        }
+        let (first_kept, _) = ours.first.unwrap_or_default();
+        let mut last_seq = 0;
+        if last > EntryId::default() {
+            let entry = self.reader.range(stream, last, last, 1)?.pop();
+            let there = last_entry.filter(|there| there.id() == last);
+            last_seq = match (entry, there) {
+                (Some(ours), Some(Stored::Entry(there))) if ours == there => ours.seq,
+                (Some(_), Some(_)) => return Err(foreign("under that id this journal has another entry")),
+                (Some(ours), None) => ours.seq,
+                // Trimmed from the outbox long ago: only Redis knows it.
+                (None, Some(Stored::Entry(there))) if there.seq < first_kept => there.seq,
+                _ => return Err(foreign("this journal has no entry with that id")),
+            };
+        }
+        let lost_suffix = before.last_seq[stream];
+        if last_seq < lost_suffix {
+            let sentence = format!(
+                "Redis lost {stream} entries {} to {lost_suffix}: they are sent again under the same ids",
+                last_seq + 1
+            );
+            self.warnings.push(sentence);
+        }
+        if first_kept > last_seq + 1 {
+            self.lose(link, Lost { stream, first: last_seq + 1, last: first_kept - 1 })?;
+        }
+        self.first_seq[stream] = first_seq.unwrap_or(0);
+        self.shipped.last.advance(stream, last);
+        self.shipped.last_seq[stream] = last_seq;
+        Ok(())
+    }
+
+    /// Notes a loss where people and `journal verify` find it.
+    fn lose(&mut self, link: &mut Link, lost: Lost) -> Result<(), ShippingFault> {
+        let Lost { stream, first, last } = &lost;
+        link.call(
+            cmd("HSETNX")
+                .arg(self.settings.keys.meta())
+                .arg(format!("lost:{stream}:{first}-{last}"))
+                .arg(crate::clock::unix_ms()),
+        )?;
+        self.lost.push(lost);
+        Ok(())
+    }
+
+    /// Refuses a Redis that may drop streams, and warns of one that forgets them at a restart.
+    fn check_policy(&mut self, link: &mut Link) -> Result<(), ShippingFault> {
+        let memory = text(link.call(cmd("INFO").arg("memory"))?)?;
+        let policy = line(&memory, "maxmemory_policy:").unwrap_or("noeviction");
+        if policy != "noeviction" {
+            return Err(ShippingFault::Evicting(policy.to_owned()));
+        }
+        let persistence = text(link.call(cmd("INFO").arg("persistence"))?)?;
+        if line(&persistence, "aof_enabled:") == Some("0") {
+            self.warnings.push(
+                "Redis has no append-only file: a restart loses its copy, and only the outbox's last 10 minutes come back"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn try_trim(&mut self, now_ms: u64) -> Result<(), ShippingFault> {
+        let Some(mut link) = self.link.take() else { return Ok(()) };
+        let oldest_ms = now_ms.saturating_sub(self.settings.age_max.as_millis() as u64).to_string();
+        let entries_max = self.settings.entries_max.to_string();
+        for stream in Stream::ALL {
+            let key = self.settings.keys.stream(stream);
+            let found = info(&mut link, stream, &key)?;
+            let first = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
+            let known = self.first_seq[stream].max(1);
+            if first > known && self.shipped.last_seq[stream] > 0 {
+                self.lose(&mut link, Lost { stream, first: known, last: first - 1 })?;
+            }
+            link.script(
+                &self.scripts.trim,
+                &[key.clone(), self.settings.keys.client()],
+                &[
+                    oldest_ms.as_bytes(),
+                    entries_max.as_bytes(),
+                    TRIM_MAX.to_string().as_bytes(),
+                    stream.name().as_bytes(),
+                ],
+            )?;
+            let found = info(&mut link, stream, &key)?;
+            self.first_seq[stream] = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
+        }
+        self.look(&mut link)?;
+        self.link = Some(link);
+        Ok(())
+    }
+}
+
+/// The tick whose commit recorded it: a window is closed by the tick after its last one.
+fn commit_tick(entry: &Entry) -> Tick {
+    match &entry.record {
+        Record::Window(window) => window.last_tick.next(),
+        record => record.tick(),
+    }
+}
+
+/// A stream as `XINFO STREAM` tells it.
+struct Info {
+    last: EntryId,
+    first_seq: Option<u64>,
+    last_entry: Option<Stored>,
+}
+
+fn info(link: &mut Link, stream: Stream, key: &str) -> Result<Info, RedisFault> {
+    let mut info = pairs(link.call(cmd("XINFO").arg("STREAM").arg(key))?)?;
+    let mut end = |name: &str| -> Result<Option<Stored>, RedisFault> {
+        let entry = take(&mut info, name)?;
+        if entry == Value::Nil {
+            return Ok(None);
+        }
+        Ok(fields::stored(stream, Value::Array(vec![entry]))?.pop())
+    };
+    let first_seq = match end("first-entry")? {
+        Some(Stored::Entry(entry)) => Some(entry.seq),
+        _ => None,
+    };
+    let last_entry = end("last-entry")?;
+    let last = parsed(take(&mut info, "last-generated-id")?)?;
+    Ok(Info { last, first_seq, last_entry })
+}
+
+fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}

@@ -1,0 +1,305 @@
+//! The client's state and lease in Redis.
+//!
+//! Who levels is decided by a lease whose holder keeps counting its `beat`. Somebody who stands by watches that
+//! counter with a clock of its own: when it has stood still for [`SILENCE`], while Redis answered, the lease is
+//! taken under the next epoch. Every later step of the old holder names its old epoch and changes
+//! nothing. No clocks are compared, so none has to be right.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use evenkeel_core::{client::ClientState, journal::Stream};
+use redis::cmd;
+use tokio::time::Instant;
+
+use super::{
+    GROUP,
+    fields::{array, optional, text},
+    keys::Keys,
+    link::{Link, RedisFault, Target},
+    scripts::Scripts,
+};
+use crate::journal::{
+    snapshot::{SNAPSHOT_BYTES_MAX, Snapshot},
+    state::{DeadLetter, StateError, StateStore, decode, encode},
+};
+
+/// A holder beats every 200 ms; five missed beats, and a taker still levels within 2 s.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Looks at a beat that stands still before it counts as silence: a Redis that was away shows none.
+const LOOKS_MIN: u32 = 3;
+
+/// The fencing token of this client, shared by whoever names it: 0 before the first lease.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseEpoch(Arc<Epochs>);
+
+#[derive(Debug, Default)]
+struct Epochs {
+    held: AtomicU64,
+    /// The highest one that somebody else is known to have had.
+    other: AtomicU64,
+}
+
+impl LeaseEpoch {
+    /// An epoch that never changes, for a client that nobody can replace.
+    pub fn fixed(epoch: u64) -> Self {
+        let own = Self::default();
+        own.hold(epoch);
+        own
+    }
+
+    /// The epoch of the lease that was held last.
+    pub fn held(&self) -> u64 {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// The server knows a later one: Redis has forgotten it, or somebody else has taken over.
+    pub fn outdated(&self, by: u64) {
+        self.0.other.fetch_max(by, Ordering::Relaxed);
+    }
+
+    /// Whether somebody else has had a later one.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.0.other.load(Ordering::Relaxed) > self.held()
+    }
+
+    fn floor(&self) -> u64 {
+        self.held().max(self.0.other.load(Ordering::Relaxed))
+    }
+
+    fn hold(&self, epoch: u64) {
+        self.0.held.store(epoch, Ordering::Relaxed);
+    }
+}
+
+/// Who holds the lease, as last seen.
+struct Seen {
+    epoch: String,
+    beat: String,
+    since: Instant,
+    looks: u32,
+}
+
+/// See the module. Blocking.
+pub struct RedisStateStore {
+    target: Target,
+    keys: Keys,
+    /// This process, among all that ever were.
+    holder: String,
+    epoch: LeaseEpoch,
+    scripts: Scripts,
+    link: Option<Link>,
+    seen: Option<Seen>,
+    /// The last state that was loaded or stored, with its journal: a Redis that was emptied gets it back.
+    last: Option<(String, Vec<u8>)>,
+    generation: u64,
+}
+
+impl RedisStateStore {
+    /// A store for a client that calls itself `holder`, which must be unique.
+    pub fn new(target: Target, keys: Keys, holder: String, epoch: LeaseEpoch) -> Self {
+        let scripts = Scripts::new();
+        Self { target, keys, holder, epoch, scripts, link: None, seen: None, last: None, generation: 0 }
+    }
+
+    fn with_link<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self, &mut Link) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Link::open(&self.target).map_err(|fault| unavailable(&fault))?,
+        };
+        let called = call(self, &mut link);
+        if matches!(called, Err(StateError::Unavailable(_))) {
+            // Silence is only what was seen while Redis answered.
+            self.seen = None;
+        } else {
+            self.link = Some(link);
+        }
+        called
+    }
+
+    /// Takes the lease, or says who has it.
+    fn acquire(&mut self, link: &mut Link) -> Result<(), StateError> {
+        let silent =
+            self.seen.as_ref().filter(|seen| seen.looks >= LOOKS_MIN && seen.since.elapsed() >= SILENCE);
+        let (epoch, beat) =
+            silent.map_or((String::new(), String::new()), |seen| (seen.epoch.clone(), seen.beat.clone()));
+        let floor = self.epoch.floor().to_string();
+        let arguments = [self.holder.as_bytes(), epoch.as_bytes(), beat.as_bytes(), floor.as_bytes()];
+        let answer = link.script(&self.scripts.acquire, &[self.keys.lease()], &arguments);
+        let answer: Vec<String> = array(answer.map_err(|fault| unavailable(&fault))?)
+            .and_then(|items| items.into_iter().map(text).collect())
+            .map_err(|fault| unavailable(&fault))?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["yours", epoch] => {
+                let epoch = epoch.parse().map_err(|_| unexpected(&answer))?;
+                self.epoch.hold(epoch);
+                self.seen = None;
+                tracing::info!(epoch, "this client levels");
+                Ok(())
+            }
+            ["held", epoch, beat, holder] => {
+                match &mut self.seen {
+                    Some(seen) if seen.epoch == epoch && seen.beat == beat => seen.looks += 1,
+                    seen => {
+                        let since = Instant::now();
+                        *seen =
+                            Some(Seen { epoch: epoch.to_owned(), beat: beat.to_owned(), since, looks: 1 });
+                    }
+                }
+                Err(StateError::StandingBy { holder: holder.to_owned() })
+            }
+            _ => Err(unexpected(&answer)),
+        }
+    }
+
+    /// The newest whole generation of this journal's state.
+    fn read(&mut self, link: &mut Link, journal: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let stored = link.call(cmd("MGET").arg(self.keys.snapshot()).arg(self.keys.previous_snapshot()));
+        let mut newest: Option<Snapshot> = None;
+        for (value, which) in array(stored.map_err(|fault| unavailable(&fault))?)
+            .map_err(|fault| unavailable(&fault))?
+            .into_iter()
+            .zip(["", "previous "])
+        {
+            let redis::Value::BulkString(bytes) = value else { continue };
+            match Snapshot::parse(bytes) {
+                Ok(snapshot) if snapshot.journal != journal => {
+                    tracing::warn!(
+                        "the {which}snapshot in Redis is of journal {}: not used",
+                        snapshot.journal
+                    );
+                }
+                Ok(snapshot) => {
+                    if newest.as_ref().is_none_or(|newest| snapshot.generation > newest.generation) {
+                        newest = Some(snapshot);
+                    }
+                }
+                Err(what) => tracing::warn!("the {which}snapshot in Redis is damaged: {what}"),
+            }
+        }
+        Ok(newest.map(|snapshot| {
+            self.generation = self.generation.max(snapshot.generation);
+            snapshot.bytes
+        }))
+    }
+
+    fn save(
+        &mut self,
+        link: &mut Link,
+        journal: &str,
+        state: &ClientState,
+        bytes: &[u8],
+    ) -> Result<(), StateError> {
+        if bytes.len() > SNAPSHOT_BYTES_MAX {
+            return Err(StateError::Unavailable(format!(
+                "a state of {} bytes is too large: at most {SNAPSHOT_BYTES_MAX}",
+                bytes.len()
+            )));
+        }
+        self.generation += 1;
+        let value = Snapshot::write(self.generation, journal, bytes);
+        let keys =
+            [self.keys.lease(), self.keys.snapshot(), self.keys.previous_snapshot(), self.keys.client()];
+        let keys: Vec<_> = keys.into_iter().chain(self.keys.streams()).collect();
+        let epoch = self.epoch.held().to_string();
+        let mut arguments = vec![epoch.into_bytes(), value, GROUP.into(), journal.into()];
+        for stream in Stream::ALL {
+            arguments.push(stream.name().into());
+            arguments.push(state.positions.get(stream).to_string().into_bytes());
+        }
+        let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+        let answer =
+            link.script(&self.scripts.save, &keys, &arguments).map_err(|fault| unavailable(&fault))?;
+        match array(answer).map_err(|fault| unavailable(&fault))?.into_iter().next().map(text) {
+            Some(Ok(saved)) if saved == "saved" => Ok(()),
+            Some(Ok(fenced)) if fenced == "fenced" => Err(StateError::Fenced),
+            answer => Err(StateError::Unavailable(format!("{answer:?} to a save"))),
+        }
+    }
+
+    fn journal(&self, link: &mut Link) -> Result<String, StateError> {
+        let journal = link.call(cmd("HGET").arg(self.keys.meta()).arg("journal")).and_then(optional);
+        journal.map_err(|fault| unavailable(&fault))?.ok_or_else(|| {
+            StateError::Unavailable(format!(
+                "no server has written {} in {} yet: `evenkeel server --redis …` does",
+                self.keys, self.target
+            ))
+        })
+    }
+}
+
+impl StateStore for RedisStateStore {
+    fn load(&mut self) -> Result<ClientState, StateError> {
+        self.with_link(|store, link| {
+            let journal = store.journal(link)?;
+            store.acquire(link)?;
+            if let Some(bytes) = store.read(link, &journal)? {
+                let state = decode(&bytes);
+                store.last = Some((journal, bytes));
+                return Ok(state);
+            }
+            match store.last.clone() {
+                Some((of, bytes)) if of == journal => {
+                    tracing::warn!("Redis has lost the client's state: it gets it back");
+                    let state = decode(&bytes);
+                    store.save(link, &journal, &state, &bytes)?;
+                    Ok(state)
+                }
+                _ => {
+                    tracing::info!(
+                        "Redis holds no state of a client: it is folded from the streams' beginnings"
+                    );
+                    Ok(ClientState::default())
+                }
+            }
+        })
+    }
+
+    fn store(&mut self, state: &ClientState) -> Result<(), StateError> {
+        let bytes = encode(state)?;
+        self.with_link(|store, link| {
+            let journal = store.journal(link)?;
+            store.save(link, &journal, state, &bytes)?;
+            store.last = Some((journal, bytes));
+            Ok(())
+        })
+    }
+
+    fn bury(&mut self, dead: &DeadLetter) -> Result<(), StateError> {
+        let bury = bury(&self.keys, dead);
+        self.with_link(|_, link| link.call(&bury).map(drop).map_err(|fault| unavailable(&fault)))
+    }
+
+    fn release(&mut self) {
+        let epoch = self.epoch.held().to_string();
+        // Where Redis does not answer, the lease ends by silence.
+        let _ = self.with_link(|store, link| {
+            link.script(&store.scripts.release, &[store.keys.lease()], &[epoch.as_bytes()])
+                .map(drop)
+                .map_err(|fault| unavailable(&fault))
+        });
+    }
+}
+
+/// Notes an entry among the dead letters; again changes nothing.
+pub(super) fn bury(keys: &Keys, dead: &DeadLetter) -> redis::Cmd {
+    let mut bury = cmd("HSETNX");
+    bury.arg(keys.dead()).arg(format!("{}:{}", dead.stream, dead.id)).arg(&dead.reason);
+    bury
+}
+
+fn unavailable(fault: &RedisFault) -> StateError {
+    StateError::Unavailable(fault.to_string())
+}
+
+fn unexpected(answer: &[String]) -> StateError {
+    StateError::Unavailable(format!("Redis answered {answer:?} to a lease"))
+}

@@ -1,0 +1,152 @@
+//! The audit over the streams: all of their entries, as they stood at one moment.
+
+use std::{cell::RefCell, vec};
+
+use evenkeel_core::{
+    invariants::{Audit, Merge, Report, TruthRow},
+    journal::{Entry, EntryId, PerStream, Stream},
+    tick::Tick,
+};
+
+use super::{link::RedisFault, reader::RedisReader};
+use crate::journal::state::DeadLetter;
+
+/// Entries read at a time: some ms of Redis' time.
+const CHUNK: usize = 2_000;
+
+/// What came out.
+#[derive(Clone, Debug, Default)]
+pub struct RedisVerified {
+    /// What was proved.
+    pub report: Report,
+    /// Entries that cannot be read, or that a client could not apply.
+    pub dead: Vec<DeadLetter>,
+    /// Ranges that Redis has lost, as `stream:first-last`; what is younger is whole when the report says so.
+    pub lost: Vec<String>,
+    /// The tick at which another journal was continued, when there is one: the proof begins there.
+    pub gap: Option<Tick>,
+}
+
+impl RedisVerified {
+    /// Whether nothing was found.
+    pub fn holds(&self) -> bool {
+        self.report.findings.count() == 0 && self.dead.is_empty()
+    }
+}
+
+/// Verifies what `reader` shows, against `truth` too when it is given. `progress` is told how many of how
+/// many entries have been read, now and then.
+///
+/// # Errors
+/// [`RedisFault`].
+pub fn verify(
+    reader: &mut RedisReader,
+    truth: Option<Vec<TruthRow>>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<RedisVerified, RedisFault> {
+    let (meta, streams) = reader.moment()?;
+    let dead = reader.dead_letters()?;
+    let gap = meta.gaps().max();
+    let mut first = PerStream::default();
+    for stream in Stream::ALL {
+        first[stream] = match gap {
+            None => streams[stream].first.clone(),
+            Some(tick) => first_from(reader, stream, tick)?,
+        };
+    }
+    let total = Stream::ALL.iter().map(|&stream| streams[stream].length).sum();
+    let mut audit = Audit::new(&first);
+    if let Some(truth) = truth {
+        audit = audit.with_truth(truth);
+    }
+    let (reader, unreadable) = (RefCell::new(reader), RefCell::new(Vec::new()));
+    let entries = PerStream::from_fn(|stream| Entries {
+        reader: &reader,
+        unreadable: &unreadable,
+        stream,
+        after: first[stream].as_ref().map_or_else(EntryId::default, |entry| before(entry.id)),
+        to: streams[stream].last.as_ref().map_or_else(EntryId::default, |entry| entry.id),
+        chunk: Vec::new().into_iter(),
+    });
+    for (read, entry) in (1..).zip(Merge::new(entries)) {
+        audit.entry(&entry?);
+        if read % CHUNK as u64 == 0 {
+            progress(read, total);
+        }
+    }
+    // Without a tick nothing has been shipped yet.
+    let report = audit.finish(meta.tick().map_or(Tick(0), Tick::next), None);
+    let mut all = unreadable.into_inner();
+    for letter in dead {
+        if !all.iter().any(|known: &DeadLetter| (known.stream, known.id) == (letter.stream, letter.id)) {
+            all.push(letter);
+        }
+    }
+    Ok(RedisVerified { report, dead: all, lost: meta.lost().map(str::to_owned).collect(), gap })
+}
+
+/// The first entry at or after `tick`.
+fn first_from(reader: &mut RedisReader, stream: Stream, tick: Tick) -> Result<Option<Entry>, RedisFault> {
+    let mut after = EntryId::default();
+    loop {
+        let chunk = reader.after(stream, after, CHUNK)?;
+        let Some(last) = chunk.last() else { return Ok(None) };
+        after = last.as_ref().map_or_else(|dead| dead.id, |entry| entry.id);
+        if let Some(found) = chunk.into_iter().flatten().find(|entry| entry.record.tick() >= tick) {
+            return Ok(Some(found));
+        }
+    }
+}
+
+/// An id after which `id` is the next one that can be.
+fn before(id: EntryId) -> EntryId {
+    match (id.ms, id.n) {
+        (0, 0) => id,
+        (ms, 0) => EntryId { ms: ms - 1, n: u64::MAX },
+        (ms, n) => EntryId { ms, n: n - 1 },
+    }
+}
+
+/// A stream's entries, read in chunks.
+struct Entries<'a> {
+    reader: &'a RefCell<&'a mut RedisReader>,
+    unreadable: &'a RefCell<Vec<DeadLetter>>,
+    stream: Stream,
+    after: EntryId,
+    to: EntryId,
+    chunk: vec::IntoIter<Entry>,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, RedisFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.chunk.next() {
+                return Some(Ok(entry));
+            }
+            if self.after >= self.to {
+                return None;
+            }
+            let found = match self.reader.borrow_mut().after(self.stream, self.after, CHUNK) {
+                Ok(found) => found,
+                Err(fault) => {
+                    self.after = self.to;
+                    return Some(Err(fault));
+                }
+            };
+            let ids = |found: &Result<Entry, DeadLetter>| {
+                found.as_ref().map_or_else(|dead| dead.id, |entry| entry.id)
+            };
+            self.after = found.last().map_or(self.to, ids);
+            let mut entries = Vec::with_capacity(found.len());
+            for one in found.into_iter().filter(|found| ids(found) <= self.to) {
+                match one {
+                    Ok(entry) => entries.push(entry),
+                    Err(dead) => self.unreadable.borrow_mut().push(dead),
+                }
+            }
+            self.chunk = entries.into_iter();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `evenkeel client`: learns and levels, from Redis, for a server elsewhere.
+
+use clap::Args;
+
+use super::options::{CommonOptions, LevellingOptions, RedisOptions};
+use crate::{
+    exit::{Exit, ExitError},
+    run::{self, ClientSettings},
+    telemetry,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    common: CommonOptions,
+    #[command(flatten)]
+    levelling: LevellingOptions,
+    /// Where the server is, http://host:port.
+    #[arg(long, env = "EVENKEEL_SERVER", value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    redis: RedisOptions,
+}
+
+pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    let settings = settings(options)?;
+    telemetry::init(settings.common.log_format);
+    run::client(&settings)
+}
+
+fn settings(options: &Options) -> Result<ClientSettings, ExitError> {
+    let file = options.common.file()?;
+    let server = options.server.clone().or_else(|| file.server.clone()).ok_or_else(|| {
+        ExitError::usage(
+            "where is the server? --server http://127.0.0.1:7070, EVENKEEL_SERVER, or `server` in the file",
+        )
+    })?;
+    if !server.starts_with("http://") {
+        return Err(ExitError::usage(format!("`{server}` names no server: expected http://host:port")));
+    }
+    Ok(ClientSettings {
+        common: options.common.merge(&file, "127.0.0.1:7071")?,
+        levelling: options.levelling.merge(&file)?,
+        server,
+        redis: options.redis.merge(&file)?,
+    })
+}

@@ -1,0 +1,122 @@
+//! Options that several commands share. Flags are optional so that the file can speak where neither flag nor
+//! environment does.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use evenkeel_actors::journal::redis::{Keys, Target};
+use evenkeel_core::control::Mode;
+
+use crate::{
+    config::{self, File, ScenarioChoice},
+    exit::ExitError,
+    run::{Common, Levelling, Serving},
+    telemetry::LogFormat,
+};
+
+/// What every long-running command takes.
+#[derive(Debug, Args)]
+pub(super) struct CommonOptions {
+    /// Name of the database [default: main]
+    #[arg(long, env = "EVENKEEL_NAME")]
+    name: Option<String>,
+    /// Prefix of the keys in Redis [default: evenkeel]
+    #[arg(long, env = "EVENKEEL_PREFIX")]
+    prefix: Option<String>,
+    /// Address to listen on [default: 127.0.0.1:7070, a client 127.0.0.1:7071]
+    #[arg(long, env = "EVENKEEL_LISTEN")]
+    listen: Option<String>,
+    /// A TOML file; environment and flags go before it.
+    #[arg(long, env = "EVENKEEL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Form of the log on stderr [default: text]
+    #[arg(long, env = "EVENKEEL_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl CommonOptions {
+    pub(super) fn file(&self) -> Result<File, ExitError> {
+        File::read(self.config.as_deref())
+    }
+
+    pub(super) fn merge(&self, file: &File, listen: &str) -> Result<Common, ExitError> {
+        let name = self.name.clone().or_else(|| file.name.clone()).unwrap_or_else(|| "main".to_owned());
+        let prefix = self.prefix.clone().or_else(|| file.prefix.clone());
+        let keys = Keys::new(prefix.as_deref().unwrap_or("evenkeel"), &name).map_err(ExitError::usage)?;
+        let listen = self.listen.clone().or_else(|| file.listen.clone()).unwrap_or_else(|| listen.to_owned());
+        let log_format = self.log_format.or(file.log_format).unwrap_or_default();
+        Ok(Common { name, keys, listen, log_format, limits: file.hold_limits()? })
+    }
+}
+
+/// What the commands with a server's half take.
+#[derive(Debug, Args)]
+pub(super) struct ServingOptions {
+    /// A scenario's name, or a TOML file of parameters [default: seed]
+    #[arg(long, env = "EVENKEEL_SCENARIO")]
+    scenario: Option<String>,
+    /// Draws the simulated database [default: 1]
+    #[arg(long, env = "EVENKEEL_SEED")]
+    seed: Option<u64>,
+    /// Where the journal lives [default: ./evenkeel-data]
+    #[arg(long, env = "EVENKEEL_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// off, shadow or enforce [default: what it was, at first enforce]
+    #[arg(long, env = "EVENKEEL_MODE")]
+    mode: Option<Mode>,
+    /// Write what the database really ran to this file, for checks.
+    #[arg(long, env = "EVENKEEL_TRUTH")]
+    truth: Option<PathBuf>,
+    /// Stop after this many ticks, counted from the journal's beginning.
+    #[arg(long)]
+    until_tick: Option<u64>,
+}
+
+impl ServingOptions {
+    pub(super) fn merge(&self, file: &File) -> Result<Serving, ExitError> {
+        let scenario = self.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
+        let data_dir = self.data_dir.clone().or_else(|| file.data_dir.clone());
+        Ok(Serving {
+            scenario: ScenarioChoice::parse(scenario)?,
+            seed: self.seed.or(file.seed).unwrap_or(1),
+            data_dir: data_dir.unwrap_or_else(|| "evenkeel-data".into()),
+            mode: self.mode.or(file.mode),
+            truth: self.truth.clone(),
+            until_tick: self.until_tick,
+        })
+    }
+}
+
+/// What the commands with a client's half take.
+#[derive(Debug, Args)]
+pub(super) struct LevellingOptions {
+    /// Ceiling for the mean delay, in ticks, where 1 is none added [default: where more buys little]
+    #[arg(long, env = "EVENKEEL_DELAY_BUDGET")]
+    delay_budget: Option<f64>,
+}
+
+impl LevellingOptions {
+    pub(super) fn merge(&self, file: &File) -> Result<Levelling, ExitError> {
+        let delay_budget = config::delay_budget(self.delay_budget.or(file.delay_budget))?;
+        Ok(Levelling { delay_budget })
+    }
+}
+
+/// Where Redis is.
+#[derive(Debug, Args)]
+pub(super) struct RedisOptions {
+    /// Where Redis is, redis://[user:password@]host[:port]; a password is better kept in the environment or the file.
+    #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
+    redis: Option<String>,
+}
+
+impl RedisOptions {
+    pub(super) fn merge(&self, file: &File) -> Result<Target, ExitError> {
+        let url = self.redis.as_deref().or(file.redis.as_deref()).ok_or_else(|| {
+            ExitError::usage(
+                "where is Redis? --redis redis://127.0.0.1:6379, EVENKEEL_REDIS, or `redis` in the file",
+            )
+        })?;
+        url.parse().map_err(ExitError::usage)
+    }
+}

@@ -1,0 +1,137 @@
+//! `evenkeel client`: the client's half, reading from Redis, placing slots over HTTP.
+
+use std::{io::Write, net::SocketAddr, time::Duration};
+
+use actix::Arbiter;
+use actix_web::dev::ServerHandle;
+use anyhow::Context as _;
+use evenkeel_actors::{
+    guard::GaveUp,
+    health::ActorName,
+    journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore},
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{
+    Signals,
+    client_half::{self, ClientHalf},
+    finish, line, live,
+    remote_queue::RemoteQueue,
+    settings::ClientSettings,
+    starter::Starter,
+};
+use crate::{
+    exit::{Exit, ExitError},
+    http::{self, ClientViews},
+};
+
+/// Messages that wait for the remote queue: the scheduler asks one at a time.
+const MAILBOX: usize = 16;
+/// Longest that a start waits for Redis: both may be starting at once.
+const REDIS_MAX: Duration = Duration::from_secs(5);
+/// Wait between two tries at the start.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Runs until a signal, or an actor that is given up.
+///
+/// # Errors
+/// It cannot start; see [`ExitError`] for the code.
+pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
+    super::block_on(async {
+        let mut signals = Signals::new()?;
+        find_redis(settings).await?;
+        let mut process = Process::start(settings)?;
+        introduce(settings, process.address)?;
+        let mut line = line::Client::default();
+        let Process { gave_up, client, .. } = &mut process;
+        // Without a reader there is nobody to tell, and levelling goes on.
+        let each_second = || drop(line.print(&client.role.borrow(), &client.decision));
+        let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
+        finish(end, process.end(), signals).await
+    })
+}
+
+fn introduce(settings: &ClientSettings, address: SocketAddr) -> std::io::Result<()> {
+    let ClientSettings { common, server, redis, .. } = settings;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "evenkeel levels `{}` at {server}", common.name)?;
+    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/readyz")?;
+    writeln!(out, "journal  {} in {redis}", common.keys)
+}
+
+/// A client has its state in Redis: without it there is nothing to start.
+async fn find_redis(settings: &ClientSettings) -> Result<(), ExitError> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let target = settings.redis.clone();
+        let opened = tokio::task::spawn_blocking(move || Link::open(&target).map(drop)).await;
+        let fault = match opened {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault,
+            Err(failed) => RedisFault::Away(failed.to_string()),
+        };
+        if begun.elapsed() >= REDIS_MAX || matches!(fault, RedisFault::Refused(_)) {
+            return Err(ExitError {
+                exit: Exit::Unreachable,
+                message: format!("{}: {fault}", settings.redis),
+            });
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// The client's half, running.
+struct Process {
+    address: SocketAddr,
+    client: ClientHalf,
+    gave_up: mpsc::Receiver<GaveUp>,
+    http: ServerHandle,
+}
+
+impl Process {
+    fn start(settings: &ClientSettings) -> anyhow::Result<Self> {
+        let ClientSettings { common, levelling, server, redis } = settings;
+        let (mut starter, gave_up) = Starter::new();
+        let arbiter = Arbiter::new();
+        let epoch = LeaseEpoch::default();
+        let (url, own) = (server.clone(), epoch.clone());
+        let remote = starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {
+            RemoteQueue::new(&url, own, &health)
+        });
+        let holder = format!("{} pid {} {}", host(), std::process::id(), Uuid::new_v4());
+        let keys = common.keys.clone();
+        let ports = client_half::Ports {
+            client: holder.clone(),
+            epoch: epoch.clone(),
+            source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
+            states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
+            control: remote.recipient(),
+            applied: None,
+        };
+        let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
+        let views = ClientViews {
+            actors: starter.actors,
+            role: client.role.clone(),
+            decision: client.decision.clone(),
+        };
+        let (http_server, address) = http::client(&common.listen, views)
+            .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
+        let http = http_server.handle();
+        actix::spawn(http_server);
+        Ok(Self { address, client, gave_up, http })
+    }
+
+    /// Ends in order: the state, the lease.
+    async fn end(self) {
+        self.client.end().await;
+        self.http.stop(true).await;
+    }
+}
+
+/// The machine's name, for people who ask who levels.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "client".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,84 @@
+//! The client's half: reads the journal, learns costs, chooses slots.
+
+use actix::{Addr, Arbiter, Recipient};
+use evenkeel_actors::{
+    consumer::{self, Consumer, Role, Source},
+    estimator::Estimator,
+    health::ActorName,
+    journal::{redis::LeaseEpoch, state::StateStore},
+    messages::{Applied, Control, SaveState},
+    scheduler::{self, LastDecision, Scheduler},
+};
+use evenkeel_core::{queue::HoldLimits, scheduler::PolicyName};
+use tokio::sync::watch;
+
+use super::{settings::Levelling, starter::Starter};
+
+/// Messages that wait for an actor, which are answered one by one.
+const MAILBOX: usize = 16;
+
+/// See the module.
+pub(super) struct ClientHalf {
+    pub(super) decision: watch::Receiver<LastDecision>,
+    pub(super) role: watch::Receiver<Role>,
+    consumer: Addr<Consumer>,
+    arbiter: Arbiter,
+}
+
+/// Where the half is connected: to the other half in the same process, or over the network.
+pub(super) struct Ports {
+    /// As the server knows it.
+    pub(super) client: String,
+    pub(super) epoch: LeaseEpoch,
+    pub(super) source: Box<dyn Source + Send>,
+    pub(super) states: Box<dyn StateStore>,
+    pub(super) control: Recipient<Control>,
+    /// Told what may be trimmed, where the journal is in this process.
+    pub(super) applied: Option<Recipient<Applied>>,
+}
+
+impl ClientHalf {
+    pub(super) fn start(
+        levelling: Levelling,
+        limits: HoldLimits,
+        ports: Ports,
+        arbiter: Arbiter,
+        starter: &mut Starter,
+    ) -> Self {
+        let Ports { client, epoch, source, states, control, applied } = ports;
+        let (decision_sender, decision) = watch::channel(None);
+        let (role_sender, role) = watch::channel(Role::default());
+        let settings = scheduler::Settings {
+            client,
+            epoch,
+            policy: PolicyName::Evenkeel,
+            limits,
+            delay_budget: levelling.delay_budget,
+        };
+        let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
+            Scheduler::new(settings, control, health, decision_sender)
+        });
+        let learned = scheduler.clone().recipient();
+        let estimator = starter
+            .start(ActorName::Estimator, &arbiter, MAILBOX, move |health| Estimator::new(learned, health));
+        let ports = consumer::Ports {
+            estimator: estimator.clone().recipient(),
+            estimator_state: estimator.clone().recipient(),
+            restore_estimator: estimator.recipient(),
+            scheduler_state: scheduler.clone().recipient(),
+            restore_scheduler: scheduler.recipient(),
+            journal: applied,
+        };
+        let consumer = starter.start(ActorName::Consumer, &arbiter, MAILBOX, move |health| {
+            Consumer::new(ports, source, states, health, role_sender)
+        });
+        Self { decision, role, consumer, arbiter }
+    }
+
+    /// Saves the state, and gives up the right to level.
+    pub(super) async fn end(self) {
+        // A consumer that is away has saved before, at the latest 5 s ago.
+        let _ = self.consumer.send(SaveState).await;
+        self.arbiter.stop();
+    }
+}

@@ -1,0 +1,109 @@
+//! `evenkeel run`: both halves in one process. Starts, prints a line a second, ends in order.
+
+use std::{io::Write, net::SocketAddr};
+
+use actix::Arbiter;
+use actix_web::dev::ServerHandle;
+use anyhow::Context as _;
+use evenkeel_actors::{
+    clock::unix_ms,
+    guard::GaveUp,
+    journal::{outbox::Limits, redis::LeaseEpoch, source::OutboxSource, state::FileStateStore},
+};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Signals,
+    client_half::{self, ClientHalf},
+    finish, line, live,
+    server_half::{self, ServerHalf},
+    settings::EmbeddedSettings,
+    starter::Starter,
+};
+use crate::{
+    exit::Exit,
+    http::{self, Views},
+};
+
+/// Runs until a signal, `until_tick`, or an actor that is given up.
+///
+/// # Errors
+/// It cannot start; see [`crate::exit::ExitError`] for the code.
+pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
+    super::block_on(async {
+        let mut signals = Signals::new()?;
+        let mut process = Process::start(settings)?;
+        introduce(settings, process.address)?;
+        if let Some(mode) = settings.serving.mode {
+            process.server.set_mode(mode).await;
+        }
+        let mut line = line::Embedded::default();
+        let watched = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
+        let Process { gave_up, views, client, .. } = &mut process;
+        // Without a reader there is nobody to tell, and levelling goes on.
+        let end = live(&mut signals, gave_up, watched, || drop(line.print(views, &client.decision))).await;
+        finish(end, process.end(), signals).await
+    })
+}
+
+fn introduce(settings: &EmbeddedSettings, address: SocketAddr) -> std::io::Result<()> {
+    let EmbeddedSettings { common, serving, .. } = settings;
+    let data_dir = serving.data_dir.display();
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "evenkeel levels `{}` (scenario {}, seed {})",
+        common.name, serving.scenario.label, serving.seed
+    )?;
+    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/resources")?;
+    writeln!(out, "journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}")
+}
+
+/// Both halves, running.
+struct Process {
+    address: SocketAddr,
+    views: Views,
+    server: ServerHalf,
+    client: ClientHalf,
+    gave_up: mpsc::Receiver<GaveUp>,
+    http: ServerHandle,
+    draining: watch::Sender<bool>,
+}
+
+impl Process {
+    fn start(settings: &EmbeddedSettings) -> anyhow::Result<Self> {
+        let EmbeddedSettings { common, serving, levelling } = settings;
+        let (outbox, _recovered) = server_half::open(serving, Limits::default())?;
+        let (mut starter, gave_up) = Starter::new();
+        let states = Box::new(FileStateStore::open(&serving.data_dir)?);
+        let server = ServerHalf::start(serving, common.limits.clone(), outbox, None, &mut starter)?;
+        let ports = client_half::Ports {
+            client: "embedded".to_owned(),
+            // One process writes this journal, so its client is never replaced by another one.
+            epoch: LeaseEpoch::fixed(server.writer.meta().writer_epoch),
+            source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
+            states,
+            control: server.queue.clone().recipient(),
+            applied: Some(server.journal.clone().recipient()),
+        };
+        let client =
+            ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::new(), &mut starter);
+        let (draining, draining_reader) = watch::channel(false);
+        let (_, degraded) = watch::channel(Vec::new());
+        let views = server.views(starter.actors, draining_reader, degraded, unix_ms());
+        let (http_server, address) = http::server(&common.listen, views.clone())
+            .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
+        let http = http_server.handle();
+        actix::spawn(http_server);
+        Ok(Self { address, views, server, client, gave_up, http, draining })
+    }
+
+    /// Ends in order: no further tick, the client's state, the outbox.
+    async fn end(self) {
+        self.draining.send_replace(true);
+        self.server.stop_ticking().await;
+        self.client.end().await;
+        self.http.stop(true).await;
+        self.server.end().await;
+    }
+}

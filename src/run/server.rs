@@ -1,0 +1,211 @@
+//! `evenkeel server`: the server's half, its journal handed out through Redis.
+
+use std::{future::Future, io::Write, net::SocketAddr, time::Duration};
+
+use actix_web::dev::ServerHandle;
+use anyhow::Context as _;
+use evenkeel_actors::{
+    clock::unix_ms,
+    daemon::Pace,
+    guard::GaveUp,
+    journal::{
+        outbox::{Limits, Outbox},
+        redis::{RedisFault, Shipment, ShipmentSettings, ShippingFault},
+    },
+    shipper::Shipping,
+};
+use evenkeel_core::{journal::Recovered, tick::Tick};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    End, Signals, finish, line, live,
+    server_half::{self, ServerHalf},
+    settings::ServerSettings,
+    starter::Starter,
+};
+use crate::{
+    exit::{Exit, ExitError},
+    http::{self, Degraded, Views},
+};
+
+/// Runs until a signal, `until_tick`, an actor that is given up, or another writer of the same journal.
+///
+/// # Errors
+/// It cannot start, or must not go on; see [`ExitError`] for the code.
+pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
+    super::block_on(async {
+        let mut signals = Signals::new()?;
+        let mut process = Process::start(settings)?;
+        introduce(settings, process.address)?;
+        if let Some(mode) = settings.serving.mode {
+            process.server.set_mode(mode).await;
+        }
+        let mut line = line::Server::default();
+        let until = until(process.views.pace.clone(), settings.serving.until_tick);
+        let replaced = replaced(process.shipping.clone());
+        let watched = async {
+            tokio::select! {
+                end = until => end,
+                end = replaced => end,
+            }
+        };
+        let Process { gave_up, views, shipping, server, degraded, .. } = &mut process;
+        let outbox = server.writer.published();
+        let each_second = || {
+            let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
+            degraded.send_replace(what_is_degraded(&shipping.borrow(), lag, views));
+            // Without a reader there is nobody to tell, and serving goes on.
+            drop(line.print(views, &shipping.borrow(), lag));
+        };
+        let end = live(&mut signals, gave_up, watched, each_second).await;
+        finish(end, process.end(), signals).await
+    })
+}
+
+fn introduce(settings: &ServerSettings, address: SocketAddr) -> std::io::Result<()> {
+    let ServerSettings { common, serving, redis } = settings;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "evenkeel serves `{}` (scenario {}, seed {})",
+        common.name, serving.scenario.label, serving.seed
+    )?;
+    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/queued")?;
+    writeln!(out, "journal  {}, handed out as {} in {redis}", serving.data_dir.display(), common.keys)
+}
+
+/// When the tick before `until_tick` has run; never without one.
+pub(super) async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u64>) -> End {
+    let Some(until) = until_tick.map(Tick) else { return std::future::pending().await };
+    let reached = |pace: &Pace| pace.last.is_some_and(|last| last.tick.next() >= until);
+    match pace.wait_for(reached).await {
+        Ok(_) => End::Asked("--until-tick"),
+        Err(_daemon_gone) => std::future::pending().await,
+    }
+}
+
+/// When another server has become the writer of this journal: both would run the same executions.
+fn replaced(mut shipping: watch::Receiver<Shipping>) -> impl Future<Output = End> {
+    let is_replaced = |shipping: &Shipping| {
+        shipping
+            .trouble
+            .as_ref()
+            .is_some_and(|trouble| matches!(trouble.fault, ShippingFault::Replaced { .. }))
+    };
+    async move {
+        match shipping.wait_for(is_replaced).await {
+            Ok(shipping) => {
+                let fault = shipping.trouble.as_ref().map(|trouble| trouble.fault.to_string());
+                End::Failed(fault.unwrap_or_default())
+            }
+            Err(_shipper_gone) => std::future::pending().await,
+        }
+    }
+}
+
+/// What works less well than it should, while the server does its work.
+fn what_is_degraded(shipping: &Shipping, lag: u64, views: &Views) -> Degraded {
+    let mut degraded = Vec::new();
+    if let Some(trouble) = &shipping.trouble {
+        let seconds = trouble.since.elapsed().as_secs();
+        degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {}", trouble.fault));
+    }
+    degraded.extend(shipping.lost.iter().cloned());
+    degraded.extend(shipping.warnings.iter().cloned());
+    let queue = views.queue.borrow().clone();
+    if let Some(queue) = queue
+        && queue.mode != evenkeel_core::control::Mode::Off
+        && queue.lease.as_ref().is_none_or(|lease| lease.until < queue.tick)
+    {
+        degraded.push("no client levels: executions run when they are due".to_owned());
+    }
+    let refused = views.pace.borrow().refused_arrivals;
+    if refused > 0 {
+        degraded
+            .push(format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken"));
+    }
+    degraded
+}
+
+/// The server's half, running.
+struct Process {
+    address: SocketAddr,
+    views: Views,
+    server: ServerHalf,
+    shipping: watch::Receiver<Shipping>,
+    gave_up: mpsc::Receiver<GaveUp>,
+    http: ServerHandle,
+    draining: watch::Sender<bool>,
+    degraded: watch::Sender<Degraded>,
+}
+
+impl Process {
+    fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
+        let ServerSettings { common, serving, redis } = settings;
+        let (outbox, recovered) = server_half::open(serving, Limits::shipping())?;
+        let meta = outbox.meta();
+        let shipment = ShipmentSettings {
+            target: redis.clone(),
+            keys: common.keys.clone(),
+            journal: meta.journal,
+            writer_epoch: meta.writer_epoch,
+            label: meta.identity.label.clone(),
+            tick_ms: serving.scenario.parameters.tick_ms,
+            age_max: Duration::from_hours(24),
+            entries_max: 5_000_000,
+        };
+        try_shipping(settings, &shipment, &outbox, &recovered)?;
+        let (mut starter, gave_up) = Starter::new();
+        let server = ServerHalf::start(serving, common.limits.clone(), outbox, Some(shipment), &mut starter)?;
+        let shipping = server.shipping.clone().context("a server ships")?;
+        let (draining, draining_reader) = watch::channel(false);
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let views = server.views(starter.actors, draining_reader, degraded_reader, unix_ms());
+        let (http_server, address) = http::server(&common.listen, views.clone())
+            .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
+        let http = http_server.handle();
+        actix::spawn(http_server);
+        Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded })
+    }
+
+    /// Ends in order: no further tick, what Redis takes is shipped, the outbox.
+    async fn end(self) {
+        self.draining.send_replace(true);
+        self.server.stop_ticking().await;
+        self.http.stop(true).await;
+        self.server.end().await;
+    }
+}
+
+/// Whose streams are they? A journal that has begun goes on without Redis; a new one must not begin before that is
+/// known.
+fn try_shipping(
+    settings: &ServerSettings,
+    shipment: &ShipmentSettings,
+    outbox: &Outbox,
+    recovered: &Recovered,
+) -> Result<(), ExitError> {
+    let tried = Shipment::new(shipment.clone(), &settings.serving.data_dir)
+        .map_err(ShippingFault::from)
+        .and_then(|mut shipment| shipment.ship());
+    let Err(fault) = tried else { return Ok(()) };
+    let new = recovered.revision == 0;
+    let exit = match &fault {
+        ShippingFault::OtherJournal { .. } | ShippingFault::Replaced { .. } | ShippingFault::Outbox(_) => {
+            Exit::Failure
+        }
+        ShippingFault::Foreign { .. }
+        | ShippingFault::Evicting(_)
+        | ShippingFault::Redis(RedisFault::Unexpected(_))
+            if new =>
+        {
+            Exit::Failure
+        }
+        ShippingFault::Redis(_) if new => Exit::Unreachable,
+        _ => {
+            tracing::warn!(%fault, journal = %outbox.meta().journal, "starting all the same: entries wait in the outbox");
+            return Ok(());
+        }
+    };
+    Err(ExitError { exit, message: format!("{}: {fault}", settings.redis) })
+}

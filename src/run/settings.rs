@@ -1,0 +1,82 @@
+//! What a process is started with, after file, environment and flags have been merged.
+
+use std::path::PathBuf;
+
+use evenkeel_actors::journal::redis::{Keys, Target};
+use evenkeel_core::{control::Mode, queue::HoldLimits};
+
+use crate::{config::ScenarioChoice, telemetry::LogFormat};
+
+/// What every process has.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// Name of the database.
+    pub name: String,
+    /// The keys of that database in Redis.
+    pub keys: Keys,
+    /// Address to listen on.
+    pub listen: String,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// How long slots may hold executions.
+    pub limits: HoldLimits,
+}
+
+/// What the server's half needs.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// The simulated database.
+    pub scenario: ScenarioChoice,
+    /// Draws it.
+    pub seed: u64,
+    /// Where the journal lives.
+    pub data_dir: PathBuf,
+    /// Who decides, when it is not what it was.
+    pub mode: Option<Mode>,
+    /// Where the database writes what it really ran.
+    pub truth: Option<PathBuf>,
+    /// Where to stop, counted from the journal's beginning.
+    pub until_tick: Option<u64>,
+}
+
+/// What the client's half needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Levelling {
+    /// Ceiling for the mean delay, in ticks.
+    pub delay_budget: Option<f64>,
+}
+
+/// `evenkeel run`.
+#[derive(Clone, Debug)]
+pub struct EmbeddedSettings {
+    /// See there.
+    pub common: Common,
+    /// See there.
+    pub serving: Serving,
+    /// See there.
+    pub levelling: Levelling,
+}
+
+/// `evenkeel server`.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// See there.
+    pub common: Common,
+    /// See there.
+    pub serving: Serving,
+    /// Where the journal is handed out.
+    pub redis: Target,
+}
+
+/// `evenkeel client`.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// See there.
+    pub common: Common,
+    /// See there.
+    pub levelling: Levelling,
+    /// The server's address, `http://host:port`.
+    pub server: String,
+    /// Where the journal is read.
+    pub redis: Target,
+}
