@@ -6,15 +6,9 @@ mod support;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_actors::journal::{outbox::OutboxReader, snapshot::SnapshotStore};
-use evenkeel_core::{
-    client::ClientState,
-    estimator::Estimator,
-    journal::{EntryId, Positions, Record, Stream},
-    queue::HoldLimits,
-    scheduler::{PolicyName, Scheduler},
-};
-use support::{World, output, pause, text, wait_until};
+use evenkeel_actors::journal::snapshot::SnapshotStore;
+use evenkeel_core::client::ClientState;
+use support::{World, fold, output, pause, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.
 fn world() -> World {
@@ -72,30 +66,6 @@ fn client_state(world: &World) -> ClientState {
     postcard::from_bytes(&bytes).unwrap()
 }
 
-/// The client's state, made anew from the journal's entries up to `positions`, stream after stream.
-fn fold(world: &World, positions: Positions) -> ClientState {
-    let reader = OutboxReader::open(&world.data_dir()).unwrap();
-    let mut estimator = Estimator::default();
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
-    for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
-        let entries = reader.after(stream, EntryId::default(), usize::MAX).unwrap();
-        for entry in entries.iter().take_while(|entry| entry.id <= positions.get(stream)) {
-            match &entry.record {
-                Record::Executed(executed) => {
-                    estimator.executed(executed);
-                    scheduler.executed(executed);
-                }
-                Record::Queue(event) => scheduler.queue_event(event),
-                Record::Window(window) => {
-                    estimator.window(window);
-                    scheduler.window(window);
-                }
-            }
-        }
-    }
-    ClientState { positions, estimator, scheduler: Some(scheduler.snapshot()) }
-}
-
 #[test]
 fn sigterm_ends_it_in_order_within_ten_seconds() {
     let world = world();
@@ -116,7 +86,7 @@ fn sigterm_ends_it_in_order_within_ten_seconds() {
 fn a_second_server_on_the_same_data_is_refused() {
     let world = world();
     let running = world.start();
-    let second = world.command().output().unwrap();
+    let second = world.command("run").args(["--listen", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another evenkeel"), "{said}");

@@ -184,21 +184,20 @@ impl Route {
     }
 
     fn tell(&self, shipment: &mut Shipment) {
-        let (lost, warnings) = (shipment.take_lost(), shipment.take_warnings());
-        if lost.is_empty() && warnings.is_empty() {
-            return;
-        }
-        self.published.send_modify(|shipping| {
+        let lost = shipment.take_lost();
+        self.published.send_if_modified(|shipping| {
+            let changed = !lost.is_empty() || shipping.warnings != shipment.warnings();
             for lost in lost {
                 tracing::error!("{lost}, and the outbox no longer has them");
                 shipping.lost.push(lost.to_string());
             }
-            for warning in warnings {
-                tracing::warn!("{warning}");
-                if !shipping.warnings.contains(&warning) {
-                    shipping.warnings.push(warning);
+            if shipping.warnings != shipment.warnings() {
+                shipping.warnings = shipment.warnings().to_vec();
+                for warning in &shipping.warnings {
+                    tracing::warn!("{warning}");
                 }
             }
+            changed
         });
     }
 

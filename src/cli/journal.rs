@@ -1,13 +1,16 @@
-//! `evenkeel journal`: read beside a running server, or after it.
+//! `evenkeel journal`: read beside a running server, or after it; its own copy, or the one in Redis.
 
 mod stat;
 mod tail;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use evenkeel_actors::journal::outbox::{OutboxReader, ReadError};
+use evenkeel_actors::journal::{
+    outbox::{OutboxReader, ReadError},
+    redis::{Keys, RedisFault, RedisReader, Target},
+};
 
 use crate::exit::{Exit, ExitError};
 
@@ -27,15 +30,56 @@ enum Command {
     Verify(verify::Options),
 }
 
-/// Which journal.
+/// Which journal: a server's own, or the copy in Redis.
 #[derive(Debug, Args)]
 struct Which {
     /// Where the journal lives.
-    #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "./evenkeel-data")]
+    #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "./evenkeel-data", conflicts_with = "redis")]
     data_dir: PathBuf,
+    #[command(flatten)]
+    copy: Copy,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+}
+
+/// The copy in Redis.
+#[derive(Debug, Args)]
+struct Copy {
+    /// Read the copy in this Redis instead, redis://[user:password@]host[:port].
+    #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
+    redis: Option<Target>,
+    /// Name of the database, whose keys are read.
+    #[arg(long, env = "EVENKEEL_NAME", default_value = "main", requires = "redis")]
+    name: String,
+    /// Prefix of the keys.
+    #[arg(long, env = "EVENKEEL_PREFIX", default_value = "evenkeel", requires = "redis")]
+    prefix: String,
+}
+
+/// A journal that has been opened.
+enum Opened {
+    Outbox(OutboxReader),
+    Redis(RedisReader),
+}
+
+impl Which {
+    fn open(&self) -> Result<Opened, ExitError> {
+        match &self.copy.redis {
+            Some(target) => self.copy.open(target).map(Opened::Redis),
+            None => OutboxReader::open(&self.data_dir).map(Opened::Outbox).map_err(|error| failed(&error)),
+        }
+    }
+}
+
+impl Copy {
+    fn keys(&self) -> Result<Keys, ExitError> {
+        Keys::new(&self.prefix, &self.name).map_err(ExitError::usage)
+    }
+
+    fn open(&self, target: &Target) -> Result<RedisReader, ExitError> {
+        RedisReader::open(target, self.keys()?).map_err(|fault| redis_failed(&fault))
+    }
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
@@ -46,10 +90,6 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     }
 }
 
-fn open(data_dir: &Path) -> Result<OutboxReader, ExitError> {
-    OutboxReader::open(data_dir).map_err(|error| failed(&error))
-}
-
 /// What cannot be read is unreachable; what is read and not whole has failed a check.
 fn failed(error: &ReadError) -> ExitError {
     let exit = match error {
@@ -57,4 +97,8 @@ fn failed(error: &ReadError) -> ExitError {
         _ => Exit::Unreachable,
     };
     ExitError { exit, message: error.to_string() }
+}
+
+fn redis_failed(fault: &RedisFault) -> ExitError {
+    ExitError { exit: Exit::Unreachable, message: fault.to_string() }
 }

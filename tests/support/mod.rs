@@ -5,6 +5,9 @@
 // A helper that fails fails the test.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+pub mod pair;
+pub mod redis;
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -13,6 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use evenkeel_actors::journal::outbox::OutboxReader;
+use evenkeel_core::{
+    client::ClientState,
+    estimator::Estimator,
+    journal::{EntryId, Positions, Record, Stream},
+    queue::HoldLimits,
+    scheduler::{PolicyName, Scheduler},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,33 +85,19 @@ impl World {
         self.path("truth.txt")
     }
 
-    /// The command that starts it.
-    pub fn command(&self) -> Command {
+    /// The command that starts it: `run`, or `server` with an address and a Redis.
+    pub fn command(&self, name: &str) -> Command {
         let mut command = evenkeel();
-        command.arg("run").args(&self.arguments).args(["--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(name).args(&self.arguments).arg("--data-dir");
         command.arg(self.data_dir()).arg("--truth").arg(self.truth());
         command
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts `run`, and waits until it listens.
     pub fn start(&self) -> Running {
-        let stderr =
-            std::fs::File::options().create(true).append(true).open(self.path("stderr.txt")).unwrap();
-        let mut child = self.command().stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let base = loop {
-            let Some(Ok(line)) = lines.next() else {
-                let said = std::fs::read_to_string(self.path("stderr.txt")).unwrap();
-                panic!("it ended before it listened: {:?}\n{said}", child.wait());
-            };
-            if let Some(rest) = line.strip_prefix("API") {
-                let address = rest.split_whitespace().next().unwrap();
-                break address.trim_end_matches('/').to_owned();
-            }
-        };
-        // Somebody must read what it prints, or it would wait for that.
-        let printed = thread::spawn(move || lines.map_while(Result::ok).collect());
-        Running { child, base, printed: Some(printed) }
+        let mut command = self.command("run");
+        command.args(["--listen", "127.0.0.1:0"]);
+        start(command, &self.path("stderr.txt"))
     }
 
     /// `evenkeel journal verify` against the truth file.
@@ -116,6 +113,56 @@ impl World {
             (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
         assert_eq!(verified.status.code(), Some(0), "{out}{err}");
     }
+}
+
+/// Starts a long-running command, and waits until it listens.
+pub fn start(mut command: Command, stderr: &Path) -> Running {
+    let log = std::fs::File::options().create(true).append(true).open(stderr).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let base = loop {
+        let Some(Ok(line)) = lines.next() else {
+            let said = std::fs::read_to_string(stderr).unwrap();
+            panic!("it ended before it listened: {:?}\n{said}", child.wait());
+        };
+        if let Some(rest) = line.strip_prefix("API") {
+            let address = rest.split_whitespace().next().unwrap();
+            break address.trim_end_matches('/').to_owned();
+        }
+    };
+    // Somebody must read what it prints, or it would wait for that.
+    let printed = thread::spawn(move || lines.map_while(Result::ok).collect());
+    Running { child, base, printed: Some(printed) }
+}
+
+/// `kill -NAME PID`.
+pub fn signal(pid: u32, name: &str) {
+    let killed = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+/// The client's state, made anew from the journal's entries up to `positions`, stream after stream.
+pub fn fold(world: &World, positions: Positions) -> ClientState {
+    let reader = OutboxReader::open(&world.data_dir()).unwrap();
+    let mut estimator = Estimator::default();
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
+        let entries = reader.after(stream, EntryId::default(), usize::MAX).unwrap();
+        for entry in entries.iter().take_while(|entry| entry.id <= positions.get(stream)) {
+            match &entry.record {
+                Record::Executed(executed) => {
+                    estimator.executed(executed);
+                    scheduler.executed(executed);
+                }
+                Record::Queue(event) => scheduler.queue_event(event),
+                Record::Window(window) => {
+                    estimator.window(window);
+                    scheduler.window(window);
+                }
+            }
+        }
+    }
+    ClientState { positions, estimator, scheduler: Some(scheduler.snapshot()) }
 }
 
 /// A path as an argument.
@@ -192,9 +239,7 @@ impl Running {
 
     /// `kill -NAME`.
     pub fn signal(&self, name: &str) {
-        let killed =
-            Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal(self.pid(), name);
     }
 
     /// Waits for its end; its status and what it printed.

@@ -109,6 +109,10 @@ pub struct Consumer {
     states: SharedStates,
     positions: Positions,
     suspects: Suspects,
+    /// Whether a batch is on its way through the others: state and positions do not fit together then.
+    applying: watch::Sender<bool>,
+    /// Whether the state is being saved for good.
+    ending: bool,
     /// Counts recoveries: what an older one still delivers is ignored.
     generation: u64,
     unsaved_entries: usize,
@@ -141,6 +145,8 @@ impl Consumer {
             states: Arc::new(Mutex::new(states)),
             positions: Positions::default(),
             suspects: Suspects::default(),
+            applying: watch::Sender::new(false),
+            ending: false,
             generation: 0,
             unsaved_entries: 0,
             saved_at: Instant::now(),
@@ -155,11 +161,13 @@ impl Consumer {
         self.generation += 1;
         self.saving = false;
         self.health.set_recovering(true);
-        let restored = restore(self.ports.clone(), Arc::clone(&self.states), after);
+        let (ports, states, applying) =
+            (self.ports.clone(), Arc::clone(&self.states), self.applying.subscribe());
+        let restored = restore(ports, states, applying, after);
         let generation = self.generation;
         context.spawn(restored.into_actor(self).map(move |restored, actor, context| match restored {
             // The state has been saved for good meanwhile: nothing is read any more.
-            _ if generation != actor.generation => {}
+            _ if generation != actor.generation || actor.ending => {}
             Ok(positions) => actor.read_on(positions, context),
             Err(cause) => actor.not_restored(cause, context),
         }));
@@ -288,6 +296,7 @@ impl Actor for Consumer {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.applying.send_replace(false);
         self.recover(Duration::ZERO, context);
     }
 }
@@ -303,7 +312,7 @@ impl Handler<EntriesRead> for Consumer {
         EntriesRead { generation, read }: EntriesRead,
         context: &mut Self::Context,
     ) -> Self::Result {
-        if generation != self.generation {
+        if generation != self.generation || self.ending {
             return Box::pin(actix::fut::ready(false));
         }
         let Read { entries, caught_up } = match read {
@@ -314,9 +323,14 @@ impl Handler<EntriesRead> for Consumer {
                 return Box::pin(actix::fut::ready(false));
             }
         };
+        self.applying.send_replace(true);
         let parts = self.suspects.parts(entries).into_iter().map(Arc::new).collect();
         let applied = apply(self.ports.estimator.clone(), parts, caught_up);
-        let applied = applied.into_actor(self).map(|Outcome { done, failed }, actor, context| {
+        let applied = applied.into_actor(self).map(move |Outcome { done, failed }, actor, context| {
+            // Somebody has begun to restore everything meanwhile.
+            if generation != actor.generation {
+                return false;
+            }
             for part in &done {
                 actor.applied(part);
             }
@@ -328,7 +342,11 @@ impl Handler<EntriesRead> for Consumer {
                 }
             }
         });
-        Box::pin(applied.then(|go_on, actor, _context| actor.snapshot_if_due(go_on)))
+        let collected = applied.then(|go_on, actor, _context| actor.snapshot_if_due(go_on));
+        Box::pin(collected.map(|go_on, actor, _context| {
+            actor.applying.send_replace(false);
+            go_on
+        }))
     }
 }
 
@@ -336,11 +354,13 @@ impl Handler<SaveState> for Consumer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: SaveState, _context: &mut Self::Context) -> Self::Result {
-        let (ports, positions) = (self.ports.clone(), self.positions);
-        // What is read from here on is not in this state: this generation ends.
-        self.generation += 1;
-        let collected = async move { collect(&ports, positions).await };
-        let saved = collected.into_actor(self).then(|state, actor, _context| match state {
+        self.ending = true;
+        let applied = until_applied(self.applying.subscribe());
+        let collected = applied.into_actor(self).then(|(), actor, _context| {
+            let (ports, positions) = (actor.ports.clone(), actor.positions);
+            async move { collect(&ports, positions).await }.into_actor(actor)
+        });
+        let saved = collected.then(|state, actor, _context| match state {
             Ok(state) => actor.write(state).boxed_local(),
             // One that stands by has no state.
             Err(cause) => {
@@ -357,6 +377,12 @@ impl Handler<SaveState> for Consumer {
             released.into_actor(actor).map(|_, _, _| ())
         }))
     }
+}
+
+/// When no batch is on its way any more.
+async fn until_applied(mut applying: watch::Receiver<bool>) {
+    // The sender lives as long as the consumer.
+    let _ = applying.wait_for(|applying| !applying).await;
 }
 
 /// What became of a read.
@@ -408,8 +434,14 @@ async fn with<T: Send + 'static>(
     called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
 }
 
-async fn restore(ports: Ports, states: SharedStates, after: Duration) -> Result<Positions, StateError> {
+async fn restore(
+    ports: Ports,
+    states: SharedStates,
+    applying: watch::Receiver<bool>,
+    after: Duration,
+) -> Result<Positions, StateError> {
     tokio::time::sleep(after).await;
+    until_applied(applying).await;
     let ClientState { positions, estimator, scheduler } = with(states, |states| states.load()).await?;
     let away = |_| StateError::Unavailable("an actor is away".to_owned());
     let restored = ports.restore_scheduler.send(RestoreScheduler(scheduler)).await.map_err(away)?;

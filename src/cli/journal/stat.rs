@@ -7,11 +7,15 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::{outbox::DATABASE_FILE, snapshot};
+use evenkeel_actors::journal::{
+    outbox::{DATABASE_FILE, OutboxReader},
+    redis::{RedisFault, RedisReader, StreamState},
+    snapshot,
+};
 use evenkeel_core::journal::{Entry, Stream};
 use serde_json::{Value, json};
 
-use super::{Which, failed};
+use super::{Opened, Which, failed, redis_failed};
 use crate::exit::Exit;
 
 #[derive(Debug, Args)]
@@ -24,14 +28,77 @@ pub(super) struct Options {
 struct Row {
     stream: Stream,
     length: u64,
-    bytes: u64,
+    /// Of their bodies, where that is known.
+    bytes: Option<u64>,
     /// First and last id, with the ticks that they speak of.
     ends: Option<[(String, u64); 2]>,
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    match options.which.open()? {
+        Opened::Outbox(reader) => outbox(options, &reader),
+        Opened::Redis(mut reader) => redis(options, &mut reader),
+    }
+}
+
+fn redis(options: &Options, reader: &mut RedisReader) -> anyhow::Result<Exit> {
+    let read = |reader: &mut RedisReader| {
+        Ok::<_, RedisFault>((reader.moment()?, reader.dead_letters()?, reader.applied()?))
+    };
+    let ((meta, streams), dead, applied) = read(reader).map_err(|fault| redis_failed(&fault))?;
+    let mut out = stdout().lock();
+    let row = |stream| {
+        let StreamState { length, first, last, group } = &streams[stream];
+        let ends = first.as_ref().zip(last.as_ref()).map(|(first, last)| [first, last].map(described));
+        (Row { stream, length: *length, bytes: None, ends }, *group)
+    };
+    if options.which.json {
+        let streams: Value = Stream::ALL
+            .iter()
+            .map(|&stream| {
+                let (row, group) = row(stream);
+                let mut json = row.json();
+                if let Some((delivered, pending)) = group {
+                    json["delivered"] = json!(delivered.to_string());
+                    json["pending"] = json!(pending);
+                }
+                json["applied"] = json!(applied.get(stream).to_string());
+                (stream.name().to_owned(), json)
+            })
+            .collect();
+        let stat = json!({
+            "journal": meta.get("journal"), "identity": meta.get("label"), "writer_epoch": meta.get("writer_epoch"),
+            "tick": meta.tick(), "streams": streams, "lost": meta.lost().collect::<Vec<_>>(), "dead": dead,
+        });
+        writeln!(out, "{stat}")?;
+        return Ok(Exit::Ok);
+    }
+    let field = |name| meta.get(name).unwrap_or("-");
+    writeln!(out, "journal     {}, {}", field("journal"), field("label"))?;
+    writeln!(out, "writer      epoch {}", field("writer_epoch"))?;
+    writeln!(out, "tick        {}", field("tick"))?;
+    for stream in Stream::ALL {
+        let (row, group) = row(stream);
+        writeln!(out, "{row}")?;
+        if let Some((delivered, pending)) = group {
+            writeln!(
+                out,
+                "            delivered up to {delivered}, {pending} not acknowledged, state up to {}",
+                applied.get(stream)
+            )?;
+        }
+    }
+    for range in meta.lost() {
+        writeln!(out, "lost        {range}")?;
+    }
+    for dead in dead {
+        writeln!(out, "dead        {dead}")?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
     let dir = &options.which.data_dir;
-    let reader = super::open(dir)?;
     let meta = reader.meta().map_err(|error| failed(&error))?;
     let head = reader.head().map_err(|error| failed(&error))?;
     let mut rows = Vec::new();
@@ -44,7 +111,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         let first = end(info.first).map_err(|error| failed(&error))?;
         let last = end(info.last).map_err(|error| failed(&error))?;
         let ends = first.zip(last).map(|(first, last)| [first, last].map(|entry| described(&entry)));
-        rows.push(Row { stream, length: info.length, bytes: info.bytes, ends });
+        rows.push(Row { stream, length: info.length, bytes: Some(info.bytes), ends });
     }
     let database_bytes = size(&dir.join(DATABASE_FILE));
     let log_bytes = size(&dir.join(format!("{DATABASE_FILE}-wal")));
@@ -109,8 +176,10 @@ impl Row {
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { stream, length, bytes, ends } = self;
-        let megabytes = megabytes(*bytes);
-        write!(f, "{:<11} {length} entries, {megabytes} MB", stream.name())?;
+        write!(f, "{:<11} {length} entries", stream.name())?;
+        if let Some(bytes) = bytes {
+            write!(f, ", {} MB", megabytes(*bytes))?;
+        }
         if let Some([(first, first_tick), (last, last_tick)]) = ends {
             write!(f, ", {first} (tick {first_tick}) to {last} (tick {last_tick})")?;
         }

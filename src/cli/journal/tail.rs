@@ -7,12 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::outbox::ReadError;
+use evenkeel_actors::journal::{redis::RedisFault, state::DeadLetter};
 use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
 use serde_json::{Map, Value, json};
 
-use super::Which;
-use crate::exit::Exit;
+use super::{Opened, Which, failed, redis_failed};
+use crate::exit::{Exit, ExitError};
 
 /// How often `--follow` looks: entries come once a tick.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -35,10 +35,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let reader = super::open(&options.which.data_dir)?;
+    let mut journal = options.which.open()?;
     let streams = if options.stream.is_empty() { Stream::ALL.to_vec() } else { options.stream.clone() };
     let mut printed = PerStream::from_fn(|_| EntryId::default());
-    let mut entries = read(&streams, |stream| reader.tail(stream, options.lines))?;
+    let mut entries = read(&streams, |stream| journal.tail(stream, options.lines))?;
     loop {
         print(&mut stdout().lock(), &entries, options.which.json)?;
         for entry in &entries {
@@ -48,8 +48,31 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
             return Ok(Exit::Ok);
         }
         pause();
-        entries = read(&streams, |stream| reader.after(stream, printed[stream], CHUNK))?;
+        entries = read(&streams, |stream| journal.after(stream, printed[stream], CHUNK))?;
     }
+}
+
+impl Opened {
+    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Vec<Entry>, ExitError> {
+        match self {
+            Self::Outbox(reader) => reader.tail(stream, limit).map_err(|error| failed(&error)),
+            Self::Redis(reader) => readable(reader.tail(stream, limit)),
+        }
+    }
+
+    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Vec<Entry>, ExitError> {
+        match self {
+            Self::Outbox(reader) => reader.after(stream, id, limit).map_err(|error| failed(&error)),
+            Self::Redis(reader) => readable(reader.after(stream, id, limit)),
+        }
+    }
+}
+
+/// The entries that can be read as such; the others are named on standard error.
+fn readable(found: Result<Vec<Result<Entry, DeadLetter>>, RedisFault>) -> Result<Vec<Entry>, ExitError> {
+    let found = found.map_err(|fault| redis_failed(&fault))?;
+    let entries = found.into_iter().filter_map(|one| one.map_err(|dead| eprintln!("evenkeel: {dead}")).ok());
+    Ok(entries.collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this thread does nothing else, there is no arbiter to block")]
@@ -60,11 +83,11 @@ fn pause() {
 /// The streams' entries in the order of their ids.
 fn read(
     streams: &[Stream],
-    read: impl Fn(Stream) -> Result<Vec<Entry>, ReadError>,
-) -> anyhow::Result<Vec<Entry>> {
+    mut read: impl FnMut(Stream) -> Result<Vec<Entry>, ExitError>,
+) -> Result<Vec<Entry>, ExitError> {
     let mut entries = Vec::new();
     for &stream in streams {
-        entries.extend(read(stream).map_err(|error| super::failed(&error))?);
+        entries.extend(read(stream)?);
     }
     entries.sort_by_key(|entry| (entry.id, entry.record.stream()));
     Ok(entries)

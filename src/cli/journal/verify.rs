@@ -7,11 +7,15 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::outbox::{self, Verified};
-use evenkeel_core::invariants::{Finding, TruthRow};
+use evenkeel_actors::journal::{
+    outbox::{self, Verified},
+    redis::{self, RedisVerified},
+    state::dead_letters,
+};
+use evenkeel_core::invariants::{Finding, Report, TruthRow};
 use serde_json::json;
 
-use super::{Which, failed};
+use super::{Opened, Which, failed, redis_failed};
 use crate::exit::{Exit, ExitError};
 
 #[derive(Debug, Args)]
@@ -24,32 +28,83 @@ pub(super) struct Options {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let reader = super::open(&options.which.data_dir)?;
+    let journal = options.which.open()?;
     let truth = options.truth.as_deref().map(read_truth).transpose()?;
-    let mut shown = false;
-    let verified = outbox::verify(&reader, truth, |read, total| {
-        // For a person who waits; a log has no use for it.
-        if stderr().is_terminal() {
-            shown = true;
-            eprint!("\r{read} of {total} entries");
+    let mut progress = Progress { shown: false };
+    let verified = match journal {
+        Opened::Outbox(reader) => {
+            let mut dead = dead_letters(&options.which.data_dir);
+            dead.sort_by_key(|dead| (dead.stream, dead.id));
+            outbox::verify(&reader, truth, |read, total| progress.show(read, total))
+                .map(|Verified { report, damage }| Outcome {
+                    report,
+                    wrong: damage.iter().map(ToString::to_string).chain(dead.iter().map(ToString::to_string)).collect(),
+                    notes: Vec::new(),
+                })
+                .map_err(|error| failed(&error))
         }
-    });
-    if shown {
-        eprintln!();
-    }
-    let verified = verified.map_err(|error| failed(&error))?;
+        Opened::Redis(mut reader) => redis::verify(&mut reader, truth, |read, total| progress.show(read, total))
+            .map(|RedisVerified { report, dead, lost, gap }| {
+                let lost = lost.iter().map(|range| format!("Redis lost {range}, which the outbox no longer had"));
+                let gap = gap.map(|tick| {
+                    format!("another journal was continued at tick {tick}: what lies before is its own, and not checked")
+                });
+                Outcome {
+                    report,
+                    wrong: dead.iter().map(ToString::to_string).collect(),
+                    notes: lost.chain(gap).collect(),
+                }
+            })
+            .map_err(|fault| redis_failed(&fault)),
+    };
+    progress.end();
+    let outcome = verified?;
     let mut out = stdout().lock();
     if options.which.json {
-        print_json(&mut out, &verified)?;
+        print_json(&mut out, &outcome)?;
     } else {
-        print(&mut out, &verified)?;
+        print(&mut out, &outcome)?;
     }
-    let holds = verified.damage.is_none() && verified.report.findings.count() == 0;
-    Ok(if holds { Exit::Ok } else { Exit::CheckFailed })
+    Ok(if outcome.holds() { Exit::Ok } else { Exit::CheckFailed })
 }
 
-fn print(out: &mut impl Write, verified: &Verified) -> std::io::Result<()> {
-    let Verified { report, damage } = verified;
+/// What came out, whichever copy was read.
+struct Outcome {
+    report: Report,
+    /// What cannot be read, or could not be applied.
+    wrong: Vec<String>,
+    /// What a reader should know of the proof.
+    notes: Vec<String>,
+}
+
+impl Outcome {
+    fn holds(&self) -> bool {
+        self.wrong.is_empty() && self.report.findings.count() == 0
+    }
+}
+
+/// For a person who waits; a log has no use for it.
+struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    fn show(&mut self, read: u64, total: u64) {
+        if stderr().is_terminal() {
+            self.shown = true;
+            eprint!("\r{read} of {total} entries");
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprintln!();
+        }
+    }
+}
+
+fn print(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
+    let Outcome { report, wrong, notes } = outcome;
     let findings = &report.findings;
     for finding in findings.first() {
         writeln!(out, "wrong: {finding}")?;
@@ -58,8 +113,11 @@ fn print(out: &mut impl Write, verified: &Verified) -> std::io::Result<()> {
     if more > 0 {
         writeln!(out, "wrong: {more} more findings")?;
     }
-    if let Some(damage) = damage {
-        writeln!(out, "wrong: {damage}")?;
+    for wrong in wrong {
+        writeln!(out, "wrong: {wrong}")?;
+    }
+    for note in notes {
+        writeln!(out, "note: {note}")?;
     }
     let entries = &report.entries;
     writeln!(
@@ -67,7 +125,7 @@ fn print(out: &mut impl Write, verified: &Verified) -> std::io::Result<()> {
         "read {} executions, {} queue events, {} windows",
         entries.executions, entries.queue, entries.windows
     )?;
-    let verb = if findings.count() == 0 { "proved" } else { "checked" };
+    let verb = if outcome.holds() { "proved" } else { "checked" };
     match report.proved {
         Some((first, last)) => {
             writeln!(out, "{verb} ticks {first} to {last}: {} executions, each once", report.executed)?;
@@ -77,16 +135,16 @@ fn print(out: &mut impl Write, verified: &Verified) -> std::io::Result<()> {
     writeln!(out, "open: {} younger entries, {} executions that wait", report.open_entries, report.waiting)
 }
 
-fn print_json(out: &mut impl Write, verified: &Verified) -> std::io::Result<()> {
-    let Verified { report, damage } = verified;
+fn print_json(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
+    let Outcome { report, wrong, notes } = outcome;
     let proved = report.proved.map(|(first, last)| json!({"first_tick": first, "last_tick": last}));
     let findings: Vec<_> = report.findings.first().iter().map(Finding::to_string).collect();
     let verified = json!({
-        "ok": damage.is_none() && report.findings.count() == 0,
+        "ok": outcome.holds(),
         "entries": report.entries, "proved": proved, "executed": report.executed,
         "open_entries": report.open_entries, "waiting": report.waiting,
         "findings": findings, "finding_count": report.findings.count(),
-        "damage": damage.as_ref().map(ToString::to_string),
+        "wrong": wrong, "notes": notes,
     });
     writeln!(out, "{verified}")
 }

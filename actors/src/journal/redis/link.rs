@@ -3,8 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use redis::{
-    Client, Cmd, Connection, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script,
-    ServerErrorKind, Value,
+    Client, Cmd, Connection, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script, Value,
 };
 
 /// Longest that connecting may take: a Redis that needs longer is away.
@@ -91,33 +90,23 @@ impl From<RedisError> for RedisFault {
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return Self::Away(text);
         }
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
-                Self::NotMaster(text)
-            }
-            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                Self::Refused(text)
-            }
-            // A transaction that was refused while it was queued names its cause in the text, too.
-            ErrorKind::Server(_) | ErrorKind::Extension => by_text(text),
-            _ => Self::Unexpected(text),
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return Self::Refused(text);
         }
-    }
-}
-
-/// Codes that the library passes on as text.
-fn by_text(text: String) -> RedisFault {
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["NOGROUP", "no such key"]) {
-        RedisFault::Gone(text)
-    } else if says(&["NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE"]) {
-        RedisFault::Refused(text)
-    } else if says(&["OOM", "MISCONF", "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS"]) {
-        RedisFault::Away(text)
-    } else if says(&["READONLY", "MASTERDOWN"]) {
-        RedisFault::NotMaster(text)
-    } else {
-        RedisFault::Unexpected(text)
+        // A transaction that was refused while it was queued has its cause in the text.
+        let codes = [error.code().unwrap_or_default(), &text].join(" ");
+        let says = |words: &[&str]| words.iter().any(|word| codes.contains(word));
+        if says(&["NOGROUP", "no such key"]) {
+            Self::Gone(text)
+        } else if says(&["NOPERM", "NOAUTH", "WRONGPASS", "WRONGTYPE"]) {
+            Self::Refused(text)
+        } else if says(&["OOM", "MISCONF", "LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS"]) {
+            Self::Away(text)
+        } else if says(&["READONLY", "MASTERDOWN"]) {
+            Self::NotMaster(text)
+        } else {
+            Self::Unexpected(text)
+        }
     }
 }
 

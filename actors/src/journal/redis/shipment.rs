@@ -209,9 +209,9 @@ impl Shipment {
         std::mem::take(&mut self.lost)
     }
 
-    /// What a person should know, since the last call.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
+    /// What a person should know of this Redis, as long as it is so.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn try_ship(&mut self) -> Result<Shipped, ShippingFault> {
@@ -389,11 +389,8 @@ impl Shipment {
         }
         let lost_suffix = before.last_seq[stream];
         if last_seq < lost_suffix {
-            let sentence = format!(
-                "Redis lost {stream} entries {} to {lost_suffix}: they are sent again under the same ids",
-                last_seq + 1
-            );
-            self.warnings.push(sentence);
+            let (first, last) = (last_seq + 1, lost_suffix);
+            tracing::warn!(%stream, first, last, "Redis lost entries: they are sent again under the same ids");
         }
         if first_kept > last_seq + 1 {
             self.lose(link, Lost { stream, first: last_seq + 1, last: first_kept - 1 })?;
@@ -425,6 +422,10 @@ impl Shipment {
             return Err(ShippingFault::Evicting(policy.to_owned()));
         }
         let persistence = text(link.call(cmd("INFO").arg("persistence"))?)?;
+        if line(&persistence, "loading:") == Some("1") {
+            return Err(RedisFault::Away("it is loading its data".to_owned()).into());
+        }
+        self.warnings.clear();
         if line(&persistence, "aof_enabled:") == Some("0") {
             self.warnings.push(
                 "Redis has no append-only file: a restart loses its copy, and only the outbox's last 10 minutes come back"

@@ -127,7 +127,9 @@ struct Follower {
     held: u64,
     scripts: Scripts,
     link: Option<Link>,
-    /// The last id that was read of each stream.
+    /// The last id that was given on of each stream: what comes again after a loss is passed over.
+    applied: Positions,
+    /// The last id that was read, whether or not something could be made of it.
     last: Positions,
     /// Its sequence number, once known.
     last_seq: PerStream<Option<u64>>,
@@ -150,6 +152,7 @@ impl Follower {
             epoch,
             scripts: Scripts::new(),
             link: None,
+            applied: after,
             last: after,
             last_seq: PerStream::default(),
             pending_read: false,
@@ -223,13 +226,14 @@ impl Follower {
     /// An entry to be applied; none when it has been already, or cannot be.
     fn accept(&mut self, link: &mut Link, stream: Stream, one: Stored) -> Result<Option<Entry>, RedisFault> {
         let id = one.id();
+        self.last.advance(stream, id);
         // Published again after a loss, or rebuilt: applied before.
-        if id <= self.last.get(stream) {
+        if id <= self.applied.get(stream) {
             return Ok(None);
         }
-        self.last.advance(stream, id);
         let reason = match one {
             Stored::Entry(entry) => {
+                self.applied.advance(stream, id);
                 let before = self.last_seq[stream].replace(entry.seq);
                 if let Some(before) = before.filter(|before| before + 1 != entry.seq) {
                     let (first, last) = (before + 1, entry.seq.saturating_sub(1));

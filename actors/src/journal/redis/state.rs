@@ -221,6 +221,9 @@ impl RedisStateStore {
         match array(answer).map_err(|fault| unavailable(&fault))?.into_iter().next().map(text) {
             Some(Ok(saved)) if saved == "saved" => Ok(()),
             Some(Ok(fenced)) if fenced == "fenced" => Err(StateError::Fenced),
+            Some(Ok(older)) if older == "older" => {
+                Err(StateError::Unavailable("a later state has been saved meanwhile".to_owned()))
+            }
             answer => Err(StateError::Unavailable(format!("{answer:?} to a save"))),
         }
     }

@@ -1,0 +1,372 @@
+//! Server, client and Redis as processes of their own: killed, stopped and started again, alone and together.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
+
+use evenkeel_actors::journal::{
+    outbox::OutboxReader,
+    redis::{Keys, LeaseEpoch, RedisStateStore},
+    state::StateStore as _,
+};
+use evenkeel_core::{
+    client::ClientState,
+    journal::{Record, Stream},
+};
+use support::{Running, World, fold, output, pair::Pair, pause, wait_until};
+
+/// Rounds of the long test; each kills or stops one to three of the three.
+const ROUNDS: u32 = 100;
+
+/// The x10 load at 100 ticks a second: much happens in little time.
+fn pair() -> Pair {
+    Pair::new(World::new("fast", &["--seed", "5"]))
+}
+
+/// Random numbers from a seed that is printed when the test fails.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let seed = RandomState::new().hash_one("dice") | 1;
+        println!("dice {seed}");
+        Self(seed)
+    }
+
+    /// A number below `sides` (Marsaglia 2003, xorshift64).
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Kill,
+    Terminate,
+    Stop,
+}
+
+/// Server, client and Redis, running between faults.
+struct Three {
+    pair: Pair,
+    server: Option<Running>,
+    client: Option<Running>,
+}
+
+impl Three {
+    fn start(pair: Pair) -> Self {
+        let server = Some(pair.start_server());
+        let client = Some(pair.start_client());
+        Self { pair, server, client }
+    }
+
+    /// Does `fault` to those that are named, and starts again what it ended, after `away`.
+    fn suffer(&mut self, fault: Fault, [server, client, redis]: [bool; 3], away: Duration) {
+        let victims = [self.server.as_ref().filter(|_| server), self.client.as_ref().filter(|_| client)];
+        let name = match fault {
+            Fault::Kill => "KILL",
+            Fault::Terminate => "TERM",
+            Fault::Stop => "STOP",
+        };
+        for victim in victims.into_iter().flatten() {
+            victim.signal(name);
+        }
+        if fault == Fault::Stop {
+            if redis {
+                self.pair.redis.signal("STOP");
+            }
+            pause(away);
+            for victim in victims.into_iter().flatten() {
+                victim.signal("CONT");
+            }
+            if redis {
+                self.pair.redis.signal("CONT");
+            }
+            return;
+        }
+        if redis {
+            match fault {
+                Fault::Kill => self.pair.redis.kill(),
+                _ => self.pair.redis.terminate(),
+            }
+        }
+        for ended in [self.server.take_if(|_| server), self.client.take_if(|_| client)].into_iter().flatten()
+        {
+            let (status, _) = ended.wait();
+            // A client that loses its Redis while it ends may not have saved: it says so and ends in order.
+            assert!(fault == Fault::Kill || status.success(), "{status}\n{}", self.pair.said());
+        }
+        pause(away);
+        if redis {
+            self.pair.redis.restart();
+        }
+        if server {
+            self.server = Some(self.pair.start_server());
+        }
+        if client {
+            self.client = Some(self.pair.start_client());
+        }
+    }
+
+    fn server(&self) -> &Running {
+        self.server.as_ref().unwrap()
+    }
+
+    fn client(&self) -> &Running {
+        self.client.as_ref().unwrap()
+    }
+
+    /// Waits until everybody does their work and Redis is not behind.
+    fn settle(&self) {
+        wait_until("the server is ready", || self.server().get("/readyz").status == 200);
+        wait_until("the client levels", || {
+            let ready = self.client().get("/readyz");
+            ready.status == 200 && ready.json()["role"] == "levelling"
+        });
+        let mut last = String::new();
+        wait_until("nothing is degraded", || {
+            let ready = self.server().get("/readyz");
+            if ready.body != last {
+                println!("{}", ready.body);
+            }
+            last.clone_from(&ready.body);
+            ready.status == 200 && ready.json()["degraded"].as_array().is_some_and(Vec::is_empty)
+        });
+    }
+
+    /// Ends both in order, the client first; everything is shipped and saved then.
+    fn end(mut self) -> Pair {
+        self.settle();
+        let (status, _) = self.client.take().map(terminated).unwrap();
+        assert!(status.success(), "{}", self.pair.said());
+        let (status, _) = self.server.take().map(terminated).unwrap();
+        assert!(status.success(), "{}", self.pair.said());
+        self.pair
+    }
+}
+
+fn terminated(running: Running) -> (std::process::ExitStatus, Vec<String>) {
+    running.signal("TERM");
+    running.wait()
+}
+
+/// The client's state as it stands in Redis, read as the next client would.
+fn state_in_redis(pair: &Pair) -> ClientState {
+    let keys = Keys::new("evenkeel", "main").unwrap();
+    let target = pair.redis.url().parse().unwrap();
+    let mut store = RedisStateStore::new(target, keys, "the test".to_owned(), LeaseEpoch::default());
+    let mut loaded = None;
+    wait_until("the lease is free", || {
+        loaded = store.load().ok();
+        loaded.is_some()
+    });
+    store.release();
+    loaded.unwrap()
+}
+
+/// The state is what its entries say, all of them.
+fn assert_state_is_the_fold(pair: &Pair) {
+    let state = state_in_redis(pair);
+    let folded = fold(&pair.world, state.positions);
+    assert!(
+        postcard::to_stdvec(&state).unwrap() == postcard::to_stdvec(&folded).unwrap(),
+        "the state differs from the fold over the journal\n{}",
+        pair.said()
+    );
+    assert!(state.estimator.estimates().iter().count() > 90, "most of the 100 queries have been seen");
+}
+
+#[test]
+fn whatever_is_killed_or_stopped_nothing_is_lost_and_the_client_knows_exactly_what_the_journal_says() {
+    let mut dice = Dice::new();
+    let mut three = Three::start(pair());
+    for round in 1..=ROUNDS {
+        pause(Duration::from_millis(20 + dice.roll(380)));
+        let fault = [Fault::Kill, Fault::Kill, Fault::Terminate, Fault::Stop][dice.roll(4) as usize];
+        let victims = 1 + dice.roll(7);
+        let victims = [1, 2, 4].map(|bit| victims & bit != 0);
+        let away = if fault == Fault::Stop { 100 + dice.roll(900) } else { dice.roll(200) };
+        three.suffer(fault, victims, Duration::from_millis(away));
+        if round % 25 == 0 {
+            three.settle();
+            let url = three.pair.redis.url();
+            let beside = output(&["journal", "verify", "--redis", &url]);
+            let said = String::from_utf8_lossy(&beside.stdout);
+            assert_eq!(beside.status.code(), Some(0), "round {round}: {said}\n{}", three.pair.said());
+        }
+    }
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn a_second_client_takes_over_and_the_first_one_woken_again_changes_nothing() {
+    let pair = pair();
+    let server = pair.start_server();
+    let first = pair.start_client();
+    let role = |client: &Running| client.get("/readyz").json()["role"].as_str().map(str::to_owned);
+    wait_until("the first one levels", || role(&first).as_deref() == Some("levelling"));
+    let second = pair.start_client();
+    wait_until("the second one stands by", || role(&second).as_deref() == Some("standing by"));
+    first.signal("STOP");
+    wait_until("the second one levels", || role(&second).as_deref() == Some("levelling"));
+    first.signal("CONT");
+    wait_until("the first one stands by", || role(&first).as_deref() == Some("standing by"));
+    let epoch = pair.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]);
+    pause(Duration::from_millis(500));
+    assert_eq!(role(&second).as_deref(), Some("levelling"));
+    assert_eq!(pair.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]), epoch, "nobody took it since");
+    // One that ends in order frees the lease at once.
+    assert!(terminated(second).0.success());
+    wait_until("the first one levels again", || role(&first).as_deref() == Some("levelling"));
+    let three = Three { pair, server: Some(server), client: Some(first) };
+    let pair = three.end();
+    pair.assert_verified();
+    let state = state_in_redis(&pair);
+    let folded = fold(&pair.world, state.positions);
+    assert!(postcard::to_stdvec(&state).unwrap() == postcard::to_stdvec(&folded).unwrap());
+}
+
+/// Share of windows in the corridor among the last `windows`.
+fn share(pair: &Pair, windows: usize) -> f64 {
+    let reader = OutboxReader::open(&pair.world.data_dir()).unwrap();
+    let entries = reader.tail(Stream::Windows, windows).unwrap();
+    let level =
+        entries.iter().filter(|entry| matches!(&entry.record, Record::Window(window) if window.in_corridor));
+    level.count() as f64 / entries.len() as f64
+}
+
+#[test]
+fn a_restarted_client_levels_on_with_what_it_had_learned() {
+    let pair = Pair::new(World::with_parameters("rate = 10.0\ntick_ms = 40\n", &["--seed", "7"]));
+    let mut three = Three::start(pair);
+    // Costs are known after some hundred ticks; without levelling no window is level. A machine that is busy
+    // with other tests costs some of them, so this is far below what levelling reaches.
+    wait_until("it levels", || share(&three.pair, 30) > 0.6);
+    for victims in [[false, true, false], [true, false, false], [false, false, true], [true, true, true]] {
+        three.suffer(Fault::Kill, victims, Duration::from_millis(50));
+        three.settle();
+        let told = three.pair.told();
+        // Learning anew would take ten times as long.
+        wait_until("it levels again", || three.pair.told() > told + 50 && share(&three.pair, 5) > 0.5);
+        let took = three.pair.told() - told;
+        assert!(took < 250, "{victims:?}: {took} ticks after a restart\n{}", three.pair.said());
+    }
+    three.end().assert_verified();
+}
+
+#[test]
+fn what_redis_loses_is_sent_again_under_the_same_ids() {
+    let three = Three::start(pair());
+    three.settle();
+    let ids = || -> BTreeSet<String> {
+        let entries =
+            three.pair.redis.cli(&["XRANGE", "evenkeel:{main}:executions", "-", "+", "COUNT", "50"]);
+        entries
+            .lines()
+            .filter(|line| line.starts_with("17") || line.starts_with("18"))
+            .map(str::to_owned)
+            .collect()
+    };
+    // Ids are the lines that begin with the time, as some uuids among the values do.
+    wait_until("there are enough", || ids().len() >= 50);
+    let before = ids();
+    three.pair.redis.cli(&["FLUSHALL"]);
+    wait_until("the streams are back", || ids() == before);
+    three.settle();
+    three.pair.redis.cli(&["DEL", "evenkeel:{main}:queue"]);
+    three.pair.redis.cli(&["XGROUP", "DESTROY", "evenkeel:{main}:executions", "scheduler"]);
+    let told = three.pair.told();
+    wait_until("it goes on", || three.pair.told() > told + 200);
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn a_foreign_entry_stops_shipping_and_is_named_until_it_is_gone() {
+    let three = Three::start(pair());
+    three.settle();
+    let stream = "evenkeel:{main}:windows";
+    three.pair.redis.cli(&["XADD", stream, "9999999999999-0", "v", "1"]);
+    let degraded = || three.server().get("/readyz").json()["degraded"].to_string();
+    wait_until("the alarm is raised", || degraded().contains("9999999999999-0"));
+    let told = three.pair.told();
+    pause(Duration::from_millis(300));
+    assert_eq!(three.pair.told(), told, "nothing is mixed with it");
+    // As the README says: the stream is built anew, and what a client made of the stranger is acknowledged.
+    three.pair.redis.cli(&["DEL", stream, "evenkeel:{main}:dead"]);
+    let pair = three.end();
+    pair.assert_verified();
+}
+
+#[test]
+fn somebody_elses_streams_are_not_written_and_the_ways_out_are_named() {
+    let pair = pair();
+    pair.start_server().kill();
+    let other = World::new("fast", &["--seed", "5"]);
+    let mut command = other.command("server");
+    let refused = command.args(["--redis", &pair.redis.url(), "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    for way in ["--name", "data directory", "journal adopt"] {
+        assert!(said.contains(way), "{said}");
+    }
+}
+
+#[test]
+fn without_redis_a_new_journal_is_not_begun_and_an_old_one_goes_on() {
+    let mut pair = pair();
+    pair.redis.kill();
+    let mut command = pair.world.command("server");
+    let refused = command.args(["--redis", &pair.redis.url(), "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(4), "{}", String::from_utf8_lossy(&refused.stderr));
+    let url = pair.redis.url();
+    let client = ["client", "--server", "http://127.0.0.1:1", "--redis", &url];
+    assert_eq!(output(&client).status.code(), Some(4));
+    pair.redis.restart();
+    let server = pair.start_server();
+    server.wait_until_ready();
+    server.kill();
+    pair.redis.kill();
+    let server = pair.start_server();
+    wait_until("it ticks without Redis", || server.get("/readyz").status == 200);
+    wait_until("the lag is told", || {
+        server.get("/readyz").json()["degraded"].to_string().contains("entries wait")
+    });
+    pair.redis.restart();
+    wait_until("the lag is gone", || {
+        !server.get("/readyz").json()["degraded"].to_string().contains("entries wait")
+    });
+    assert!(terminated(server).0.success());
+    pair.assert_verified();
+}
+
+#[test]
+fn wrong_words_on_the_command_line_are_answered_with_what_would_be_right() {
+    for (arguments, expected) in [
+        (&["server"][..], "--redis"),
+        (&["server", "--redis", "nonsense"], "redis://"),
+        (&["server", "--redis", "redis://127.0.0.1", "--name", "a b"], "cannot be a name"),
+        (&["client", "--redis", "redis://127.0.0.1"], "--server"),
+        (&["client", "--redis", "redis://127.0.0.1", "--server", "ftp://x"], "http://host:port"),
+        (&["journal", "verify", "--redis", "http://x"], "redis://"),
+    ] {
+        let answered = output(arguments);
+        assert_eq!(answered.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8_lossy(&answered.stderr);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let unreachable = output(&["journal", "stat", "--redis", "redis://127.0.0.1:1"]);
+    assert_eq!(unreachable.status.code(), Some(4));
+}
