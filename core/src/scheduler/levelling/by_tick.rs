@@ -1,4 +1,7 @@
 //! Many arrivals: tick by tick, the executions that come nearest to a slowly moving target.
+//!
+//! The next tick is composed in earnest. The ticks after it get slots too, out of what already waits: the
+//! next plan replaces them, and when that comes late they run instead of nothing.
 
 use super::{
     item::Item,
@@ -37,29 +40,45 @@ pub(super) fn target(
     })
 }
 
-/// What runs in the tick `next`. `ready` come oldest first.
+/// How a tick is composed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// It will run: searched for the best.
+    Earnest,
+    /// It will be composed again with what arrives: near enough will do.
+    Provisional,
+}
+
+/// What runs in `tick`, as places in `waiting`, which come oldest first.
 pub(super) fn choose(
     settings: &Settings,
-    next: Tick,
-    ready: &[Item],
+    tick: Tick,
+    waiting: &[Item],
     target: Units,
     delay_ticks: f64,
-) -> Vec<Item> {
-    let (forced, free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
-    let forced_count = forced.len();
-    let candidates_max = forced_count + 2 * executions(ready, target) + SPARE_CANDIDATES;
-    let candidates: Vec<Item> = forced.into_iter().chain(free).take(candidates_max).collect();
-    let age = |item: &Item| (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
+    care: Care,
+) -> Vec<usize> {
+    let ready = || waiting.iter().enumerate().filter(|(_, item)| item.earliest <= tick);
+    let forced: Vec<usize> = ready().filter(|(_, item)| item.deadline <= tick).map(|(n, _)| n).collect();
+    let free = ready().filter(|(_, item)| item.deadline > tick).map(|(n, _)| n);
+    let free_max = 2 * executions(waiting, target) + SPARE_CANDIDATES;
+    let places: Vec<usize> = forced.iter().copied().chain(free.take(free_max)).collect();
+    let candidates: Vec<Item> = places.iter().map(|n| waiting[*n]).collect();
+    let age = |item: &Item| (tick.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
     // Relative to their mean: otherwise every execution more would be a gain, and the sums too large.
     let mean_age = candidates.iter().map(age).sum::<f64>() / candidates.len().max(1) as f64;
     let worth = candidates.iter().map(|item| settings.age_worth * (age(item) - mean_age)).collect();
-    let judge = Judge { target, worth, band: settings.band, good_enough: settings.good_enough };
-    subset::nearest(&candidates, forced_count, &judge).into_iter().map(|i| candidates[i]).collect()
+    let good_enough = match care {
+        Care::Earnest => settings.good_enough,
+        Care::Provisional => f64::INFINITY,
+    };
+    let judge = Judge { target, worth, band: settings.band, good_enough };
+    subset::nearest(&candidates, forced.len(), &judge).into_iter().map(|i| places[i]).collect()
 }
 
 /// About how many executions make up `target`.
-fn executions(ready: &[Item], target: Units) -> usize {
-    let mean = sum(ready.iter().map(|item| item.cost))[0] / ready.len().max(1) as f64;
+fn executions(waiting: &[Item], target: Units) -> usize {
+    let mean = sum(waiting.iter().map(|item| item.cost))[0] / waiting.len().max(1) as f64;
     (target[0] / mean.max(1e-9)) as usize
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{by_window::WindowPlan, units::Units};
+use super::{by_window::WindowPlan, item::Item, late::Late, units::Units};
 use crate::{control::SetSlot, ids::ExecutionId, scheduler::problem::Feasibility, tick::Tick};
 
 /// What one tick's plan leaves to the next. Soft: without it the next plans find the way back within
@@ -17,6 +17,8 @@ pub struct Carry {
     pub(super) target: Option<Units>,
     /// The window that is being filled, while planning whole windows.
     pub(super) window: Option<WindowPlan>,
+    /// Whether plans come in time.
+    pub(super) late: Late,
 }
 
 /// A slot, and why.
@@ -27,6 +29,13 @@ pub(super) struct Slot {
 }
 
 impl Carry {
+    /// Places among `waiting` of what has a slot at `tick` or must run then.
+    pub(super) fn planned(&self, tick: Tick, waiting: &[Item]) -> Vec<usize> {
+        let has_slot = |item: &Item| self.slots.get(&item.execution).is_some_and(|slot| slot.tick <= tick);
+        let runs = |item: &Item| item.earliest <= tick && (item.deadline <= tick || has_slot(item));
+        waiting.iter().enumerate().filter(|(_, item)| runs(item)).map(|(place, _)| place).collect()
+    }
+
     /// All slots, as a control request says them.
     pub(super) fn set(&self) -> Vec<SetSlot> {
         let set = self.slots.iter().map(|(execution, slot)| SetSlot {

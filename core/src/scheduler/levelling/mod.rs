@@ -15,6 +15,7 @@ mod dice;
 mod families;
 mod frame;
 mod item;
+mod late;
 mod load;
 mod reason;
 mod settings;
@@ -27,10 +28,12 @@ use std::collections::BTreeMap;
 
 pub use self::carry::Carry;
 use self::{
+    by_tick::Care,
     by_window::{Situation, WindowPlan},
     carry::Slot,
     frame::Frame,
     item::{Item, Kinds},
+    late::Late,
     load::Load,
     settings::Settings,
     units::{Units, plus, sum},
@@ -41,6 +44,9 @@ use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
 /// Waiting executions that a window is composed from, the oldest: several times the stock that any
 /// budget leads to, and few enough that a decision stays within milliseconds after an outage.
 const CANDIDATES_MAX: usize = 1_000;
+
+/// Ticks that get slots while planning tick by tick: the next one, and two for plans that come late.
+const PLANNED_TICKS: usize = 3;
 
 /// Slots for what waits. Planning the same problem again with the carry that came out changes nothing.
 pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
@@ -80,9 +86,11 @@ impl Planning<'_> {
         self.problem.tick.next()
     }
 
-    fn delay_ticks(&self) -> f64 {
-        let Problem { delay_budget, recent_delay, .. } = *self.problem;
-        stock::delay_ticks(&self.settings, self.load.rate, delay_budget, recent_delay)
+    fn delay_ticks(&self, late: Late) -> f64 {
+        let Problem { tick, delay_budget, recent_delay, .. } = *self.problem;
+        // What runs while a plan is late must wait already.
+        let ahead_ticks = if late.at_times(tick) { 1.0 } else { 0.0 };
+        stock::delay_ticks(&self.settings, self.load.rate, ahead_ticks, delay_budget, recent_delay)
     }
 
     fn ready(&self) -> Vec<Item> {
@@ -103,27 +111,48 @@ impl Planning<'_> {
     }
 
     fn by_tick(&self, carry: &Carry) -> Carry {
-        let next = self.next();
         let settings = &self.settings;
-        let delay = self.delay_ticks();
-        let ready = self.ready();
-        let stock = sum(ready.iter().map(|item| item.cost));
-        let target = by_tick::target(settings, next, carry.target, &self.load, stock, delay);
-        let chosen = by_tick::choose(settings, next, &ready, target, delay);
-        let sums = sum(chosen.iter().map(|item| item.cost));
-        let slots = chosen.iter().map(|item| {
-            let reason = if item.deadline <= next {
-                reason::deadline(item, next)
+        let late = carry.late.after(carry, self.problem);
+        let committed = late.usually(self.problem.tick);
+        let delay = self.delay_ticks(late);
+        let mut waiting = self.items.clone();
+        let mut slots = BTreeMap::new();
+        let (mut target, mut first_target) = (carry.target, None);
+        for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
+            let ready = waiting.iter().filter(|item| item.earliest <= tick);
+            let stock = sum(ready.map(|item| item.cost));
+            let goal = by_tick::target(settings, tick, target, &self.load, stock, delay);
+            let chosen = if committed && n == 0 {
+                // What this plan says of the next tick comes too late: what was said before stands.
+                carry.planned(tick, &waiting)
             } else {
-                reason::composed(item, next, chosen.len() - 1, sums, target)
+                let care = if n == usize::from(committed) { Care::Earnest } else { Care::Provisional };
+                by_tick::choose(settings, tick, &waiting, goal, delay, care)
             };
-            (item.execution, Slot { tick: next, reason })
-        });
-        Carry { target: Some(target), ..self.carry(Feasibility::FEASIBLE, slots.collect()) }
+            let sums = sum(chosen.iter().map(|place| waiting[*place].cost));
+            for item in chosen.iter().map(|place| &waiting[*place]) {
+                let reason = if item.deadline <= tick {
+                    reason::deadline(item, tick)
+                } else {
+                    reason::composed(item, tick, chosen.len() - 1, sums, goal)
+                };
+                slots.insert(item.execution, Slot { tick, reason });
+            }
+            let mut stays = vec![true; waiting.len()];
+            for place in chosen {
+                stays[place] = false;
+            }
+            let mut stays = stays.into_iter();
+            waiting.retain(|_| stays.next().unwrap_or(true));
+            first_target.get_or_insert(goal);
+            target = Some(goal);
+        }
+        Carry { target: first_target, late, ..self.carry(Feasibility::FEASIBLE, slots) }
     }
 
     fn by_window(&mut self, carry: &Carry) -> Carry {
-        let (settings, next, delay_ticks) = (self.settings, self.next(), self.delay_ticks());
+        let late = carry.late.after(carry, self.problem);
+        let (settings, next, delay_ticks) = (self.settings, self.next(), self.delay_ticks(late));
         let past = self.past();
         let ready = self.ready();
         let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
@@ -140,7 +169,7 @@ impl Planning<'_> {
             false if self.load.rate < 1.0 => Feasibility::bound_by(Binding::Arrivals),
             false => Feasibility::bound_by(Binding::Budget),
         };
-        Carry { window: Some(window), ..self.carry(feasibility, slots) }
+        Carry { window: Some(window), late, ..self.carry(feasibility, slots) }
     }
 
     fn window_slots(window: &WindowPlan, ready: &[Item]) -> BTreeMap<ExecutionId, Slot> {

@@ -2,10 +2,11 @@
 
 use super::settings::Settings;
 
-/// Mean delay to aim for, in ticks: the knee at this rate, or what the budget leaves.
+/// Mean delay to aim for, in ticks: the knee at this rate and `ahead_ticks` more, or what the budget leaves.
 pub(super) fn delay_ticks(
     settings: &Settings,
     rate: f64,
+    ahead_ticks: f64,
     budget: Option<f64>,
     recent_delay: Option<f64>,
 ) -> f64 {
@@ -16,7 +17,7 @@ pub(super) fn delay_ticks(
     let spent = recent_delay.map_or(1.0, |delay| delay / ceiling);
     let share = (1.0 + settings.credit * (1.0 - spent)).max(settings.least_share);
     let allowed = ceiling * share;
-    knee_ticks(settings, rate, ceiling).min(allowed).max(1.0)
+    (knee_ticks(settings, rate, ceiling) + ahead_ticks).min(allowed).max(1.0)
 }
 
 /// Past the knee more delay buys little.

@@ -1,0 +1,192 @@
+//! How level the load is, and at what delay: the scenarios side by side, each with its budget.
+//!
+//! ```text
+//! cargo bench -p evenkeel-core --bench levelling -- [FIRST..LAST] [ROW…] [-v]
+//! ROW = SCENARIO[@BUDGET][:known][/TICKS]    `x5@6`, `many@4:known`, `seed/40000`
+//! ```
+//! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
+//! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a measuring tool: it has a clock, and ends when asked for nonsense"
+)]
+
+use std::{ops::RangeInclusive, time::Instant};
+
+use evenkeel_core::{
+    queue::HoldLimits,
+    scheduler::PolicyName,
+    simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
+    tick::Tick,
+    window::WINDOW_TICKS,
+    world::{Parameters, Scenario, World},
+};
+
+const ROWS: [&str; 13] = [
+    "seed@60",
+    "seed@120",
+    "busy@15",
+    "x5@6",
+    "x10@4",
+    "x50@1.6",
+    "spiky@10",
+    "drift@6",
+    "few@30",
+    "quiet@1.1",
+    "many@4:known",
+    "many@4",
+    "fast@4",
+];
+/// Ticks after a change of costs from which on it should be learned.
+const RELEARNED_TICKS: u64 = 900;
+
+fn main() {
+    let (mut seeds, mut rows, mut verbose) = (1..=10, Vec::new(), false);
+    for arg in std::env::args().skip(1).filter(|arg| arg != "--bench") {
+        if arg == "-v" {
+            verbose = true;
+        } else if let Some((first, last)) = arg.split_once("..") {
+            seeds = first.parse().unwrap()..=last.parse().unwrap();
+        } else {
+            rows.push(arg);
+        }
+    }
+    if rows.is_empty() {
+        rows = ROWS.map(str::to_owned).to_vec();
+    }
+    println!("| row | share | any alignment | mean delay | p99 | most | peak/60 s | feasible | s a seed |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for row in rows {
+        Row::parse(&row).print(&row, seeds.clone(), verbose);
+    }
+}
+
+struct Row {
+    scenario: Scenario,
+    delay_budget: Option<f64>,
+    costs: Costs,
+    ticks: u64,
+}
+
+struct Figures {
+    share: f64,
+    any: f64,
+    mean: f64,
+    p99: f64,
+    most: f64,
+    peak: f64,
+    feasible: f64,
+    seconds: f64,
+    note: String,
+}
+
+impl Row {
+    fn parse(text: &str) -> Self {
+        let (text, ticks) = text.split_once('/').unwrap_or((text, "20000"));
+        let (text, costs) = text.split_once(':').unwrap_or((text, "learned"));
+        let (scenario, budget) = text.split_once('@').unzip();
+        Self {
+            scenario: scenario.unwrap_or(text).parse().unwrap(),
+            delay_budget: budget.map(|budget| budget.parse().unwrap()),
+            costs: if costs == "known" { Costs::Known } else { Costs::Learned },
+            ticks: ticks.parse().unwrap(),
+        }
+    }
+
+    fn print(&self, name: &str, seeds: RangeInclusive<u64>, verbose: bool) {
+        let of: Vec<(u64, Figures)> = seeds.map(|seed| (seed, self.figures(seed))).collect();
+        if verbose {
+            for (seed, f) in &of {
+                eprintln!(
+                    "{name:12} {seed:5} share {:.4} any {:.4} delay {:.2} p99 {} most {} peak {:.2} feasible {:.2} {:.1} s {}",
+                    f.share, f.any, f.mean, f.p99, f.most, f.peak, f.feasible, f.seconds, f.note
+                );
+            }
+        }
+        let mean =
+            |of_one: fn(&Figures) -> f64| of.iter().map(|(_, f)| of_one(f)).sum::<f64>() / of.len() as f64;
+        let sorted = |of_one: fn(&Figures) -> f64| {
+            let mut values: Vec<f64> = of.iter().map(|(_, f)| of_one(f)).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let (shares, any, delays) = (sorted(|f| f.share), sorted(|f| f.any), sorted(|f| f.mean));
+        let (p99, most) = (sorted(|f| f.p99), sorted(|f| f.most));
+        let last = of.len() - 1;
+        println!(
+            "| `{name}` | {:.4} [{:.3}..{:.3}], median {:.3} | {:.4} [{:.3}..{:.3}] | {:.2} [{:.2}..{:.2}] | {:.0} [{:.0}..{:.0}] | {:.0} | {:.2} | {:.2} | {:.1} |",
+            mean(|f| f.share),
+            shares[0],
+            shares[last],
+            shares[last / 2],
+            mean(|f| f.any),
+            any[0],
+            any[last],
+            mean(|f| f.mean),
+            delays[0],
+            delays[last],
+            mean(|f| f.p99),
+            p99[0],
+            p99[last],
+            most[last],
+            mean(|f| f.peak),
+            mean(|f| f.feasible),
+            mean(|f| f.seconds),
+        );
+    }
+
+    fn figures(&self, seed: u64) -> Figures {
+        let parameters = self.scenario.parameters();
+        let (run, seconds) = self.run(&parameters, seed);
+        let mut share = run.report.in_corridor;
+        let mut note = run.report.binding.map(|binding| format!("binding {binding}")).unwrap_or_default();
+        if let Some(bursts) = parameters.bursts {
+            let holds_burst =
+                |first: Tick| (first.0..first.0 + WINDOW_TICKS).any(|t| t % bursts.every_ticks == 0);
+            share = self.share(&run, WARM_UP_TICKS, |first| !holds_burst(first));
+        }
+        if let Some(drift) = parameters.drift {
+            let from = drift.at_tick + RELEARNED_TICKS;
+            share = self.share(&run, from, |_| true);
+            let (without, _) = self.run(&Parameters { drift: None, ..parameters.clone() }, seed);
+            let without = self.share(&without, from, |_| true);
+            note = format!("without the change {without:.4}, {:+.4}", share - without);
+        }
+        let report = run.report;
+        Figures {
+            share,
+            any: report.any_alignment,
+            mean: report.delay_ticks.mean,
+            p99: report.delay_ticks.p99 as f64,
+            most: report.delay_ticks.max as f64,
+            peak: report.peak_to_mean_60s,
+            feasible: report.feasible_share,
+            seconds,
+            note,
+        }
+    }
+
+    fn run(&self, parameters: &Parameters, seed: u64) -> (Run, f64) {
+        let begun = Instant::now();
+        let run = Simulation {
+            world: World::new(parameters.clone(), seed).unwrap(),
+            policy: PolicyName::Evenkeel,
+            costs: self.costs,
+            delay_budget: self.delay_budget,
+            limits: HoldLimits::default(),
+            ticks: self.ticks,
+        }
+        .run(|_| ());
+        (run, begun.elapsed().as_secs_f64())
+    }
+
+    /// Share in the corridor of the windows from tick `from` on that `counts` says yes to.
+    fn share(&self, run: &Run, from: u64, counts: impl Fn(Tick) -> bool) -> f64 {
+        let firsts =
+            (from..self.ticks).step_by(WINDOW_TICKS as usize).map(Tick).filter(|first| counts(*first));
+        let level: Vec<bool> = firsts.map_while(|first| run.trace.is_level(first)).collect();
+        level.iter().filter(|level| **level).count() as f64 / level.len().max(1) as f64
+    }
+}

@@ -1,0 +1,116 @@
+//! Decisions that reach the queue when the tick that they are for has begun.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::{
+    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
+    estimator::Estimator,
+    ids::ExecutionId,
+    journal::{Record, Recovered, ServerState},
+    queue::{HoldLimits, Measured, RecordedQueue},
+    resource::Usage,
+    scheduler::{PolicyName, Scheduler},
+    tick::Tick,
+    window::Stretch,
+    world::{Scenario, World},
+};
+
+const TICKS: u64 = 8_000;
+const COUNTED_FROM: usize = 3_000;
+
+struct Judged {
+    any_alignment: f64,
+    delay_ticks: f64,
+}
+
+/// The circle of queue, estimator and scheduler, in which the decisions of some ticks reach the queue
+/// a tick late.
+fn run(scenario: Scenario, delay_budget: Option<f64>, late: fn(u64) -> bool) -> Judged {
+    let world = World::new(scenario.parameters(), 7_001).unwrap();
+    let index: BTreeMap<_, _> = (0..world.query_count()).map(|i| (world.query(i), i)).collect();
+    let begin = Recovered {
+        state: ServerState { mode: Mode::Enforce, ..ServerState::default() },
+        ..Recovered::default()
+    };
+    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &begin);
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), delay_budget);
+    let (mut estimator, mut measured) = (Estimator::default(), Measured::default());
+    let (mut ticks, mut delays) = (Vec::<Usage>::new(), Vec::new());
+    let (mut executions, mut last_executed, mut under_way) = (0_u128, 0, None);
+    for tick in (0..TICKS).map(Tick) {
+        if let Some(usage) = ticks.last() {
+            measured.add(Tick(tick.0 - 1), usage, last_executed).unwrap();
+        }
+        let arrivals = world.arrivals(tick).into_iter().map(|index| {
+            executions += 1;
+            (ExecutionId::new(100 * tick.0, executions), world.query(index))
+        });
+        let (commit, executed) = queue.advance(tick, 100 * tick.0, arrivals.collect(), measured).unwrap();
+        last_executed = executed.len() as u64;
+        let mut usage = Usage::default();
+        for executed in &executed {
+            usage += world.cost(index[&executed.query], tick);
+        }
+        ticks.push(usage);
+        delays.extend(executed.iter().map(|executed| executed.delay_ticks() as f64));
+        // The decision of the tick before, should it be late, comes now.
+        if let Some(request) = under_way.take() {
+            queue.control(&request).unwrap();
+        }
+        for record in &commit.records {
+            match record {
+                Record::Executed(executed) => {
+                    estimator.executed(executed);
+                    scheduler.executed(executed);
+                }
+                Record::Queue(event) => scheduler.queue_event(event),
+                Record::Window(window) => {
+                    estimator.window(window);
+                    scheduler.window(window);
+                }
+            }
+        }
+        let set = scheduler.decide(tick, estimator.estimates()).into_request();
+        let client = "late".to_owned();
+        let request = ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set };
+        if late(tick.0) {
+            under_way = Some(request);
+        } else {
+            queue.control(&request).unwrap();
+        }
+    }
+    let stretches =
+        ticks[COUNTED_FROM..].windows(10).map(|ten| ten.iter().collect::<Stretch>().in_corridor());
+    let level: Vec<bool> = stretches.collect();
+    Judged {
+        any_alignment: level.iter().filter(|level| **level).count() as f64 / level.len() as f64,
+        delay_ticks: delays.iter().sum::<f64>() / delays.len() as f64,
+    }
+}
+
+#[test]
+fn a_late_decision_now_and_then_costs_hardly_any_share() {
+    let in_time = run(Scenario::X10, None, |_| false);
+    assert!(in_time.any_alignment >= 0.99, "{}", in_time.any_alignment);
+    // One in seven, and now and then two in a row.
+    let late = run(Scenario::X10, None, |tick| tick % 7 == 3 || tick % 50 == 4);
+    assert!(late.any_alignment >= in_time.any_alignment - 0.03, "{}", late.any_alignment);
+    assert!(late.delay_ticks <= in_time.delay_ticks + 1.5, "{}", late.delay_ticks);
+}
+
+#[test]
+fn decisions_that_are_all_late_still_level() {
+    let in_time = run(Scenario::X10, None, |_| false);
+    let late = run(Scenario::X10, None, |_| true);
+    assert!(late.any_alignment >= in_time.any_alignment - 0.05, "{}", late.any_alignment);
+    assert!(late.delay_ticks <= in_time.delay_ticks + 1.5, "{}", late.delay_ticks);
+}
+
+#[test]
+fn late_decisions_keep_the_budget() {
+    let late = run(Scenario::X10, Some(4.0), |tick| tick % 5 == 0);
+    assert!(late.any_alignment >= 0.95, "{}", late.any_alignment);
+    assert!(late.delay_ticks <= 4.0, "{}", late.delay_ticks);
+}
