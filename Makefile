@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test lint fmt bench
+.PHONY: help run test redis lint fmt bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -10,12 +10,18 @@ help: ## List the targets
 run: ## Run everything in one process: the simulated database, the journal, the levelling
 	$(CARGO) run --release --locked --quiet --bin evenkeel -- run
 
-test: ## Run all tests
+test: redis ## Run all tests
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
+
+redis: ## Install redis-server, which tests start, where it is missing
+	@command -v redis-server redis-cli >/dev/null && exit; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || \
+	{ echo "redis-server is missing: install it, for instance with \`sudo apt-get install redis-server\`" >&2; exit 1; }; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends redis-server
 
 lint: ## Formatting, clippy and documentation, with warnings as errors
 	$(CARGO) fmt --all --check

@@ -162,7 +162,7 @@ fn terminated(running: Running) -> (std::process::ExitStatus, Vec<String>) {
 /// The client's state as it stands in Redis, read as the next client would.
 fn state_in_redis(pair: &Pair) -> ClientState {
     let keys = Keys::new("evenkeel", "main").unwrap();
-    let target = pair.redis.url().parse().unwrap();
+    let target = pair.redis.url("client").parse().unwrap();
     let mut store = RedisStateStore::new(target, keys, "the test".to_owned(), LeaseEpoch::default());
     let mut loaded = None;
     wait_until("the lease is free", || {
@@ -198,7 +198,7 @@ fn whatever_is_killed_or_stopped_nothing_is_lost_and_the_client_knows_exactly_wh
         three.suffer(fault, victims, Duration::from_millis(away));
         if round % 25 == 0 {
             three.settle();
-            let url = three.pair.redis.url();
+            let url = three.pair.redis.url("inspection");
             let beside = output(&["journal", "verify", "--redis", &url]);
             let said = String::from_utf8_lossy(&beside.stdout);
             assert_eq!(beside.status.code(), Some(0), "round {round}: {said}\n{}", three.pair.said());
@@ -316,7 +316,8 @@ fn somebody_elses_streams_are_not_written_and_the_ways_out_are_named() {
     pair.start_server().kill();
     let other = World::new("fast", &["--seed", "5"]);
     let mut command = other.command("server");
-    let refused = command.args(["--redis", &pair.redis.url(), "--listen", "127.0.0.1:0"]).output().unwrap();
+    let refused =
+        command.args(["--redis", &pair.redis.url("server"), "--listen", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr);
     for way in ["--name", "data directory", "journal adopt"] {
@@ -329,9 +330,10 @@ fn without_redis_a_new_journal_is_not_begun_and_an_old_one_goes_on() {
     let mut pair = pair();
     pair.redis.kill();
     let mut command = pair.world.command("server");
-    let refused = command.args(["--redis", &pair.redis.url(), "--listen", "127.0.0.1:0"]).output().unwrap();
+    let refused =
+        command.args(["--redis", &pair.redis.url("server"), "--listen", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(4), "{}", String::from_utf8_lossy(&refused.stderr));
-    let url = pair.redis.url();
+    let url = pair.redis.url("client");
     let client = ["client", "--server", "http://127.0.0.1:1", "--redis", &url];
     assert_eq!(output(&client).status.code(), Some(4));
     pair.redis.restart();

@@ -24,7 +24,12 @@ impl Pair {
     /// Starts the server, and waits until it listens.
     pub fn start_server(&self) -> Running {
         let mut command = self.world.command("server");
-        command.args(["--redis", &self.redis.url(), "--listen", &format!("127.0.0.1:{}", self.server_port)]);
+        command.args([
+            "--redis",
+            &self.redis.url("server"),
+            "--listen",
+            &format!("127.0.0.1:{}", self.server_port),
+        ]);
         start(command, &self.world.path("server.stderr.txt"))
     }
 
@@ -35,7 +40,7 @@ impl Pair {
         command.args([
             "client",
             "--redis",
-            &self.redis.url(),
+            &self.redis.url("client"),
             "--server",
             &server,
             "--listen",
@@ -47,7 +52,7 @@ impl Pair {
     /// `evenkeel journal verify` against Redis and the truth file.
     pub fn verify_redis(&self) -> Output {
         let truth = self.world.truth();
-        output(&["journal", "verify", "--redis", &self.redis.url(), "--truth", text(&truth)])
+        output(&["journal", "verify", "--redis", &self.redis.url("inspection"), "--truth", text(&truth)])
     }
 
     /// Asserts that both copies are whole and agree with the truth.

@@ -18,22 +18,36 @@ pub struct Redis {
     child: Option<Child>,
 }
 
+/// Of all users; it protects nothing.
+const PASSWORD: &str = "only-for-these-tests";
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Redis {
-    /// Starts one with the configuration of this repository, without its users.
+    /// Starts one with the configuration and the users of this repository.
     pub fn start() -> Self {
         let mut redis = Self { folder: TempDir::new().unwrap(), port: free_port(), child: None };
+        let mut users = Command::new(repository().join("redis/make-acl"));
+        for user in ["SERVER", "CLIENT", "INSPECTION", "ADMIN"] {
+            users.env(format!("EVENKEEL_REDIS_{user}_PASSWORD"), PASSWORD);
+        }
+        let users = users.output().unwrap();
+        assert!(users.status.success(), "{}", String::from_utf8_lossy(&users.stderr));
+        std::fs::write(redis.folder.path().join("users.acl"), users.stdout).unwrap();
         redis.restart();
         redis
     }
 
-    /// As `redis-cli -u` and evenkeel's `--redis` take it.
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+    /// As evenkeel's `--redis` takes it, with the rights of `user`: server, client, inspection or admin.
+    pub fn url(&self, user: &str) -> String {
+        format!("redis://{user}:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
     pub fn folder(&self) -> &Path {
@@ -42,11 +56,11 @@ impl Redis {
 
     /// Starts it again over what is on its disk; waits until it answers.
     pub fn restart(&mut self) {
-        let configuration = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("redis/redis.conf");
+        let configuration = repository().join("redis/redis.conf");
         let log = self.folder.path().join("redis.log");
         let mut command = Command::new("redis-server");
         command.arg(configuration).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
-        command.args(["--dir", text(self.folder.path()), "--logfile", text(&log), "--aclfile", ""]);
+        command.args(["--dir", text(self.folder.path()), "--logfile", text(&log)]);
         command.args(["--daemonize", "no"]);
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = started.unwrap_or_else(|error| {
@@ -56,10 +70,11 @@ impl Redis {
         wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
     }
 
-    /// `redis-cli` with `arguments`; what it printed.
+    /// `redis-cli` with `arguments` and every right; what it printed.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        let port = self.port.to_string();
-        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
+        let mut cli = Command::new("redis-cli");
+        cli.args(["-p", &self.port.to_string(), "--user", "admin"]).env("REDISCLI_AUTH", PASSWORD);
+        let output = cli.args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
