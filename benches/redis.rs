@@ -4,7 +4,6 @@
 //! which this program watches; it is seen where the client's estimator would get it. The first row counts from the
 //! beginning of the tick instead, so the server's own commit is in it.
 
-#[allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -107,6 +106,8 @@ async fn read(pair: &Pair, ran: &Ran, time: Duration) -> Result<[Vec<f64>; 2], B
         late.iter().map(|(_, begun, seen)| seen - begun).collect::<Vec<_>>(),
         late.iter().map(|(tick, _, seen)| seen - ran[tick]).collect(),
     ];
-    delays.iter_mut().for_each(|delays| delays.sort_by(f64::total_cmp));
+    for delays in &mut delays {
+        delays.sort_by(f64::total_cmp);
+    }
     Ok(delays)
 }

@@ -326,6 +326,32 @@ fn somebody_elses_streams_are_not_written_and_the_ways_out_are_named() {
 }
 
 #[test]
+fn streams_whose_data_directory_is_gone_are_adopted_with_a_gap_that_is_told() {
+    let pair = pair();
+    let server = pair.start_server();
+    wait_until("there is something to lose", || pair.told() > 120);
+    let (url, data_dir) = (pair.redis.url("server"), pair.world.data_dir());
+    let adopt = || output(&["journal", "adopt", "--redis", &url, "--data-dir", data_dir.to_str().unwrap()]);
+    assert_eq!(adopt().status.code(), Some(1), "the server is at work");
+    server.kill();
+    std::fs::remove_dir_all(&data_dir).unwrap();
+    std::fs::remove_file(pair.world.truth()).unwrap();
+    let mut command = pair.world.command("server");
+    let refused = command.args(["--redis", &url, "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+    let ended = pair.told();
+    let adopted = adopt();
+    assert_eq!(adopted.status.code(), Some(0), "{}", String::from_utf8_lossy(&adopted.stderr));
+    let three = Three::start(pair);
+    wait_until("it goes on", || three.pair.told() > ended + 200);
+    let pair = three.end();
+    pair.assert_verified();
+    let said = String::from_utf8_lossy(&pair.verify_redis().stdout).into_owned();
+    assert!(said.contains("another journal was continued"), "{said}");
+    assert_eq!(pair.redis.cli(&["HLEN", "evenkeel:{main}:dead"]), "0");
+}
+
+#[test]
 fn without_redis_a_new_journal_is_not_begun_and_an_old_one_goes_on() {
     let mut pair = pair();
     pair.redis.kill();

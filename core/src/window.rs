@@ -105,6 +105,15 @@ pub struct OutOfTurn {
 }
 
 impl OpenWindow {
+    /// A window in whose first `ticks` ticks nothing ran.
+    pub fn idle(ticks: u64) -> Self {
+        let mut open = Self::default();
+        for _ in 0..ticks {
+            open.stretch.add(&Usage::default());
+        }
+        open
+    }
+
     /// Adds what `executed` executions used in `tick`; the window, when that closes it.
     ///
     /// # Errors

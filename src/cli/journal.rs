@@ -1,5 +1,6 @@
 //! `evenkeel journal`: read beside a running server, or after it; its own copy, or the one in Redis.
 
+mod adopt;
 mod stat;
 mod tail;
 mod verify;
@@ -26,6 +27,8 @@ enum Command {
     Tail(tail::Options),
     /// Print what there is of it.
     Stat(stat::Options),
+    /// Let a new data directory go on with streams in Redis whose own one is gone.
+    Adopt(adopt::Options),
     /// Check that it says everything, once, and nothing else. Exit code 3 when it does not.
     Verify(verify::Options),
 }
@@ -37,7 +40,7 @@ struct Which {
     #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "./evenkeel-data", conflicts_with = "redis")]
     data_dir: PathBuf,
     #[command(flatten)]
-    copy: Copy,
+    copy: CopyOptions,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -45,7 +48,7 @@ struct Which {
 
 /// The copy in Redis.
 #[derive(Debug, Args)]
-struct Copy {
+struct CopyOptions {
     /// Read the copy in this Redis instead, redis://[user:password@]host[:port].
     #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
     redis: Option<Target>,
@@ -72,7 +75,7 @@ impl Which {
     }
 }
 
-impl Copy {
+impl CopyOptions {
     fn keys(&self) -> Result<Keys, ExitError> {
         Keys::new(&self.prefix, &self.name).map_err(ExitError::usage)
     }
@@ -87,6 +90,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         Command::Tail(options) => tail::main(options),
         Command::Stat(options) => stat::main(options),
         Command::Verify(options) => verify::main(options),
+        Command::Adopt(options) => adopt::main(options),
     }
 }
 

@@ -37,6 +37,14 @@ pub struct NumberingError {
 }
 
 impl Numbering {
+    /// Goes on after entries with these ids and sequence numbers.
+    pub fn after(last: PerStream<(EntryId, u64)>) -> Self {
+        Self(PerStream::from_fn(|stream| {
+            let (id, seq) = last[stream];
+            Last { id, seq }
+        }))
+    }
+
     /// Numbers `record`. The id is `max(now, last)` in milliseconds and counts on within one, so that a
     /// clock that jumps back keeps the order.
     pub fn number(&mut self, record: Record, now_ms: u64) -> Entry {

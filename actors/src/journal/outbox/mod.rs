@@ -14,6 +14,7 @@
 //! A commit is durable as a whole or not at all; ids and sequence numbers are fixed in it and never
 //! recomputed. What is damaged is reported with file and record, never read as if it were whole.
 
+mod adopt;
 mod checkpoint;
 mod damage;
 mod error;
@@ -33,6 +34,7 @@ mod witness;
 mod writer;
 
 pub use self::{
+    adopt::Continuation,
     damage::Damage,
     error::{CommitError, OpenError, ReadError},
     head::{Identity, Meta},

@@ -120,7 +120,8 @@ fn check_ends(
     kept: &KeptRow,
 ) -> Result<(), StoreError> {
     let (first, last) = (kept.first_seq[stream], head.numbering.last_seq(stream));
-    if last == 0 {
+    // Nothing yet, or nothing but what another journal said.
+    if last < first {
         return Ok(());
     }
     stream_rows::read_one(connection, stream, first)?;

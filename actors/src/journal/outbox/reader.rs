@@ -117,6 +117,19 @@ impl OutboxReader {
         Ok(Head { revision, at_ms, state, queue_length: queue.rows })
     }
 
+    /// Last id and sequence number of `stream`, and the sequence number of the first entry that is kept, which comes
+    /// after them when none is.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn end(&self, stream: Stream) -> Result<(EntryId, u64, u64), ReadError> {
+        self.read(|connection| {
+            let head: HeadRow = head::read(connection)?;
+            let Bounds { first, last } = bounds(connection, stream)?;
+            Ok((head.numbering.last_id(stream), last, first))
+        })
+    }
+
     /// How much of `stream` there is.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! All calls block, each with a deadline of its own, on connections of their own; they belong on threads
 //! that may block. What a call's lost answer would have said is asked of Redis after the reconnect.
 
+mod adopt;
 mod fields;
 mod keys;
 mod link;
@@ -22,6 +23,7 @@ mod state;
 mod verify;
 
 pub use self::{
+    adopt::{AdoptError, Adopted, adopt},
     keys::{Keys, NameError},
     link::{Link, RedisFault, Target, TargetError},
     reader::{RedisMeta, RedisReader, StreamState},

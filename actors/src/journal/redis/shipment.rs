@@ -368,12 +368,11 @@ impl Shipment {
             Err(fault) => return Err(fault.into()),
         }
         let Info { last, first_seq, last_entry, .. } = info(link, stream, &key)?;
-        let ours = self.reader.info(stream)?;
+        let (our_last, our_last_seq, first_kept) = self.reader.end(stream)?;
         let foreign = |what| ShippingFault::Foreign { key: key.clone(), id: last, what };
-        if last > ours.last.map_or_else(EntryId::default, |(_, id)| id) {
+        if last > our_last {
             return Err(foreign("it is later than this journal's last one"));
         }
-        let (first_kept, _) = ours.first.unwrap_or_default();
         let mut last_seq = 0;
         if last > EntryId::default() {
             let entry = self.reader.range(stream, last, last, 1)?.pop();
@@ -384,6 +383,7 @@ impl Shipment {
                 (Some(ours), None) => ours.seq,
                 // Trimmed from the outbox long ago: only Redis knows it.
                 (None, Some(Stored::Entry(there))) if there.seq < first_kept => there.seq,
+                (None, None) if last == our_last => our_last_seq,
                 _ => return Err(foreign("this journal has no entry with that id")),
             };
         }
