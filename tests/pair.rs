@@ -294,6 +294,54 @@ fn what_redis_loses_is_sent_again_under_the_same_ids() {
 }
 
 #[test]
+fn whatever_is_done_to_the_group_while_no_client_lives_the_next_one_reads_everything() {
+    let mut three = Three::start(pair());
+    three.settle();
+    for command in [
+        &["XGROUP", "DELCONSUMER", "", "scheduler", "scheduler"][..],
+        &["XGROUP", "SETID", "", "scheduler", "$"],
+        &["XGROUP", "DESTROY", "", "scheduler"],
+    ] {
+        three.client.take().unwrap().kill();
+        let told = three.pair.told();
+        wait_until("there is more to read", || three.pair.told() > told + 30);
+        for stream in Stream::ALL {
+            let key = format!("evenkeel:{{main}}:{stream}");
+            let command: Vec<_> =
+                command.iter().map(|word| if word.is_empty() { &key } else { *word }).collect();
+            three.pair.redis.cli(&command);
+        }
+        three.client = Some(three.pair.start_client());
+        three.settle();
+        let told = three.pair.told();
+        wait_until("it goes on", || three.pair.told() > told + 100);
+    }
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn a_server_on_a_copy_of_the_data_directory_is_refused() {
+    let pair = pair();
+    pair.start_server().kill();
+    let copy = World::new("fast", &["--seed", "5"]);
+    std::fs::create_dir(copy.data_dir()).unwrap();
+    for file in std::fs::read_dir(pair.world.data_dir()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.data_dir().join(file.file_name())).unwrap();
+    }
+    let server = pair.start_server();
+    server.wait_until_ready();
+    let mut command = copy.command("server");
+    let url = pair.redis.url("server");
+    let refused = command.args(["--redis", &url, "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("copy of this data directory"), "{said}");
+}
+
+#[test]
 fn a_foreign_entry_stops_shipping_and_is_named_until_it_is_gone() {
     let three = Three::start(pair());
     three.settle();

@@ -132,7 +132,12 @@ impl Scheduler {
 
     fn answered(&mut self, answer: Result<ControlResponse, ControlRefused>) {
         match answer {
-            Ok(_) => self.refused = false,
+            Ok(response) => {
+                self.refused = false;
+                if let Some(core) = &mut self.core {
+                    core.answered(&response.results);
+                }
+            }
             Err(cause) => {
                 if !self.refused {
                     tracing::warn!(%cause, "the queue refused the slots");

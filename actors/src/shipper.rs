@@ -30,6 +30,8 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 const RETRY_DECISION: Duration = Duration::from_secs(5);
 /// How often both copies are trimmed, and what others did to Redis' copy is looked for.
 const TRIM_EVERY: Duration = Duration::from_secs(5);
+/// How long a loss is told as news; it stays in `meta`.
+const TOLD_FOR: Duration = Duration::from_hours(1);
 /// How often the outbox notes what has arrived: an fsync, and only retention depends on it.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,8 +46,8 @@ pub struct Shipping {
     pub shipped: Positions,
     /// Why nothing is shipped, since when.
     pub trouble: Option<Trouble>,
-    /// What has been lost from Redis' copy since the start, in sentences.
-    pub lost: Vec<String>,
+    /// What has been lost from Redis' copy lately, in sentences, and since when that is known.
+    pub lost: Vec<(String, Instant)>,
     /// What a person should look at, in sentences.
     pub warnings: Vec<String>,
 }
@@ -186,10 +188,11 @@ impl Route {
     fn tell(&self, shipment: &mut Shipment) {
         let lost = shipment.take_lost();
         self.published.send_if_modified(|shipping| {
+            shipping.lost.retain(|(_, since)| since.elapsed() < TOLD_FOR);
             let changed = !lost.is_empty() || shipping.warnings != shipment.warnings();
             for lost in lost {
-                tracing::error!("{lost}, and the outbox no longer has them");
-                shipping.lost.push(lost.to_string());
+                tracing::error!("{lost}");
+                shipping.lost.push((lost.to_string(), Instant::now()));
             }
             if shipping.warnings != shipment.warnings() {
                 shipping.warnings = shipment.warnings().to_vec();

@@ -31,6 +31,7 @@ pub(super) async fn readyz(views: web::Data<ClientViews>) -> Result<HttpResponse
             let reason = "the client's state is being read from Redis".to_owned();
             Err(Problem::unavailable(&reason).with_reasons(vec![reason]))
         }
+        Role::Waiting { cause } => Err(Problem::unavailable(&cause).with_reasons(vec![cause])),
         Role::StandingBy { holder } => {
             Ok(HttpResponse::Ok().json(json!({"status": "ready", "role": "standing by", "holder": holder})))
         }

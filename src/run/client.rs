@@ -64,8 +64,8 @@ fn introduce(settings: &ClientSettings, address: SocketAddr) -> std::io::Result<
 async fn find_redis(settings: &ClientSettings) -> Result<(), ExitError> {
     let begun = tokio::time::Instant::now();
     loop {
-        let target = settings.redis.clone();
-        let opened = tokio::task::spawn_blocking(move || Link::open(&target).map(drop)).await;
+        let (target, keys) = (settings.redis.clone(), settings.common.keys.clone());
+        let opened = tokio::task::spawn_blocking(move || Link::open(&target)?.may_read(&keys)).await;
         let fault = match opened {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(fault)) => fault,

@@ -140,6 +140,7 @@ impl Client {
         let heading = format!("    tick{BENEFIT}   slots  note");
         let line = match (role, &*decision.borrow()) {
             (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
+            (Role::Waiting { cause }, _) => format!("{:>8} waiting: {cause}", "-"),
             (Role::Restoring, _) => format!("{:>8} reading the state", "-"),
             (Role::Levelling, None) => format!("{:>8} nothing has been decided yet", "-"),
             (Role::Levelling, Some(decision)) => {

@@ -16,6 +16,7 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{journal::Recovered, tick::Tick};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use super::{
     End, Signals, finish, line, live,
@@ -110,7 +111,7 @@ fn what_is_degraded(shipping: &Shipping, lag: u64, views: &Views) -> Degraded {
         let seconds = trouble.since.elapsed().as_secs();
         degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {}", trouble.fault));
     }
-    degraded.extend(shipping.lost.iter().cloned());
+    degraded.extend(shipping.lost.iter().map(|(sentence, _)| sentence.clone()));
     degraded.extend(shipping.warnings.iter().cloned());
     let queue = views.queue.borrow().clone();
     if let Some(queue) = queue
@@ -149,6 +150,7 @@ impl Process {
             keys: common.keys.clone(),
             journal: meta.journal,
             writer_epoch: meta.writer_epoch,
+            writer: Uuid::new_v4(),
             label: meta.identity.label.clone(),
             tick_ms: serving.scenario.parameters.tick_ms,
             age_max: Duration::from_hours(24),

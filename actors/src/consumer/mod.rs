@@ -90,6 +90,11 @@ pub enum Role {
     /// Its state is being read.
     #[default]
     Restoring,
+    /// Its state cannot be read.
+    Waiting {
+        /// Why not.
+        cause: String,
+    },
     /// Somebody else levels.
     StandingBy {
         /// Who.
@@ -174,21 +179,23 @@ impl Consumer {
     }
 
     fn not_restored(&mut self, cause: StateError, context: &mut Context<Self>) {
-        let role = match &cause {
-            StateError::StandingBy { holder } => Role::StandingBy { holder: holder.clone() },
-            _ => Role::Restoring,
+        let role = match cause {
+            StateError::StandingBy { holder } => Role::StandingBy { holder },
+            cause => Role::Waiting { cause: cause.to_string() },
         };
         let changed = self.role.send_if_modified(|before| {
-            let changed = std::mem::discriminant(before) != std::mem::discriminant(&role);
-            *before = role;
+            let changed = *before != role;
+            before.clone_from(&role);
             changed
         });
-        match cause {
-            StateError::StandingBy { holder } if changed => {
+        match role {
+            Role::StandingBy { holder } if changed => {
                 tracing::info!(holder, "standing by: another client levels");
             }
-            StateError::StandingBy { .. } => {}
-            cause => tracing::warn!(%cause, "the client's state could not be restored: it is tried again"),
+            Role::Waiting { cause } if changed => {
+                tracing::warn!(cause, "the client's state cannot be restored: it is tried again");
+            }
+            _ => {}
         }
         self.recover(RETRY_AFTER, context);
     }

@@ -66,6 +66,11 @@ impl Backlog {
         self.waiting.values()
     }
 
+    /// Whether it waits.
+    pub(super) fn contains(&self, execution: ExecutionId) -> bool {
+        self.queued_tick.contains_key(&execution)
+    }
+
     /// Executions seen to run and not yet seen to arrive.
     pub fn ran_before_queued(&self) -> impl Iterator<Item = ExecutionId> + '_ {
         self.ran_before_queued.iter().copied()

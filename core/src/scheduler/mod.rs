@@ -25,9 +25,13 @@ pub use policies::{Policy, PolicyName, UnknownPolicy};
 pub use problem::{Binding, Expected, Feasibility, Pending, Plan, Problem};
 pub use recent::Ran;
 
+use std::collections::BTreeSet;
+
 use self::fold::Fold;
 use crate::{
+    control::{SetOutcome, SetResult},
     estimator::Estimates,
+    ids::ExecutionId,
     journal::{Executed, QueueRecord},
     queue::HoldLimits,
     tick::Tick,
@@ -41,6 +45,8 @@ pub struct Scheduler {
     delay_budget: Option<f64>,
     /// Soft: what was expected at the last window's border.
     expected: Option<(Tick, Vec<Expected>)>,
+    /// Soft: what waits by the journal and, by the server's answers, does not.
+    gone: BTreeSet<ExecutionId>,
 }
 
 impl Scheduler {
@@ -65,7 +71,7 @@ impl Scheduler {
     }
 
     fn with(policy: PolicyName, fold: Fold, delay_budget: Option<f64>) -> Self {
-        Self { fold, policy: policy.build(), delay_budget, expected: None }
+        Self { fold, policy: policy.build(), delay_budget, expected: None, gone: BTreeSet::new() }
     }
 
     /// What is stored so that a restart loses nothing.
@@ -89,6 +95,13 @@ impl Scheduler {
         self.policy.window(window);
     }
 
+    /// Applies what the server answered: what has run, or is not known there, takes no room in a plan, even if its
+    /// entry never comes. Soft: it is no part of the snapshot, the next answers tell it again.
+    pub fn answered(&mut self, results: &[SetResult]) {
+        let gone = results.iter().filter(|result| result.result != SetOutcome::Set);
+        self.gone.extend(gone.map(|result| result.execution));
+    }
+
     /// Executions that wait.
     pub fn pending_len(&self) -> usize {
         self.fold.backlog.pending().len()
@@ -100,7 +113,10 @@ impl Scheduler {
         if self.expected.as_ref().is_none_or(|(of, _)| *of != window) {
             self.expected = Some((window, self.fold.arrivals.expected(tick)));
         }
-        let pending: Vec<_> = self.fold.backlog.pending().copied().collect();
+        let backlog = &self.fold.backlog;
+        self.gone.retain(|execution| backlog.contains(*execution));
+        let pending: Vec<_> =
+            backlog.pending().filter(|pending| !self.gone.contains(&pending.execution)).copied().collect();
         self.policy.plan(&Problem {
             tick,
             pending: &pending,

@@ -205,6 +205,26 @@ fn a_snapshot_that_cannot_be_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn what_the_server_does_not_know_takes_no_room_in_a_plan_and_stays_in_the_fold() {
+    let (queue, _) = journal(&[(0, 25, false), (1, 25, false)]);
+    let mut scheduler = scheduler();
+    for record in &queue {
+        scheduler.queue_event(record);
+    }
+    let planned = |scheduler: &mut Scheduler| -> Vec<ExecutionId> {
+        scheduler.decide(Tick(30), &costs()).set.iter().map(|slot| slot.execution).collect()
+    };
+    let snapshot = scheduler.snapshot();
+    let both = planned(&mut scheduler);
+    assert_eq!(both.len(), 2);
+    let ghost = SetResult { execution: both[0], result: SetOutcome::Unknown, due_tick: None };
+    let waits = SetResult { execution: both[1], result: SetOutcome::Set, due_tick: None };
+    scheduler.answered(&[ghost, waits]);
+    assert_eq!(planned(&mut scheduler), [both[1]]);
+    assert_eq!(scheduler.snapshot(), snapshot);
+}
+
+#[test]
 fn below_one_arrival_a_tick_nobody_is_held_and_the_plan_says_why() {
     let estimates = costs();
     let pending = [Pending {

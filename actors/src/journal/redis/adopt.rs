@@ -70,13 +70,13 @@ pub fn adopt(target: &Target, keys: &Keys, outbox: &mut Outbox, now_ms: u64) -> 
     })?;
     let begins = outbox.continue_after(&Continuation { last, tick: up_to })?;
     let mut claim = pipe();
-    claim.atomic().cmd("HSET").arg(keys.meta());
+    claim.cmd("HSET").arg(keys.meta());
     claim.arg("journal").arg(ours.to_string()).arg("writer_epoch").arg(0);
     claim.arg("label").arg(&outbox.meta().identity.label);
     claim.arg(format!("gap:{begins}")).arg(format!("{from} ended at tick {up_to}, adopted at {now_ms}"));
-    match link.pipe(&mut claim)? {
-        Value::Nil => Err(AdoptError::StillWritten),
-        _ => Ok(Adopted { from, up_to, begins }),
+    match link.transaction(&mut claim)? {
+        None => Err(AdoptError::StillWritten),
+        Some(_) => Ok(Adopted { from, up_to, begins }),
     }
 }
 

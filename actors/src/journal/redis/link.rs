@@ -6,6 +6,10 @@ use redis::{
     Client, Cmd, Connection, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script, Value,
 };
 
+use tokio::time::Instant;
+
+use super::keys::Keys;
+
 /// Longest that connecting may take: a Redis that needs longer is away.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// Longest that an answer may take, blocking reads aside: an fsync on a busy disk, a batch of some MB.
@@ -32,7 +36,11 @@ impl FromStr for Target {
 
     fn from_str(url: &str) -> Result<Self, TargetError> {
         let shown = without_password(url);
-        let opened = url.into_connection_info().and_then(Client::open);
+        let opened = url.into_connection_info().and_then(|info| {
+            // The library's name for `CLIENT LIST`: a right that nobody needs.
+            let settings = info.redis_settings().clone().set_skip_set_lib_name();
+            Client::open(info.set_redis_settings(settings))
+        });
         match opened {
             Ok(client) => Ok(Self { client, shown }),
             Err(error) => Err(TargetError { shown, reason: error.to_string() }),
@@ -110,6 +118,14 @@ impl From<RedisError> for RedisFault {
     }
 }
 
+/// What a command was refused with, if it was.
+fn refused(answer: Value) -> Option<RedisFault> {
+    match answer {
+        Value::ServerError(error) => Some(RedisError::from(error).into()),
+        _ => None,
+    }
+}
+
 /// A connection, dropped after any error that leaves its state open.
 pub struct Link {
     connection: Connection,
@@ -132,13 +148,58 @@ impl Link {
         Ok(Self { connection })
     }
 
+    /// Whether this user may read what a client needs first.
+    ///
+    /// # Errors
+    /// [`RedisFault`].
+    pub fn may_read(&mut self, keys: &Keys) -> Result<(), RedisFault> {
+        self.call(redis::cmd("HMGET").arg(keys.meta()).arg("journal")).map(drop)
+    }
+
     pub(super) fn call(&mut self, command: &Cmd) -> Result<Value, RedisFault> {
         Ok(command.query(&mut self.connection)?)
     }
 
-    /// A pipeline's answers; for a transaction the answers of its commands, nil when a watched key changed.
-    pub(super) fn pipe(&mut self, pipeline: &mut Pipeline) -> Result<Value, RedisFault> {
-        Ok(pipeline.ignore_errors().query(&mut self.connection)?)
+    /// The answers of a pipeline's commands, errors among them. The first answer that does not come ends it: the
+    /// deadline is for all of them.
+    pub(super) fn pipe(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisFault> {
+        self.connection.send_packed_command(&pipeline.get_packed_pipeline())?;
+        self.answers(pipeline.len())
+    }
+
+    /// As [`Link::pipe`], in one transaction; none when a watched key has changed.
+    ///
+    /// # Errors
+    /// Also when it was refused as a whole: then the cause is that of its first command that was refused.
+    pub(super) fn transaction(&mut self, pipeline: &mut Pipeline) -> Result<Option<Vec<Value>>, RedisFault> {
+        let commands = pipeline.len();
+        self.connection.send_packed_command(&pipeline.atomic().get_packed_pipeline())?;
+        // MULTI and the commands are answered at once, EXEC with what they gave.
+        let mut answers = self.answers(commands + 2)?;
+        let executed = answers.pop().unwrap_or_default();
+        if let Some(fault) = answers.into_iter().find_map(refused) {
+            return Err(fault);
+        }
+        match executed {
+            Value::Nil => Ok(None),
+            Value::Array(answers) => Ok(Some(answers)),
+            other => {
+                let unexpected = RedisFault::Unexpected(format!("{other:?} to EXEC"));
+                Err(refused(other).unwrap_or(unexpected))
+            }
+        }
+    }
+
+    fn answers(&mut self, count: usize) -> Result<Vec<Value>, RedisFault> {
+        let begun = Instant::now();
+        let mut answers = Vec::with_capacity(count);
+        for _ in 0..count {
+            if begun.elapsed() > ANSWER_MAX {
+                return Err(RedisFault::Away(format!("{} of {count} answers in time", answers.len())));
+            }
+            answers.push(self.connection.recv_response()?);
+        }
+        Ok(answers)
     }
 
     pub(super) fn script(

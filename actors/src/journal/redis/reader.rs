@@ -97,13 +97,12 @@ impl RedisReader {
     /// [`RedisFault`].
     pub fn moment(&mut self) -> Result<(RedisMeta, PerStream<StreamState>), RedisFault> {
         let mut moment = pipe();
-        moment.atomic();
         moment.cmd("HGETALL").arg(self.keys.meta());
         for stream in Stream::ALL {
             moment.cmd("XINFO").arg("STREAM").arg(self.keys.stream(stream));
             moment.cmd("XINFO").arg("GROUPS").arg(self.keys.stream(stream));
         }
-        let mut answers = array(self.link.pipe(&mut moment)?)?.into_iter();
+        let mut answers = self.link.transaction(&mut moment)?.unwrap_or_default().into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let meta = pairs(next())?;
         let meta =

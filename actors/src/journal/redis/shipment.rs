@@ -41,6 +41,8 @@ pub struct ShipmentSettings {
     pub journal: Uuid,
     /// Which of its writers this is.
     pub writer_epoch: u64,
+    /// This start of it: a server on a copy of the data directory has the same epoch, and is another one.
+    pub writer: Uuid,
     /// What it belongs to, for people.
     pub label: String,
     /// The daemon's pace.
@@ -77,7 +79,7 @@ pub enum ShippingFault {
     },
     /// A later writer of the same journal is at work.
     #[error(
-        "writer epoch {theirs} of this journal has replaced epoch {ours}: another server runs on a copy of this data directory"
+        "another server writes this journal, under epoch {theirs} (this one has {ours}): it runs on a copy of this data directory"
     )]
     Replaced {
         /// This writer's epoch.
@@ -148,10 +150,14 @@ impl std::fmt::Display for Lost {
 /// See the module. Blocking.
 pub struct Shipment {
     settings: ShipmentSettings,
+    /// This start of the server: a copy of its data directory would be another one with the same epoch.
+    writer: Uuid,
     scripts: Scripts,
     reader: OutboxReader,
     link: Option<Link>,
     shipped: Shipped,
+    /// The most that Redis has had since this server started.
+    highest_seq: PerStream<u64>,
     /// The tick that Redis tells, once it is known.
     tick: Option<Tick>,
     /// The first sequence number of each stream that is still there by our own trimming.
@@ -168,11 +174,13 @@ impl Shipment {
     pub fn new(settings: ShipmentSettings, dir: &Path) -> Result<Self, ReadError> {
         let reader = OutboxReader::open(dir)?;
         Ok(Self {
+            writer: settings.writer,
             settings,
             scripts: Scripts::new(),
             reader,
             link: None,
             shipped: Shipped::default(),
+            highest_seq: PerStream::default(),
             tick: None,
             first_seq: PerStream::default(),
             lost: Vec::new(),
@@ -257,7 +265,6 @@ impl Shipment {
     fn send(&mut self, link: &mut Link, entries: &[Entry], tick: Option<Tick>) -> Result<(), ShippingFault> {
         let keys = &self.settings.keys;
         let mut batch = pipe();
-        batch.atomic();
         for entry in entries {
             batch.add_command(xadd(&keys.stream(entry.record.stream()), entry));
         }
@@ -265,16 +272,16 @@ impl Shipment {
             batch.cmd("HSET").arg(keys.meta()).arg("tick").arg(tick.0);
         }
         fault::point!("before-ship");
-        let answers = link.pipe(&mut batch)?;
+        let answers = link.transaction(&mut batch)?;
         fault::point!("after-ship");
-        if answers == Value::Nil {
+        let Some(answers) = answers else {
             // Somebody changed `meta` since it was looked at.
             self.look(link)?;
             return Err(
                 RedisFault::Away("the transaction was refused because `meta` changed".to_owned()).into()
             );
-        }
-        for (entry, answer) in entries.iter().zip(array(answers)?) {
+        };
+        for (entry, answer) in entries.iter().zip(answers) {
             if answer == Value::Nil {
                 return Err(RedisFault::Gone(keys.stream(entry.record.stream())).into());
             }
@@ -292,11 +299,10 @@ impl Shipment {
         let mut look = pipe();
         // A watched key that was touched stays so until then.
         look.cmd("UNWATCH").cmd("WATCH").arg(keys.meta());
-        look.cmd("HMGET").arg(keys.meta()).arg("journal").arg("writer_epoch").arg("label");
-        let mut answers = array(link.pipe(&mut look)?)?;
-        let found = answers.pop().map(array).transpose()?.unwrap_or_default();
-        let [theirs, epoch, label] =
-            <[Value; 3]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
+        look.cmd("HMGET").arg(keys.meta()).arg("journal").arg("writer_epoch").arg("writer").arg("label");
+        let found = link.pipe(&look)?.pop().map(array).transpose()?.unwrap_or_default();
+        let [theirs, epoch, writer, label] =
+            <[Value; 4]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
         let Some(theirs) = optional(theirs)? else {
             return Err(RedisFault::Gone(keys.meta()).into());
         };
@@ -304,7 +310,7 @@ impl Shipment {
             return Err(self.other_journal(theirs, optional(label)?));
         }
         let epoch: u64 = parsed(epoch)?;
-        if epoch != *writer_epoch {
+        if epoch != *writer_epoch || optional(writer)? != Some(self.writer.to_string()) {
             return Err(ShippingFault::Replaced { ours: *writer_epoch, theirs: epoch });
         }
         Ok(())
@@ -331,6 +337,7 @@ impl Shipment {
                 FORMAT_VERSION.to_string().as_bytes(),
                 tick_ms.to_string().as_bytes(),
                 label.as_bytes(),
+                self.writer.to_string().as_bytes(),
             ],
         )?;
         let mut claim = array(claim)?.into_iter();
@@ -344,29 +351,22 @@ impl Shipment {
             }
             answer => return Err(RedisFault::Unexpected(format!("{answer:?} to a claim")).into()),
         }
-        let before = self.shipped.clone();
+        for stream in Stream::ALL {
+            let known = &mut self.highest_seq[stream];
+            *known = self.shipped.last_seq[stream].max(*known);
+        }
         self.shipped = Shipped::default();
         self.tick = None;
         for stream in Stream::ALL {
-            self.attach_stream(&mut link, stream, &before)?;
+            self.attach_stream(&mut link, stream)?;
         }
         self.look(&mut link)?;
         Ok(link)
     }
 
-    fn attach_stream(
-        &mut self,
-        link: &mut Link,
-        stream: Stream,
-        before: &Shipped,
-    ) -> Result<(), ShippingFault> {
+    fn attach_stream(&mut self, link: &mut Link, stream: Stream) -> Result<(), ShippingFault> {
         let key = self.settings.keys.stream(stream);
-        let group = link.call(cmd("XGROUP").arg("CREATE").arg(&key).arg(GROUP).arg("0").arg("MKSTREAM"));
-        match group {
-            Ok(_) => tracing::info!(key, "a stream or its group was not in Redis and has been created"),
-            Err(fault) if fault.to_string().contains("BUSYGROUP") => {}
-            Err(fault) => return Err(fault.into()),
-        }
+        create_group(link, &key)?;
         let Info { last, first_seq, last_entry, .. } = info(link, stream, &key)?;
         let (our_last, our_last_seq, first_kept) = self.reader.end(stream)?;
         let foreign = |what| ShippingFault::Foreign { key: key.clone(), id: last, what };
@@ -387,7 +387,7 @@ impl Shipment {
                 _ => return Err(foreign("this journal has no entry with that id")),
             };
         }
-        let lost_suffix = before.last_seq[stream];
+        let lost_suffix = std::mem::take(&mut self.highest_seq[stream]);
         if last_seq < lost_suffix {
             let (first, last) = (last_seq + 1, lost_suffix);
             tracing::warn!(%stream, first, last, "Redis lost entries: they are sent again under the same ids");
@@ -437,10 +437,12 @@ impl Shipment {
 
     fn try_trim(&mut self, now_ms: u64) -> Result<(), ShippingFault> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
+        self.check_policy(&mut link)?;
         let oldest_ms = now_ms.saturating_sub(self.settings.age_max.as_millis() as u64).to_string();
         let entries_max = self.settings.entries_max.to_string();
         for stream in Stream::ALL {
             let key = self.settings.keys.stream(stream);
+            create_group(&mut link, &key)?;
             let found = info(&mut link, stream, &key)?;
             let first = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
             let known = self.first_seq[stream].max(1);
@@ -471,6 +473,19 @@ fn commit_tick(entry: &Entry) -> Tick {
     match &entry.record {
         Record::Window(window) => window.last_tick.next(),
         record => record.tick(),
+    }
+}
+
+/// Creates the stream and its group where they are not there: the client then gets everything again, and passes over
+/// what it has applied.
+fn create_group(link: &mut Link, key: &str) -> Result<(), RedisFault> {
+    match link.call(cmd("XGROUP").arg("CREATE").arg(key).arg(GROUP).arg("0").arg("MKSTREAM")) {
+        Ok(_) => {
+            tracing::info!(key, "a stream or its group was not in Redis and has been created");
+            Ok(())
+        }
+        Err(fault) if fault.to_string().contains("BUSYGROUP") => Ok(()),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -1,4 +1,9 @@
-//! The streams as a [`Source`]: the group's own pending entries first, then what comes.
+//! The streams as a [`Source`]: first what the group was given before, then what comes.
+//!
+//! What was given and not acknowledged is pending; where somebody moved the group or deleted its consumer, it may be
+//! neither pending nor new. So a start reads the streams themselves from the last applied entry to the group's last
+//! delivered one, and so does a reader that notices a gap in the sequence numbers. Saving the state
+//! acknowledges all of it.
 //!
 //! A plain `XREAD` waits for news and takes nothing; what is taken, a script takes that checks the epoch
 //! first. So a client that was replaced while it waited, or was stopped and woke up, takes nothing away from the
@@ -19,7 +24,7 @@ use tokio::{
 
 use super::{
     CONSUMER, GROUP,
-    fields::{Stored, array, pair, stored, text},
+    fields::{Stored, array, pair, pairs, parsed, stored, take, text},
     keys::Keys,
     link::{Link, RedisFault, Target},
     scripts::Scripts,
@@ -112,7 +117,7 @@ async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) 
 enum FollowFault {
     #[error(transparent)]
     Redis(#[from] RedisFault),
-    #[error("another client has taken over, or Redis has forgotten the lease")]
+    #[error("another client has taken over, or Redis has forgotten who levels")]
     Fenced,
     #[error("the streams now belong to journal {0}")]
     OtherJournal(String),
@@ -129,18 +134,26 @@ struct Follower {
     link: Option<Link>,
     /// The last id that was given on of each stream: what comes again after a loss is passed over.
     applied: Positions,
-    /// The last id that was read, whether or not something could be made of it.
-    last: Positions,
     /// Its sequence number, once known.
-    last_seq: PerStream<Option<u64>>,
-    /// Whether one's own pending entries have all been read.
-    pending_read: bool,
-    /// Whether the last read left nothing behind.
-    drained: bool,
+    applied_seq: PerStream<Option<u64>>,
+    /// The last id that was met, whether or not something could be made of it: nobody waits for what is before.
+    met: Positions,
+    phase: Phase,
     renewed: Option<Instant>,
     journal: Option<String>,
     told: Option<Tick>,
     tick_ms: u64,
+}
+
+/// Where a reader is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The group has not been asked yet.
+    Starting,
+    /// Reading what it was given before, up to and with these.
+    CatchingUp(Positions),
+    /// Taking what is new; `true` when the last read left nothing behind.
+    Taking(bool),
 }
 
 impl Follower {
@@ -153,10 +166,9 @@ impl Follower {
             scripts: Scripts::new(),
             link: None,
             applied: after,
-            last: after,
-            last_seq: PerStream::default(),
-            pending_read: false,
-            drained: false,
+            applied_seq: PerStream::default(),
+            met: after,
+            phase: Phase::Starting,
             renewed: None,
             journal: None,
             told: None,
@@ -170,12 +182,71 @@ impl Follower {
             Some(link) => link,
             None => Link::open_for(&self.target, BLOCK_MAX)?,
         };
-        if self.drained {
-            self.wait(&mut link)?;
-        }
-        let read = self.read(&mut link)?;
+        let read = match self.phase {
+            Phase::Starting => {
+                self.start(&mut link)?;
+                None
+            }
+            Phase::CatchingUp(until) => self.catch_up(&mut link, &until)?,
+            Phase::Taking(drained) => {
+                if drained {
+                    self.wait(&mut link)?;
+                }
+                self.read(&mut link)?
+            }
+        };
         self.link = Some(link);
         Ok(read)
+    }
+
+    /// Asks how far the group has been given entries, and which sequence number comes next.
+    fn start(&mut self, link: &mut Link) -> Result<(), FollowFault> {
+        let mut until = Positions::default();
+        for stream in Stream::ALL {
+            let key = self.keys.stream(stream);
+            for group in array(link.call(cmd("XINFO").arg("GROUPS").arg(&key))?)? {
+                let mut group = pairs(group)?;
+                if text(take(&mut group, "name")?)? == GROUP {
+                    until.advance(stream, parsed(take(&mut group, "last-delivered-id")?)?);
+                }
+            }
+            let applied = self.applied.get(stream);
+            let first = if applied == EntryId::default() { "-".to_owned() } else { applied.to_string() };
+            // The last applied entry, or the first one where that has been trimmed, or where there is none yet.
+            let found = link.call(cmd("XRANGE").arg(&key).arg(first).arg("+").arg("COUNT").arg(1))?;
+            self.applied_seq[stream] = match stored(stream, found)?.pop() {
+                Some(Stored::Entry(entry)) if entry.id == applied => Some(entry.seq),
+                Some(Stored::Entry(entry)) => Some(entry.seq - 1),
+                _ => None,
+            };
+        }
+        self.phase = Phase::CatchingUp(until);
+        Ok(())
+    }
+
+    /// A page of what the group was given before.
+    fn catch_up(&mut self, link: &mut Link, until: &Positions) -> Result<Option<Read>, FollowFault> {
+        let mut entries = PerStream::<Vec<Entry>>::default();
+        let mut more = false;
+        for stream in Stream::ALL {
+            let mut range = cmd("XRANGE");
+            // What cannot be read is met once and not applied: reading goes on behind it.
+            let after = self.applied.get(stream).max(self.met.get(stream).min(until.get(stream)));
+            range.arg(self.keys.stream(stream)).arg(format!("({after}")).arg(until.get(stream).to_string());
+            let found = stored(stream, link.call(range.arg("COUNT").arg(READ_MAX))?)?;
+            more |= found.len() == READ_MAX;
+            for one in found {
+                if let Some(entry) = self.accept(link, stream, one)? {
+                    self.apply(stream, &entry);
+                    entries[stream].push(entry);
+                }
+            }
+        }
+        if !more {
+            self.phase = Phase::Taking(false);
+        }
+        self.renew_if_due(link)?;
+        Ok(read_of(entries, None))
     }
 
     /// Waits until a stream has something after what was read, taking nothing.
@@ -185,70 +256,87 @@ impl Follower {
         wait.arg("COUNT").arg(1).arg("BLOCK").arg(block.as_millis() as u64).arg("STREAMS");
         wait.arg(&self.keys.streams()[..]);
         for stream in Stream::ALL {
-            wait.arg(self.last.get(stream).to_string());
+            wait.arg(self.met.get(stream).to_string());
         }
         link.call(&wait).map(drop)
     }
 
+    /// Takes what is new.
     fn read(&mut self, link: &mut Link) -> Result<Option<Read>, FollowFault> {
-        if self.epoch.is_outdated() {
-            return Err(FollowFault::Fenced);
-        }
         let renew = self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
-        let from = Stream::ALL
-            .map(|stream| if self.pending_read { ">".to_owned() } else { self.last.get(stream).to_string() });
-        let Taken { journal, tick, tick_ms, streams } = self.take(link, READ_MAX, renew, &from)?;
+        let new = [">", ">", ">"].map(str::to_owned);
+        let Taken { journal, tick, tick_ms, streams } = self.take(link, READ_MAX, renew, &new)?;
         if self.journal.get_or_insert_with(|| journal.clone()) != &journal {
             return Err(FollowFault::OtherJournal(journal));
         }
         self.tick_ms = tick_ms.unwrap_or(self.tick_ms);
         let mut entries = PerStream::<Vec<Entry>>::default();
-        let (mut some, mut more) = (false, false);
+        let mut more = false;
         for (stream, found) in streams {
-            some |= !found.is_empty();
             more |= found.len() == READ_MAX;
             for one in found {
-                entries[stream].extend(self.accept(link, stream, one)?);
+                let Some(entry) = self.accept(link, stream, one)? else { continue };
+                let expected = self.applied_seq[stream].map(|seq| seq + 1);
+                if expected.is_some_and(|expected| expected < entry.seq) {
+                    // It stands in the stream perhaps, given to nobody: read that before this entry.
+                    return Ok(self.go_back(entries));
+                }
+                self.apply(stream, &entry);
+                entries[stream].push(entry);
             }
         }
-        if !self.pending_read {
-            // A page of them; the next one begins after it.
-            self.pending_read = !some;
-            return Ok(read_of(entries, None));
-        }
-        self.drained = !more;
-        let told = tick.filter(|_| self.drained);
+        self.phase = Phase::Taking(!more);
+        let told = tick.filter(|_| !more);
         let news = told.filter(|_| told != self.told);
         self.told = told.or(self.told);
         Ok(read_of(entries, news))
     }
 
+    /// After a gap: what was read before it counts, the rest is read again from the streams themselves.
+    fn go_back(&mut self, entries: PerStream<Vec<Entry>>) -> Option<Read> {
+        tracing::warn!("sequence numbers have a gap: the streams are read from the last applied entries on");
+        self.met = self.applied;
+        self.phase = Phase::Starting;
+        read_of(entries, None)
+    }
+
+    fn apply(&mut self, stream: Stream, entry: &Entry) {
+        let before = self.applied_seq[stream].replace(entry.seq);
+        if let Some(before) = before.filter(|before| before + 1 < entry.seq) {
+            let (first, last) = (before + 1, entry.seq - 1);
+            tracing::error!(%stream, first, last, "entries are missing from Redis: the client goes on without them");
+        }
+        self.applied.advance(stream, entry.id);
+    }
+
     /// An entry to be applied; none when it has been already, or cannot be.
     fn accept(&mut self, link: &mut Link, stream: Stream, one: Stored) -> Result<Option<Entry>, RedisFault> {
         let id = one.id();
-        self.last.advance(stream, id);
+        self.met.advance(stream, id);
         // Published again after a loss, or rebuilt: applied before.
         if id <= self.applied.get(stream) {
             return Ok(None);
         }
         let reason = match one {
-            Stored::Entry(entry) => {
-                self.applied.advance(stream, id);
-                let before = self.last_seq[stream].replace(entry.seq);
-                if let Some(before) = before.filter(|before| before + 1 != entry.seq) {
-                    let (first, last) = (before + 1, entry.seq.saturating_sub(1));
-                    tracing::error!(%stream, first, last, "entries are missing from Redis: the client goes on without them");
-                }
-                return Ok(Some(entry));
-            }
+            Stored::Entry(entry) => return Ok(Some(entry)),
             Stored::Deleted(_) => "it was deleted before it was read".to_owned(),
             Stored::Undecodable(_, what) => what,
         };
         let dead = DeadLetter { stream, id, reason };
         tracing::error!(%dead, "the client goes on without it");
-        self.last_seq[stream] = None;
         link.call(&bury(&self.keys, &dead))?;
+        // No state will ever hold it.
+        link.call(cmd("XACK").arg(self.keys.stream(stream)).arg(GROUP).arg(id.to_string()))?;
         Ok(None)
+    }
+
+    fn renew_if_due(&mut self, link: &mut Link) -> Result<(), FollowFault> {
+        if self.renewed.is_some_and(|at| at.elapsed() < RENEW_EVERY) {
+            return Ok(());
+        }
+        // After the latest id that can be nothing is pending, so nothing is read.
+        let none = EntryId { ms: u64::MAX, n: u64::MAX }.to_string();
+        self.take(link, 1, true, &[none.clone(), none.clone(), none]).map(drop)
     }
 
     fn renew(&mut self) -> Result<(), FollowFault> {
@@ -256,9 +344,7 @@ impl Follower {
             Some(link) => link,
             None => Link::open_for(&self.target, BLOCK_MAX)?,
         };
-        // The latest id: nothing of one's own is pending after it, so nothing is read.
-        let none = EntryId { ms: u64::MAX, n: u64::MAX }.to_string();
-        self.take(&mut link, 1, true, &[none.clone(), none.clone(), none])?;
+        self.renew_if_due(&mut link)?;
         self.link = Some(link);
         Ok(())
     }
@@ -270,6 +356,9 @@ impl Follower {
         renew: bool,
         from: &[String; 3],
     ) -> Result<Taken, FollowFault> {
+        if self.epoch.is_outdated() {
+            return Err(FollowFault::Fenced);
+        }
         let keys: Vec<_> =
             [self.keys.lease(), self.keys.meta()].into_iter().chain(self.keys.streams()).collect();
         let (epoch, count) = (self.held.to_string(), count.to_string());
