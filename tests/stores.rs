@@ -1,0 +1,349 @@
+//! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod support;
+
+use std::{path::PathBuf, time::Duration};
+
+use evenkeel_actors::{
+    consumer::{Read, Source},
+    journal::{
+        outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter},
+        redis::{
+            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
+            Target,
+        },
+        source::OutboxSource,
+        state::{DeadLetter, FileStateStore, StateStore, dead_letters},
+    },
+};
+use evenkeel_core::{
+    client::ClientState,
+    estimator::Estimator,
+    ids::{ExecutionId, QueryId},
+    journal::{Entry, EntryId, PerStream, Positions, Recovered, Stream},
+    queue::{HoldLimits, Measured, RecordedQueue},
+    resource::Usage,
+    tick::Tick,
+};
+use support::redis::Redis;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Longest wait for what is there already.
+const PATIENCE: Duration = Duration::from_secs(30);
+const NOW_MS: u64 = 1_800_000_000_000;
+
+/// A server without a database: it decides ticks, and records them.
+struct Server {
+    folder: TempDir,
+    queue: RecordedQueue,
+    measured: Measured,
+    writer: OutboxHandle,
+}
+
+impl Server {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let identity = Identity { label: "a test".to_owned(), text: String::new() };
+        let (outbox, recovered) =
+            Outbox::open(folder.path(), &identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
+        let Recovered { state, .. } = &recovered;
+        Self {
+            measured: Measured::recover(state),
+            queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
+            writer: OutboxWriter::spawn(outbox).unwrap(),
+            folder,
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Records `ticks` ticks of two or three arrivals, none in every seventh.
+    async fn tick(&mut self, ticks: u64) {
+        for _ in 0..ticks {
+            let tick = self.queue.queue().next_tick();
+            let at_ms = NOW_MS + tick.0 * 100;
+            let count = if tick.0.is_multiple_of(7) { 0 } else { 2 + tick.0 % 2 };
+            let arrivals = (0..count).map(|n| {
+                let entropy = u128::from(tick.0) << 8 | u128::from(n);
+                (ExecutionId::new(at_ms, entropy), QueryId::simulated(1, (tick.0 % 5 + n) as usize))
+            });
+            let (commit, executed) =
+                self.queue.advance(tick, at_ms, arrivals.collect(), self.measured).unwrap();
+            self.writer.commit(commit).await.unwrap();
+            let ran = executed.len() as u64;
+            self.measured.add(tick, &Usage::all(ran * 7), ran).unwrap();
+        }
+    }
+
+    fn recorded(&self) -> PerStream<Vec<Entry>> {
+        let reader = OutboxReader::open(self.folder.path()).unwrap();
+        PerStream::from_fn(|stream| reader.after(stream, EntryId::default(), usize::MAX).unwrap())
+    }
+}
+
+/// A store that clients read, and keep their state in.
+trait Store {
+    fn new(server: &Server) -> Self;
+    /// Makes what is recorded readable.
+    fn hand_out(&mut self);
+    fn source(&self) -> Box<dyn Source>;
+    fn states(&self) -> Box<dyn StateStore>;
+    /// Spoils the newest snapshot.
+    fn spoil_snapshot(&self);
+    fn entries(&self, stream: Stream) -> Vec<Entry>;
+    fn dead_letters(&self) -> Vec<DeadLetter>;
+    /// Findings of the audit, and the ticks that it proved.
+    fn verify(&self) -> (u64, Option<(Tick, Tick)>);
+}
+
+struct Embedded {
+    dir: PathBuf,
+    writer: OutboxHandle,
+}
+
+impl Store for Embedded {
+    fn new(server: &Server) -> Self {
+        Self { dir: server.dir(), writer: server.writer.clone() }
+    }
+
+    fn hand_out(&mut self) {}
+
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(OutboxSource::new(&self.dir, self.writer.published()))
+    }
+
+    fn states(&self) -> Box<dyn StateStore> {
+        Box::new(FileStateStore::open(&self.dir).unwrap())
+    }
+
+    fn spoil_snapshot(&self) {
+        let newest = ["client-snapshot.0", "client-snapshot.1"].map(|name| self.dir.join(name));
+        let newest = newest.iter().max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
+        std::fs::write(newest, "spoiled").unwrap();
+    }
+
+    fn entries(&self, stream: Stream) -> Vec<Entry> {
+        OutboxReader::open(&self.dir).unwrap().after(stream, EntryId::default(), usize::MAX).unwrap()
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        dead_letters(&self.dir)
+    }
+
+    fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
+        let reader = OutboxReader::open(&self.dir).unwrap();
+        let verified = evenkeel_actors::journal::outbox::verify(&reader, None, |_, _| ()).unwrap();
+        assert_eq!(verified.damage, None);
+        (verified.report.findings.count(), verified.report.proved)
+    }
+}
+
+struct Handed {
+    redis: Redis,
+    shipment: Shipment,
+    epoch: LeaseEpoch,
+}
+
+impl Handed {
+    fn keys() -> Keys {
+        Keys::new("evenkeel", "main").unwrap()
+    }
+
+    fn target(&self, user: &str) -> Target {
+        self.redis.url(user).parse().unwrap()
+    }
+
+    fn reader(&self) -> RedisReader {
+        RedisReader::open(&self.target("inspection"), Self::keys()).unwrap()
+    }
+}
+
+impl Store for Handed {
+    fn new(server: &Server) -> Self {
+        let redis = Redis::start();
+        let meta = server.writer.meta();
+        let settings = ShipmentSettings {
+            target: redis.url("server").parse().unwrap(),
+            keys: Self::keys(),
+            journal: meta.journal,
+            writer_epoch: meta.writer_epoch,
+            writer: Uuid::new_v4(),
+            label: meta.identity.label.clone(),
+            tick_ms: 100,
+            age_max: Duration::from_hours(24),
+            entries_max: 5_000_000,
+        };
+        let shipment = Shipment::new(settings, &server.dir()).unwrap();
+        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
+        handed.hand_out();
+        handed
+    }
+
+    fn hand_out(&mut self) {
+        while self.shipment.ship().unwrap().more {}
+    }
+
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(RedisSource::new(self.target("client"), Self::keys(), self.epoch.clone()))
+    }
+
+    fn states(&self) -> Box<dyn StateStore> {
+        // The same holder, as after a panic: it need not wait for its own lease.
+        let holder = "the test".to_owned();
+        Box::new(RedisStateStore::new(self.target("client"), Self::keys(), holder, self.epoch.clone()))
+    }
+
+    fn spoil_snapshot(&self) {
+        self.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", "spoiled"]);
+    }
+
+    fn entries(&self, stream: Stream) -> Vec<Entry> {
+        let found = self.reader().after(stream, EntryId::default(), 1_000_000).unwrap();
+        found.into_iter().map(Result::unwrap).collect()
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.reader().dead_letters().unwrap()
+    }
+
+    fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
+        let verified = redis::verify(&mut self.reader(), None, |_, _| ()).unwrap();
+        (verified.report.findings.count(), verified.report.proved)
+    }
+}
+
+/// Reads until everything up to `tick` has been told.
+async fn read_up_to(source: &dyn Source, after: Positions, tick: u64) -> PerStream<Vec<Entry>> {
+    let mut reads = source.follow(after);
+    let mut found = PerStream::<Vec<Entry>>::default();
+    let all = async {
+        loop {
+            let Read { entries, caught_up } = reads.recv().await.unwrap().unwrap();
+            for entry in entries {
+                found[entry.record.stream()].push(entry);
+            }
+            if caught_up >= Some(Tick(tick)) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("everything is told");
+    found
+}
+
+fn state(positions: Positions) -> ClientState {
+    ClientState { positions, estimator: Estimator::default(), scheduler: None }
+}
+
+fn at(ms: u64) -> Positions {
+    let mut positions = Positions::default();
+    for stream in Stream::ALL {
+        positions.advance(stream, EntryId { ms, n: 0 });
+    }
+    positions
+}
+
+async fn what_is_recorded_is_handed_out_once_in_order_under_its_ids<S: Store>() {
+    let mut server = Server::new();
+    let mut store = S::new(&server);
+    server.tick(40).await;
+    store.hand_out();
+    server.tick(25).await;
+    store.hand_out();
+    let recorded = server.recorded();
+    for stream in Stream::ALL {
+        assert_eq!(store.entries(stream), recorded[stream]);
+    }
+    assert_eq!(store.verify(), (0, Some((Tick(0), Tick(59)))));
+}
+
+async fn a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_caught_up<S: Store>() {
+    let mut server = Server::new();
+    let mut store = S::new(&server);
+    server.tick(40).await;
+    store.hand_out();
+    let mut positions = store.states().load().unwrap().positions;
+    let source = store.source();
+    let first = read_up_to(&*source, positions, 39).await;
+    assert_eq!(first, server.recorded());
+    for stream in Stream::ALL {
+        positions.advance(stream, first[stream].last().unwrap().id);
+    }
+    // The last tick of these has no arrivals.
+    server.tick(24).await;
+    store.hand_out();
+    let second = read_up_to(&*source, positions, 63).await;
+    let recorded = server.recorded();
+    for stream in Stream::ALL {
+        assert_eq!(second[stream], recorded[stream][first[stream].len()..]);
+    }
+}
+
+async fn a_reader_that_saved_nothing_gets_everything_again<S: Store>() {
+    let mut server = Server::new();
+    let mut store = S::new(&server);
+    server.tick(40).await;
+    store.hand_out();
+    for _ in 0..3 {
+        let positions = store.states().load().unwrap().positions;
+        assert_eq!(read_up_to(&*store.source(), positions, 39).await, server.recorded());
+    }
+}
+
+async fn the_newest_whole_state_is_loaded<S: Store>() {
+    let mut server = Server::new();
+    server.tick(20).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let mut states = store.states();
+    assert_eq!(states.load().unwrap(), ClientState::default());
+    states.store(&state(at(NOW_MS + 1))).unwrap();
+    states.store(&state(at(NOW_MS + 2))).unwrap();
+    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 2));
+    store.spoil_snapshot();
+    let mut after = store.states();
+    assert_eq!(after.load().unwrap().positions, at(NOW_MS + 1), "the generation before it");
+    after.store(&state(at(NOW_MS + 3))).unwrap();
+    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 3));
+}
+
+async fn a_dead_letter_is_kept_once<S: Store>() {
+    let mut server = Server::new();
+    server.tick(5).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let mut states = store.states();
+    states.load().unwrap();
+    let dead = DeadLetter {
+        stream: Stream::Queue,
+        id: EntryId { ms: NOW_MS, n: 3 },
+        reason: "it was one too many".to_owned(),
+    };
+    states.bury(&dead).unwrap();
+    states.bury(&dead).unwrap();
+    assert_eq!(store.dead_letters(), [dead]);
+}
+
+macro_rules! contract {
+    ($($name:ident),*) => {
+        mod outbox {
+            $(#[actix::test] async fn $name() { super::$name::<super::Embedded>().await; })*
+        }
+        mod redis_streams {
+            $(#[actix::test] async fn $name() { super::$name::<super::Handed>().await; })*
+        }
+    };
+}
+
+contract!(
+    what_is_recorded_is_handed_out_once_in_order_under_its_ids,
+    a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_caught_up,
+    a_reader_that_saved_nothing_gets_everything_again,
+    the_newest_whole_state_is_loaded,
+    a_dead_letter_is_kept_once
+);
