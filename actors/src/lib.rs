@@ -4,17 +4,18 @@
 //! server   Daemon ─Measure──▶ Monitor                     one arbiter for the daemon's ticker,
 //!            │ ◀──Measured──┘                             one for the server's other actors,
 //!            ├──Advance───▶ Queue ─Append─▶ Journal       a thread for the outbox's commits
-//!            │ ◀─what runs──┘ ▲                └─▶ outbox (SQLite)
-//!            └─▶ Database     │Control                      │ entries
-//!                             │                             ▼
-//! client                  Scheduler ◀─Learned─ Estimator ◀─Batch─ Consumer      one arbiter
-//!                                                                   └─▶ snapshot
+//!            │ ◀─what runs──┘ ▲                └─▶ outbox (SQLite) ─▶ Shipper ─▶ Redis Streams
+//!            └─▶ Database     │ Control                │ entries                     │ entries
+//!                             │                        │ (in one process)            │ (in processes of their own)
+//!                             │ or, over HTTP,         ▼                             │
+//! client                  Scheduler ◀─Learned─ Estimator ◀─Batch─ Consumer ◀─────────┘      one arbiter
+//!                                                                   └─▶ state: a file, or Redis
 //! ```
 //!
 //! A tick is durable before it has an effect. Whoever loses its state (a panic, a commit that failed)
 //! answers `Lost` until it is restored: the daemon restores the server's half from the outbox, the
-//! consumer the client's half from its snapshot and the entries after it. Start, restart and recovery
-//! are the same path.
+//! consumer the client's half from its state and the entries after it. Start, restart, recovery and taking
+//! over from another client are the same path.
 
 pub mod clock;
 pub mod consumer;
