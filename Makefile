@@ -2,7 +2,10 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test redis lint fmt bench
+SEED ?= 1
+KILLS ?= 200
+MINUTES ?= 0
+.PHONY: help run test chaos redis lint fmt bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,9 +16,13 @@ run: ## Run everything in one process: the simulated database, the journal, the 
 test: redis ## Run all tests
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
+	KILLS=2 $(CARGO) test --features faults --locked --test chaos
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
+
+chaos: redis ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0
+	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) $(CARGO) test --locked --release --test chaos
 
 redis: ## Install redis-server, which tests start, where it is missing
 	@command -v redis-server redis-cli >/dev/null && exit; \

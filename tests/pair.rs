@@ -10,16 +10,15 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_actors::journal::{
-    outbox::OutboxReader,
-    redis::{Keys, LeaseEpoch, RedisStateStore},
-    state::StateStore as _,
+use evenkeel_actors::journal::outbox::OutboxReader;
+use evenkeel_core::journal::{Record, Stream};
+use support::{
+    Running, World, fold, output,
+    pair::Pair,
+    pause,
+    three::{Dice, Fault, Three, assert_state_is_the_fold, state_in_redis, terminated},
+    wait_until,
 };
-use evenkeel_core::{
-    client::ClientState,
-    journal::{Record, Stream},
-};
-use support::{Running, World, fold, output, pair::Pair, pause, wait_until};
 
 /// Rounds of the long test; each kills or stops one to three of the three.
 const ROUNDS: u32 = 100;
@@ -29,165 +28,9 @@ fn pair() -> Pair {
     Pair::new(World::new("fast", &["--seed", "5"]))
 }
 
-/// Random numbers from a seed that is printed when the test fails.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let seed = RandomState::new().hash_one("dice") | 1;
-        println!("dice {seed}");
-        Self(seed)
-    }
-
-    /// A number below `sides` (Marsaglia 2003, xorshift64).
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Kill,
-    Terminate,
-    Stop,
-}
-
-/// Server, client and Redis, running between faults.
-struct Three {
-    pair: Pair,
-    server: Option<Running>,
-    client: Option<Running>,
-}
-
-impl Three {
-    fn start(pair: Pair) -> Self {
-        let server = Some(pair.start_server());
-        let client = Some(pair.start_client());
-        Self { pair, server, client }
-    }
-
-    /// Does `fault` to those that are named, and starts again what it ended, after `away`.
-    fn suffer(&mut self, fault: Fault, [server, client, redis]: [bool; 3], away: Duration) {
-        let victims = [self.server.as_ref().filter(|_| server), self.client.as_ref().filter(|_| client)];
-        let name = match fault {
-            Fault::Kill => "KILL",
-            Fault::Terminate => "TERM",
-            Fault::Stop => "STOP",
-        };
-        for victim in victims.into_iter().flatten() {
-            victim.signal(name);
-        }
-        if fault == Fault::Stop {
-            if redis {
-                self.pair.redis.signal("STOP");
-            }
-            pause(away);
-            for victim in victims.into_iter().flatten() {
-                victim.signal("CONT");
-            }
-            if redis {
-                self.pair.redis.signal("CONT");
-            }
-            return;
-        }
-        if redis {
-            match fault {
-                Fault::Kill => self.pair.redis.kill(),
-                _ => self.pair.redis.terminate(),
-            }
-        }
-        for ended in [self.server.take_if(|_| server), self.client.take_if(|_| client)].into_iter().flatten()
-        {
-            let (status, _) = ended.wait();
-            // A client that loses its Redis while it ends may not have saved: it says so and ends in order.
-            assert!(fault == Fault::Kill || status.success(), "{status}\n{}", self.pair.said());
-        }
-        pause(away);
-        if redis {
-            self.pair.redis.restart();
-        }
-        if server {
-            self.server = Some(self.pair.start_server());
-        }
-        if client {
-            self.client = Some(self.pair.start_client());
-        }
-    }
-
-    fn server(&self) -> &Running {
-        self.server.as_ref().unwrap()
-    }
-
-    fn client(&self) -> &Running {
-        self.client.as_ref().unwrap()
-    }
-
-    /// Waits until everybody does their work and Redis is not behind.
-    fn settle(&self) {
-        wait_until("the server is ready", || self.server().get("/readyz").status == 200);
-        wait_until("the client levels", || {
-            let ready = self.client().get("/readyz");
-            ready.status == 200 && ready.json()["role"] == "levelling"
-        });
-        let mut last = String::new();
-        wait_until("nothing is degraded", || {
-            let ready = self.server().get("/readyz");
-            if ready.body != last {
-                println!("{}", ready.body);
-            }
-            last.clone_from(&ready.body);
-            ready.status == 200 && ready.json()["degraded"].as_array().is_some_and(Vec::is_empty)
-        });
-    }
-
-    /// Ends both in order, the client first; everything is shipped and saved then.
-    fn end(mut self) -> Pair {
-        self.settle();
-        let (status, _) = self.client.take().map(terminated).unwrap();
-        assert!(status.success(), "{}", self.pair.said());
-        let (status, _) = self.server.take().map(terminated).unwrap();
-        assert!(status.success(), "{}", self.pair.said());
-        self.pair
-    }
-}
-
-fn terminated(running: Running) -> (std::process::ExitStatus, Vec<String>) {
-    running.signal("TERM");
-    running.wait()
-}
-
-/// The client's state as it stands in Redis, read as the next client would.
-fn state_in_redis(pair: &Pair) -> ClientState {
-    let keys = Keys::new("evenkeel", "main").unwrap();
-    let target = pair.redis.url("client").parse().unwrap();
-    let mut store = RedisStateStore::new(target, keys, "the test".to_owned(), LeaseEpoch::default());
-    let mut loaded = None;
-    wait_until("the lease is free", || {
-        loaded = store.load().ok();
-        loaded.is_some()
-    });
-    store.release();
-    loaded.unwrap()
-}
-
-/// The state is what its entries say, all of them.
-fn assert_state_is_the_fold(pair: &Pair) {
-    let state = state_in_redis(pair);
-    let folded = fold(&pair.world, state.positions);
-    assert!(
-        postcard::to_stdvec(&state).unwrap() == postcard::to_stdvec(&folded).unwrap(),
-        "the state differs from the fold over the journal\n{}",
-        pair.said()
-    );
-    assert!(state.estimator.estimates().iter().count() > 90, "most of the 100 queries have been seen");
-}
-
 #[test]
 fn whatever_is_killed_or_stopped_nothing_is_lost_and_the_client_knows_exactly_what_the_journal_says() {
-    let mut dice = Dice::new();
+    let mut dice = Dice::new(RandomState::new().hash_one("dice"));
     let mut three = Three::start(pair());
     for round in 1..=ROUNDS {
         pause(Duration::from_millis(20 + dice.roll(380)));
@@ -206,7 +49,8 @@ fn whatever_is_killed_or_stopped_nothing_is_lost_and_the_client_knows_exactly_wh
     }
     let pair = three.end();
     pair.assert_verified();
-    assert_state_is_the_fold(&pair);
+    let state = assert_state_is_the_fold(&pair);
+    assert!(state.estimator.estimates().iter().count() > 90, "most of the 100 queries have been seen");
 }
 
 #[test]
@@ -339,6 +183,35 @@ fn a_server_on_a_copy_of_the_data_directory_is_refused() {
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("copy of this data directory"), "{said}");
+}
+
+#[test]
+fn a_redis_that_hangs_is_told_and_costs_nothing_but_lag() {
+    let three = Three::start(pair());
+    three.settle();
+    three.pair.redis.signal("STOP");
+    wait_until("it is told", || {
+        let ready = three.server().get("/readyz");
+        ready.status == 200 && ready.json()["degraded"].to_string().contains("does not answer")
+    });
+    let waiting = three.server().get("/queued");
+    assert!([200, 204].contains(&waiting.status), "the API does not wait for Redis");
+    three.pair.redis.signal("CONT");
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn a_full_redis_takes_nothing_in_part_and_goes_on_when_there_is_room() {
+    let three = Three::start(pair());
+    three.settle();
+    three.pair.redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    wait_until("it is told", || three.server().get("/readyz").json()["degraded"].to_string().contains("OOM"));
+    three.pair.redis.cli(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
 }
 
 #[test]

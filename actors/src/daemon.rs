@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::{
     database::{Database, Workload},
+    fault,
     health::ActorHealth,
     journal::outbox::{Pressure, Published},
     messages::{
@@ -293,6 +294,7 @@ impl Step {
         let batch = self.ports.queue.send(advance).await;
         let batch = batch.map_err(|_| StepError::Mailbox("queue"))??;
         let usage = self.database.borrow_mut().start(tick, &batch)?;
+        fault::point!("after-effect");
         Ok((tick.next(), Some(TickUsage { tick, usage, executed: batch.len() as u64 })))
     }
 

@@ -7,6 +7,7 @@
 
 pub mod pair;
 pub mod redis;
+pub mod three;
 
 use std::{
     io::{BufRead, BufReader},

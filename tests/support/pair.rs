@@ -1,36 +1,54 @@
 //! A server and a client over a Redis, each a process of its own.
 
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use super::{
     Running, World, output,
     redis::{Redis, free_port},
-    start, text,
+    start, text, wait_until,
 };
 
 /// What the two are started with.
 pub struct Pair {
     pub world: World,
     pub redis: Redis,
+    /// What the server is to die of: a named point and how often, for builds that have them.
+    pub fault: Option<String>,
     server_port: u16,
 }
 
 impl Pair {
     /// A pair for `world` over a new Redis; nothing but that is started yet.
     pub fn new(world: World) -> Self {
-        Self { world, redis: Redis::start(), server_port: free_port() }
+        Self { world, redis: Redis::start(), fault: None, server_port: free_port() }
+    }
+
+    fn server(&self) -> Command {
+        let mut command = self.world.command("server");
+        command.args(["--redis", &self.redis.url("server")]);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.server_port)]);
+        if let Some(fault) = &self.fault {
+            command.env("EVENKEEL_FAULT", fault);
+        }
+        command
     }
 
     /// Starts the server, and waits until it listens.
     pub fn start_server(&self) -> Running {
+        start(self.server(), &self.world.path("server.stderr.txt"))
+    }
+
+    /// Starts the server, and waits until it has died by itself, perhaps before it listened.
+    pub fn run_server_to_its_end(&self) {
+        let mut server = self.server().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("the server dies", || server.try_wait().unwrap().is_some());
+    }
+
+    /// Another server on the same data directory; what it says.
+    pub fn second_server(&self) -> Output {
         let mut command = self.world.command("server");
-        command.args([
-            "--redis",
-            &self.redis.url("server"),
-            "--listen",
-            &format!("127.0.0.1:{}", self.server_port),
-        ]);
-        start(command, &self.world.path("server.stderr.txt"))
+        command.args(["--redis", &self.redis.url("server"), "--listen", "127.0.0.1:0"]);
+        command.output().unwrap()
     }
 
     /// Starts a client, and waits until it listens.

@@ -99,6 +99,18 @@ impl Redis {
         self.child.take().unwrap().wait().unwrap();
     }
 
+    /// Takes the last `bytes` from its file, as a power cut under `everysec` might. It must not be running.
+    pub fn cut_append_only_file(&self, bytes: u64) {
+        let files = self.folder.path().join("appendonlydir").read_dir().unwrap().flatten();
+        let written = files.filter(|file| file.file_name().to_string_lossy().ends_with(".incr.aof"));
+        let Some(last) = written.max_by_key(|file| file.metadata().unwrap().modified().unwrap()) else {
+            return;
+        };
+        let length = last.metadata().unwrap().len();
+        let file = std::fs::File::options().write(true).open(last.path()).unwrap();
+        file.set_len(length.saturating_sub(bytes)).unwrap();
+    }
+
     /// Whether it takes connections.
     pub fn answers(&self) -> bool {
         let address = ([127, 0, 0, 1], self.port).into();

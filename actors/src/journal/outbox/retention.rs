@@ -12,6 +12,7 @@ use super::{
     store::Outbox,
     stream_rows,
 };
+use crate::fault;
 
 /// Entries of a stream removed at a time: about 10 ms, so that no commit waits for longer.
 const TRIM_MAX: u64 = 5_000;
@@ -93,6 +94,7 @@ impl Outbox {
             }
         }
         head::write(&self.connection, &kept).map_err(|error| error.commit(&self.file))?;
+        fault::point!("after-outbox-mark");
         self.kept = kept;
         Ok(())
     }

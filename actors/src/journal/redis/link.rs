@@ -9,6 +9,7 @@ use redis::{
 use tokio::time::Instant;
 
 use super::keys::Keys;
+use crate::fault;
 
 /// Longest that connecting may take: a Redis that needs longer is away.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
@@ -174,6 +175,7 @@ impl Link {
     pub(super) fn transaction(&mut self, pipeline: &mut Pipeline) -> Result<Option<Vec<Value>>, RedisFault> {
         let commands = pipeline.len();
         self.connection.send_packed_command(&pipeline.atomic().get_packed_pipeline())?;
+        fault::point!("after-ship-sent");
         // MULTI and the commands are answered at once, EXEC with what they gave.
         let mut answers = self.answers(commands + 2)?;
         let executed = answers.pop().unwrap_or_default();

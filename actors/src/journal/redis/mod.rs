@@ -18,6 +18,7 @@ mod link;
 mod reader;
 mod scripts;
 mod shipment;
+mod shipping;
 mod source;
 mod state;
 mod verify;
@@ -27,7 +28,8 @@ pub use self::{
     keys::{Keys, NameError},
     link::{Link, RedisFault, Target, TargetError},
     reader::{RedisMeta, RedisReader, StreamState},
-    shipment::{Lost, Shipment, ShipmentSettings, Shipped, ShippingFault},
+    shipment::Shipment,
+    shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
     source::RedisSource,
     state::{LeaseEpoch, RedisStateStore},
     verify::{RedisVerified, verify},

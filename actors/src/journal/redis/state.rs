@@ -58,14 +58,14 @@ impl LeaseEpoch {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// The server knows a later one: Redis has forgotten it, or somebody else has taken over.
+    /// The server knows somebody else under this or a later one: Redis has forgotten it, or somebody else has taken over.
     pub fn outdated(&self, by: u64) {
         self.0.other.fetch_max(by, Ordering::Relaxed);
     }
 
-    /// Whether somebody else has had a later one.
+    /// Whether somebody else has had this one or a later one: a Redis that lost its last seconds gives one twice.
     pub(super) fn is_outdated(&self) -> bool {
-        self.0.other.load(Ordering::Relaxed) > self.held()
+        self.0.other.load(Ordering::Relaxed) >= self.held()
     }
 
     fn floor(&self) -> u64 {

@@ -1,0 +1,243 @@
+//! `make chaos SEED=1 KILLS=200 MINUTES=0`: real processes, a real Redis, faults at random, until so many processes have been killed
+//! and so many minutes have passed. Exit 0 only when nothing was lost; on failure the command that repeats it is printed.
+//!
+//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    time::{Duration, Instant},
+};
+
+use evenkeel_core::journal::Stream;
+use support::{
+    World, output,
+    pair::Pair,
+    pause,
+    three::{Dice, Fault, Three, assert_state_is_the_fold},
+};
+
+/// Kills after which a world is judged and a new one begins: its outbox still holds everything then.
+const KILLS_A_WORLD: u64 = 150;
+/// Longest that a world lives, for the same reason: shipped entries stay for ten minutes.
+const WORLD_MAX: Duration = Duration::from_mins(6);
+/// The named points at which a server dies.
+const POINTS: [&str; 6] = [
+    "after-outbox-write",
+    "after-outbox-fsync",
+    "after-effect",
+    "after-ship-sent",
+    "after-ship-reply",
+    "after-outbox-mark",
+];
+
+fn main() {
+    let number = |name, default| env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let seed: u64 = number("SEED", 1);
+    let kills: u64 = number("KILLS", 200);
+    let minutes: u64 = number("MINUTES", 0);
+    std::panic::set_hook(Box::new(move |panic| {
+        eprintln!("{panic}\nagain: make chaos SEED={seed} KILLS={kills} MINUTES={minutes}");
+    }));
+    let begun = Instant::now();
+    let mut totals = Totals::default();
+    if cfg!(feature = "faults") {
+        die_at_points(seed, kills, &mut totals);
+    } else {
+        let mut dice = Dice::new(seed);
+        while totals.kills() < kills || begun.elapsed() < Duration::from_secs(60 * minutes) {
+            live_and_die(&mut dice, kills, &mut totals);
+        }
+    }
+    totals.print(begun.elapsed());
+}
+
+/// What has been done, by name.
+#[derive(Default)]
+struct Totals {
+    done: BTreeMap<String, u64>,
+    worlds: u64,
+    executed: u64,
+}
+
+impl Totals {
+    fn count(&mut self, name: &str) {
+        *self.done.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn kills(&self) -> u64 {
+        self.done.iter().filter(|(name, _)| name.starts_with("kill ")).map(|(_, count)| count).sum()
+    }
+
+    fn print(&self, took: Duration) {
+        for (name, count) in &self.done {
+            println!("{count:>7} × {name}");
+        }
+        let kills = self.kills().max(1);
+        println!(
+            "{} kills in {:.0} s, {} worlds, {} executions: 0 lost, 0 duplicated, 0 invented (95 %: below {:.3} % a kill)",
+            self.kills(),
+            took.as_secs_f64(),
+            self.worlds,
+            self.executed,
+            300.0 / kills as f64
+        );
+    }
+}
+
+/// One world, from its first tick to its judgement.
+fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
+    let rate = 2 + dice.roll(10);
+    let tick_ms = [10, 10, 20, 50][dice.roll(4) as usize];
+    let seed = dice.roll(1_000_000).to_string();
+    let parameters = format!("rate = {rate}.0\ntick_ms = {tick_ms}\n");
+    println!("world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}", totals.worlds + 1);
+    let mut three = Three::start(Pair::new(World::with_parameters(&parameters, &["--seed", &seed])));
+    let (begun, before) = (Instant::now(), totals.kills());
+    let more = |totals: &Totals| totals.kills() < kills && totals.kills() < before + KILLS_A_WORLD;
+    let mut round = 0;
+    while more(totals) && begun.elapsed() < WORLD_MAX {
+        round += 1;
+        pause(Duration::from_millis(10 + dice.roll(300)));
+        let what = one_fault(dice, &mut three, totals);
+        println!("{round:>5} {what}");
+        if round % 40 == 0 {
+            three.settle();
+            let url = three.pair.redis.url("inspection");
+            let beside = output(&["journal", "verify", "--redis", &url]);
+            let said = String::from_utf8_lossy(&beside.stdout);
+            assert_eq!(beside.status.code(), Some(0), "{said}\n{}", three.pair.said());
+        }
+    }
+    judge(three, totals);
+}
+
+/// Does something to somebody, and says what.
+fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String {
+    let names = |victims: [bool; 3]| {
+        let names = ["server", "client", "redis"].into_iter().zip(victims);
+        names.filter(|(_, hit)| *hit).map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let away = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
+    match dice.roll(100) {
+        0..70 => {
+            // Server and client far more often than Redis, which takes the longest to start.
+            let victims = [
+                [true, false, false],
+                [false, true, false],
+                [true, true, false],
+                [false, false, true],
+                [true; 3],
+            ];
+            let victims = victims[[0, 0, 0, 1, 1, 1, 2, 2, 3, 4][dice.roll(10) as usize]];
+            let away = away(dice, 150);
+            three.suffer(Fault::Kill, victims, away);
+            for name in names(victims) {
+                totals.count(&format!("kill {name}"));
+            }
+            format!("kill {}", names(victims).join(" "))
+        }
+        70..78 => {
+            let victims = 1 + dice.roll(7);
+            let victims = [1, 2, 4].map(|bit| victims & bit != 0);
+            let away = away(dice, 150);
+            three.suffer(Fault::Terminate, victims, away);
+            totals.count("terminate");
+            format!("terminate {}", names(victims).join(" "))
+        }
+        78..86 => {
+            let victims = 1 + dice.roll(7);
+            let victims = [1, 2, 4].map(|bit| victims & bit != 0);
+            let away = away(dice, 1_500);
+            three.suffer(Fault::Stop, victims, away);
+            totals.count("stop and go on");
+            format!("stop {} for {} ms", names(victims).join(" "), away.as_millis())
+        }
+        86 => {
+            three.suffer(Fault::Terminate, [false, false, true], Duration::from_secs(3));
+            totals.count("Redis away for 3 s");
+            "Redis away for 3 s".to_owned()
+        }
+        87..89 => {
+            let bytes = 1 + dice.roll(60_000);
+            three.pair.redis.kill();
+            three.pair.redis.cut_append_only_file(bytes);
+            three.pair.redis.restart();
+            totals.count("kill redis");
+            totals.count("Redis loses its last entries");
+            format!("kill redis, its file cut by {bytes} bytes")
+        }
+        89..96 => {
+            let key = |stream: Stream| format!("evenkeel:{{main}}:{stream}");
+            let one = key(Stream::ALL[dice.roll(3) as usize]);
+            let command = match dice.roll(6) {
+                0 => vec!["FLUSHALL"],
+                1 | 2 => vec!["DEL", &one],
+                3 => vec!["XGROUP", "DESTROY", &one, "scheduler"],
+                4 => vec!["XGROUP", "DELCONSUMER", &one, "scheduler", "scheduler"],
+                _ => vec!["XGROUP", "SETID", &one, "scheduler", "$"],
+            };
+            three.pair.redis.cli(&command);
+            let name =
+                command.iter().filter(|word| !word.contains(':')).copied().collect::<Vec<_>>().join(" ");
+            totals.count(&name);
+            command.join(" ")
+        }
+        96..98 => {
+            // The older generation, and what followed it again.
+            three.client.take().unwrap().kill();
+            three.pair.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", "spoiled"]);
+            three.client = Some(three.pair.start_client());
+            totals.count("kill client");
+            totals.count("newest state spoiled");
+            "kill client, its newest state spoiled".to_owned()
+        }
+        98 => {
+            let second = three.pair.start_client();
+            three.client.replace(second).unwrap().kill();
+            totals.count("kill client");
+            totals.count("second client takes over");
+            "kill client, a second one takes over".to_owned()
+        }
+        _ => {
+            let refused = three.pair.second_server();
+            assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+            totals.count("second server refused");
+            "a second server on the same directory is refused".to_owned()
+        }
+    }
+}
+
+/// Everything that must hold at the end of a world.
+fn judge(three: Three, totals: &mut Totals) {
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+    totals.worlds += 1;
+    totals.executed += std::fs::read_to_string(pair.world.truth()).unwrap().lines().count() as u64;
+}
+
+/// A server that dies at each point in turn, `times` each, and is started again.
+fn die_at_points(seed: u64, times: u64, totals: &mut Totals) {
+    for point in POINTS {
+        let world = World::with_parameters("rate = 8.0\ntick_ms = 10\n", &["--seed", &seed.to_string()]);
+        let mut pair = Pair::new(world);
+        // Whole before the first death, so that there are streams to be shipped to.
+        pair.start_server().kill();
+        pair.fault = Some(format!("{point}=1/12"));
+        let client = pair.start_client();
+        for _ in 0..times {
+            // It dies by itself, even before it listens.
+            pair.run_server_to_its_end();
+            totals.count(&format!("kill server at {point}"));
+        }
+        pair.fault = None;
+        println!("{point}: {times}");
+        let server = Some(pair.start_server());
+        judge(Three { pair, server, client: Some(client) }, totals);
+    }
+}

@@ -1,0 +1,167 @@
+//! Server, client and Redis, and what may happen to them.
+
+use std::time::Duration;
+
+use evenkeel_actors::journal::{
+    redis::{Keys, LeaseEpoch, RedisStateStore},
+    state::StateStore as _,
+};
+use evenkeel_core::client::ClientState;
+
+use super::{Running, fold, pair::Pair, pause, wait_until};
+
+/// Random numbers from a seed that is printed when the test fails.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        println!("dice {seed}");
+        // Small seeds differ in few bits; 0 would stay 0.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `sides` (Marsaglia 2003, xorshift64).
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Kill,
+    Terminate,
+    Stop,
+}
+
+/// Server, client and Redis, running between faults.
+pub struct Three {
+    pub pair: Pair,
+    pub server: Option<Running>,
+    pub client: Option<Running>,
+}
+
+impl Three {
+    pub fn start(pair: Pair) -> Self {
+        let server = Some(pair.start_server());
+        let client = Some(pair.start_client());
+        Self { pair, server, client }
+    }
+
+    /// Does `fault` to those that are named, and starts again what it ended, after `away`.
+    pub fn suffer(&mut self, fault: Fault, [server, client, redis]: [bool; 3], away: Duration) {
+        let victims = [self.server.as_ref().filter(|_| server), self.client.as_ref().filter(|_| client)];
+        let name = match fault {
+            Fault::Kill => "KILL",
+            Fault::Terminate => "TERM",
+            Fault::Stop => "STOP",
+        };
+        for victim in victims.into_iter().flatten() {
+            victim.signal(name);
+        }
+        if fault == Fault::Stop {
+            if redis {
+                self.pair.redis.signal("STOP");
+            }
+            pause(away);
+            for victim in victims.into_iter().flatten() {
+                victim.signal("CONT");
+            }
+            if redis {
+                self.pair.redis.signal("CONT");
+            }
+            return;
+        }
+        if redis {
+            match fault {
+                Fault::Kill => self.pair.redis.kill(),
+                _ => self.pair.redis.terminate(),
+            }
+        }
+        for ended in [self.server.take_if(|_| server), self.client.take_if(|_| client)].into_iter().flatten()
+        {
+            let (status, _) = ended.wait();
+            // A client that loses its Redis while it ends may not have saved: it says so and ends in order.
+            assert!(fault == Fault::Kill || status.success(), "{status}\n{}", self.pair.said());
+        }
+        pause(away);
+        if redis {
+            self.pair.redis.restart();
+        }
+        if server {
+            self.server = Some(self.pair.start_server());
+        }
+        if client {
+            self.client = Some(self.pair.start_client());
+        }
+    }
+
+    pub fn server(&self) -> &Running {
+        self.server.as_ref().unwrap()
+    }
+
+    pub fn client(&self) -> &Running {
+        self.client.as_ref().unwrap()
+    }
+
+    /// Waits until everybody does their work and Redis is not behind.
+    pub fn settle(&self) {
+        wait_until("the server is ready", || self.server().get("/readyz").status == 200);
+        wait_until("the client levels", || {
+            let ready = self.client().get("/readyz");
+            ready.status == 200 && ready.json()["role"] == "levelling"
+        });
+        let mut last = String::new();
+        wait_until("nothing is degraded", || {
+            let ready = self.server().get("/readyz");
+            if ready.body != last {
+                println!("{}", ready.body);
+            }
+            last.clone_from(&ready.body);
+            ready.status == 200 && ready.json()["degraded"].as_array().is_some_and(Vec::is_empty)
+        });
+    }
+
+    /// Ends both in order, the client first; everything is shipped and saved then.
+    pub fn end(mut self) -> Pair {
+        self.settle();
+        let (status, _) = self.client.take().map(terminated).unwrap();
+        assert!(status.success(), "{}", self.pair.said());
+        let (status, _) = self.server.take().map(terminated).unwrap();
+        assert!(status.success(), "{}", self.pair.said());
+        self.pair
+    }
+}
+
+pub fn terminated(running: Running) -> (std::process::ExitStatus, Vec<String>) {
+    running.signal("TERM");
+    running.wait()
+}
+
+/// The client's state as it stands in Redis, read as the next client would.
+pub fn state_in_redis(pair: &Pair) -> ClientState {
+    let keys = Keys::new("evenkeel", "main").unwrap();
+    let target = pair.redis.url("client").parse().unwrap();
+    let mut store = RedisStateStore::new(target, keys, "the test".to_owned(), LeaseEpoch::default());
+    let mut loaded = None;
+    wait_until("the lease is free", || {
+        loaded = store.load().ok();
+        loaded.is_some()
+    });
+    store.release();
+    loaded.unwrap()
+}
+
+/// The state is what its entries say, all of them; which it is.
+pub fn assert_state_is_the_fold(pair: &Pair) -> ClientState {
+    let state = state_in_redis(pair);
+    let folded = fold(&pair.world, state.positions);
+    assert!(
+        postcard::to_stdvec(&state).unwrap() == postcard::to_stdvec(&folded).unwrap(),
+        "the state differs from the fold over the journal\n{}",
+        pair.said()
+    );
+    state
+}
