@@ -9,7 +9,7 @@ use std::{path::PathBuf, time::Duration};
 use evenkeel_actors::{
     consumer::{Read, Source},
     journal::{
-        outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter},
+        outbox::{OutboxHandle, OutboxReader},
         redis::{
             self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
             Target,
@@ -21,70 +21,17 @@ use evenkeel_actors::{
 use evenkeel_core::{
     client::ClientState,
     estimator::Estimator,
-    ids::{ExecutionId, QueryId},
-    journal::{Entry, EntryId, PerStream, Positions, Recovered, Stream},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
+    journal::{Entry, EntryId, PerStream, Positions, Stream},
     tick::Tick,
 };
-use support::redis::Redis;
-use tempfile::TempDir;
+use support::{
+    journal::{NOW_MS, Server},
+    redis::Redis,
+};
 use uuid::Uuid;
 
 /// Longest wait for what is there already.
 const PATIENCE: Duration = Duration::from_secs(30);
-const NOW_MS: u64 = 1_800_000_000_000;
-
-/// A server without a database: it decides ticks, and records them.
-struct Server {
-    folder: TempDir,
-    queue: RecordedQueue,
-    measured: Measured,
-    writer: OutboxHandle,
-}
-
-impl Server {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let identity = Identity { label: "a test".to_owned(), text: String::new() };
-        let (outbox, recovered) =
-            Outbox::open(folder.path(), &identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
-        let Recovered { state, .. } = &recovered;
-        Self {
-            measured: Measured::recover(state),
-            queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
-            writer: OutboxWriter::spawn(outbox).unwrap(),
-            folder,
-        }
-    }
-
-    fn dir(&self) -> PathBuf {
-        self.folder.path().to_owned()
-    }
-
-    /// Records `ticks` ticks of two or three arrivals, none in every seventh.
-    async fn tick(&mut self, ticks: u64) {
-        for _ in 0..ticks {
-            let tick = self.queue.queue().next_tick();
-            let at_ms = NOW_MS + tick.0 * 100;
-            let count = if tick.0.is_multiple_of(7) { 0 } else { 2 + tick.0 % 2 };
-            let arrivals = (0..count).map(|n| {
-                let entropy = u128::from(tick.0) << 8 | u128::from(n);
-                (ExecutionId::new(at_ms, entropy), QueryId::simulated(1, (tick.0 % 5 + n) as usize))
-            });
-            let (commit, executed) =
-                self.queue.advance(tick, at_ms, arrivals.collect(), self.measured).unwrap();
-            self.writer.commit(commit).await.unwrap();
-            let ran = executed.len() as u64;
-            self.measured.add(tick, &Usage::all(ran * 7), ran).unwrap();
-        }
-    }
-
-    fn recorded(&self) -> PerStream<Vec<Entry>> {
-        let reader = OutboxReader::open(self.folder.path()).unwrap();
-        PerStream::from_fn(|stream| reader.after(stream, EntryId::default(), usize::MAX).unwrap())
-    }
-}
 
 /// A store that clients read, and keep their state in.
 trait Store {

@@ -1,10 +1,13 @@
-//! Each of the seven actors fails while the whole circle runs: it goes on, and the journal is whole.
+//! Each of the seven actors fails in each way while the whole circle runs: it goes on, and the journal is whole.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, Context, Handler, MailboxError, Message, Supervised, System};
+use actix::{
+    Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, MailboxError, Message, Supervised,
+    System, WrapFuture,
+};
 use evenkeel_actors::{
     clock::unix_ms,
     consumer::{self, Consumer, Role},
@@ -40,17 +43,38 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The message that nobody survives.
-#[derive(Message)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-struct Poison;
+enum Poison {
+    /// A panic in the handler: its sender does not learn the outcome.
+    Handler,
+    /// A panic in a timer of the actor.
+    Timer,
+    /// A panic in a future of the actor.
+    Future,
+    /// The actor stops by itself.
+    Stop,
+}
+
+const POISONS: [Poison; 4] = [Poison::Handler, Poison::Timer, Poison::Future, Poison::Stop];
 
 macro_rules! poisoned {
     ($($actor:ty),*) => {$(
         impl Handler<Poison> for $actor {
             type Result = ();
 
-            fn handle(&mut self, _: Poison, _context: &mut Self::Context) {
-                panic!("poisoned by the test");
+            fn handle(&mut self, poison: Poison, context: &mut Self::Context) {
+                match poison {
+                    Poison::Handler => panic!("poisoned by the test"),
+                    Poison::Timer => {
+                        context.run_later(Duration::from_millis(1), |_, _| panic!("poisoned by the test"));
+                    }
+                    Poison::Future => {
+                        let panics = async { panic!("poisoned by the test") };
+                        context.spawn(panics.into_actor(self));
+                    }
+                    Poison::Stop => context.stop(),
+                }
             }
         }
     )*};
@@ -183,15 +207,15 @@ impl Circle {
         self.decision.borrow().map_or(0, |decision| decision.tick.0)
     }
 
-    async fn poison(&self, name: ActorName) -> Result<(), MailboxError> {
+    async fn poison(&self, name: ActorName, poison: Poison) -> Result<(), MailboxError> {
         match name {
-            ActorName::Queue => self.queue.send(Poison).await,
-            ActorName::Daemon => self.daemon.send(Poison).await,
-            ActorName::Monitor => self.monitor.send(Poison).await,
-            ActorName::Journal => self.journal.send(Poison).await,
-            ActorName::Consumer => self.consumer.send(Poison).await,
-            ActorName::Estimator => self.estimator.send(Poison).await,
-            ActorName::Scheduler => self.scheduler.send(Poison).await,
+            ActorName::Queue => self.queue.send(poison).await,
+            ActorName::Daemon => self.daemon.send(poison).await,
+            ActorName::Monitor => self.monitor.send(poison).await,
+            ActorName::Journal => self.journal.send(poison).await,
+            ActorName::Consumer => self.consumer.send(poison).await,
+            ActorName::Estimator => self.estimator.send(poison).await,
+            ActorName::Scheduler => self.scheduler.send(poison).await,
             ActorName::Shipper | ActorName::RemoteQueue => unreachable!("both halves are in this process"),
         }
     }
@@ -223,19 +247,29 @@ impl Circle {
     }
 }
 
-fn each_fails_and_the_circle_goes_on(names: &[ActorName]) {
+fn each_fails_and_the_circle_goes_on(names: &[ActorName], poison: Poison) {
     System::new().block_on(async {
         let circle = circle();
         circle.goes_on(30).await;
         for &name in names {
             let health = circle.health.iter().find(|health| health.name() == name).unwrap();
-            assert_eq!(circle.poison(name).await, Err(MailboxError::Closed), "its outcome is unknown");
+            let sent = circle.poison(name, poison).await;
+            if poison == Poison::Handler {
+                assert_eq!(sent, Err(MailboxError::Closed), "its outcome is unknown");
+            }
+            let restarted = async {
+                while (health.restarts(), health.state()) != (1, ActorState::Running) {
+                    tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
+                }
+            };
+            let restarted = tokio::time::timeout(PATIENCE, restarted).await;
+            restarted.unwrap_or_else(|_| panic!("{name:?} after {poison:?}: {:?}", health.state()));
             circle.goes_on(30).await;
             let late = circle.tick();
             circle.goes_on(10).await;
             // Two tickers, as there once were after a restart, would step on each other for ever.
             assert!(!circle.pace.borrow().stalled, "{name:?}: a tick failed after tick {late}");
-            assert_eq!((health.restarts(), health.state()), (1, ActorState::Running), "{name:?}");
+            assert_eq!(health.restarts(), 1, "{name:?} after {poison:?}");
         }
         let mut view = circle.queue_view.clone();
         let levelled = view.wait_for(|view| view.as_ref().is_some_and(|view| view.levelled));
@@ -247,10 +281,14 @@ fn each_fails_and_the_circle_goes_on(names: &[ActorName]) {
 
 #[test]
 fn the_servers_half_fails_and_goes_on_from_what_is_durable() {
-    each_fails_and_the_circle_goes_on(&ActorName::SERVER);
+    for poison in POISONS {
+        each_fails_and_the_circle_goes_on(&ActorName::SERVER, poison);
+    }
 }
 
 #[test]
 fn the_clients_half_fails_and_goes_on_from_its_snapshot_and_the_journal() {
-    each_fails_and_the_circle_goes_on(&ActorName::CLIENT);
+    for poison in POISONS {
+        each_fails_and_the_circle_goes_on(&ActorName::CLIENT, poison);
+    }
 }

@@ -5,7 +5,9 @@
 // A helper that fails fails the test.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+pub mod journal;
 pub mod pair;
+pub mod proxy;
 pub mod redis;
 pub mod three;
 

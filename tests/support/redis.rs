@@ -1,7 +1,7 @@
 //! A real redis-server in a temporary folder, on a free port, that ends with the test.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -47,7 +47,17 @@ impl Redis {
 
     /// As evenkeel's `--redis` takes it, with the rights of `user`: server, client, inspection or admin.
     pub fn url(&self, user: &str) -> String {
-        format!("redis://{user}:{PASSWORD}@127.0.0.1:{}", self.port)
+        Self::url_at(user, self.address())
+    }
+
+    /// The same for what listens at `address`, as a proxy does.
+    pub fn url_at(user: &str, address: SocketAddr) -> String {
+        format!("redis://{user}:{PASSWORD}@{address}")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     pub fn folder(&self) -> &Path {
@@ -113,8 +123,7 @@ impl Redis {
 
     /// Whether it takes connections.
     pub fn answers(&self) -> bool {
-        let address = ([127, 0, 0, 1], self.port).into();
-        TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+        TcpStream::connect_timeout(&self.address(), Duration::from_millis(200)).is_ok()
     }
 }
 
