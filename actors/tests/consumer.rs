@@ -1,0 +1,268 @@
+//! What the consumer does with an entry that an actor fails on, and with a client that was replaced.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix::{Actor, Arbiter, Context, Handler, MessageResult, Supervised, System};
+use evenkeel_actors::{
+    consumer::{self, Consumer, Read, Role, Source, SourceError},
+    guard::{self, Guarding, RestartPolicy},
+    health::{ActorHealth, ActorName},
+    journal::state::{DeadLetter, FileStateStore, StateError, StateStore, dead_letters},
+    messages::{
+        Batch, GetEstimator, GetScheduler, LearnError, Lost, RestoreEstimator, RestoreScheduler, SaveState,
+    },
+};
+use evenkeel_core::{
+    client::ClientState,
+    estimator::Estimator,
+    ids::{ExecutionId, QueryId},
+    journal::{Entry, EntryId, Positions, QueueEvent, QueueRecord, Record, Stream},
+    queue::HoldLimits,
+    scheduler::{PolicyName, Scheduler, SchedulerSnapshot, SnapshotError},
+    tick::Tick,
+};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+
+/// Longest that a test waits for something to become true.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Entries in the journal of these tests.
+const ENTRIES: u64 = 40;
+
+fn id(seq: u64) -> EntryId {
+    EntryId { ms: 1_800_000_000_000 + seq, n: 0 }
+}
+
+fn entry(seq: u64) -> Entry {
+    let record = QueueRecord {
+        event: QueueEvent::Queued,
+        execution: ExecutionId::new(seq, seq.into()),
+        query: QueryId::simulated(1, 0),
+        tick: Tick(seq),
+        due_tick: Tick(seq + 1),
+        added_ticks: 0,
+    };
+    Entry { id: id(seq), seq, record: Record::Queue(record) }
+}
+
+/// A journal that is read in parts.
+struct Parts {
+    entries: u64,
+    at_once: usize,
+}
+
+/// Forty entries, ten at a time.
+const SHORT: Parts = Parts { entries: ENTRIES, at_once: 10 };
+
+impl Source for Parts {
+    fn follow(&self, after: Positions) -> mpsc::Receiver<Result<Read, SourceError>> {
+        let (reads, receiver) = mpsc::channel(1);
+        let at_once = self.at_once;
+        let left = (1..=self.entries)
+            .map(entry)
+            .filter(|entry| entry.id > after.get(Stream::Queue))
+            .collect::<Vec<_>>();
+        actix::spawn(async move {
+            for part in left.chunks(at_once) {
+                let read = Read { entries: part.to_vec(), caught_up: None };
+                if reads.send(Ok(read)).await.is_err() {
+                    return;
+                }
+            }
+            // Nothing more comes, and the journal has not ended.
+            std::future::pending::<()>().await;
+        });
+        receiver
+    }
+}
+
+/// Stands for estimator and scheduler: notes what it was given since it was restored, and fails on some.
+struct Probe {
+    poison: Option<u64>,
+    seen: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Probe {}
+
+impl Handler<Batch> for Probe {
+    type Result = Result<(), LearnError>;
+
+    fn handle(&mut self, batch: Batch, _context: &mut Self::Context) -> Self::Result {
+        for entry in batch.entries.iter() {
+            assert!(Some(entry.seq) != self.poison, "this one is more than it can bear");
+            self.seen.lock().unwrap().push(entry.seq);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<RestoreEstimator> for Probe {
+    type Result = MessageResult<RestoreEstimator>;
+
+    fn handle(&mut self, _: RestoreEstimator, _context: &mut Self::Context) -> Self::Result {
+        self.seen.lock().unwrap().clear();
+        MessageResult(())
+    }
+}
+
+impl Handler<GetEstimator> for Probe {
+    type Result = Result<Estimator, Lost>;
+
+    fn handle(&mut self, _: GetEstimator, _context: &mut Self::Context) -> Self::Result {
+        Ok(Estimator::default())
+    }
+}
+
+impl Handler<RestoreScheduler> for Probe {
+    type Result = Result<(), SnapshotError>;
+
+    fn handle(&mut self, _: RestoreScheduler, _context: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<GetScheduler> for Probe {
+    type Result = Result<SchedulerSnapshot, Lost>;
+
+    fn handle(&mut self, _: GetScheduler, _context: &mut Self::Context) -> Self::Result {
+        Ok(Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None).snapshot())
+    }
+}
+
+struct Reading {
+    consumer: actix::Addr<Consumer>,
+    role: watch::Receiver<Role>,
+    seen: Arc<Mutex<Vec<u64>>>,
+    gave_up: mpsc::Receiver<guard::GaveUp>,
+}
+
+fn reading(source: Parts, states: Box<dyn StateStore>, poison: Option<u64>) -> Reading {
+    let (gave_up_sender, gave_up) = mpsc::channel(4);
+    let policy = RestartPolicy { backoff_first: Duration::from_millis(1), ..RestartPolicy::default() };
+    let guarding = Guarding { policy, gave_up: gave_up_sender };
+    let arbiter = Arbiter::current();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let own = Arc::clone(&seen);
+    let health = ActorHealth::new(ActorName::Estimator);
+    let probe = guard::start(&arbiter, 16, health, guarding.clone(), move |_| Probe { poison, seen: own });
+    let ports = consumer::Ports {
+        estimator: probe.clone().recipient(),
+        estimator_state: probe.clone().recipient(),
+        restore_estimator: probe.clone().recipient(),
+        scheduler_state: probe.clone().recipient(),
+        restore_scheduler: probe.recipient(),
+        journal: None,
+    };
+    let (sender, role) = watch::channel(Role::default());
+    let health = ActorHealth::new(ActorName::Consumer);
+    let own = health.clone();
+    let consumer = guard::start(&arbiter, 16, health, guarding, move |_| {
+        Consumer::new(ports, Box::new(source), states, own, sender)
+    });
+    Reading { consumer, role, seen, gave_up }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+#[test]
+fn an_entry_that_fails_three_times_alone_is_set_aside_and_all_others_are_applied() {
+    System::new().block_on(async {
+        let folder = TempDir::new().unwrap();
+        let states = Box::new(FileStateStore::open(folder.path()).unwrap());
+        let reading = reading(SHORT, states, Some(13));
+        let all_but_one: Vec<u64> = (1..=ENTRIES).filter(|seq| *seq != 13).collect();
+        until("the others are applied", || *reading.seen.lock().unwrap() == all_but_one).await;
+        assert!(reading.gave_up.is_empty(), "one bad entry does not end the process");
+        let letters = dead_letters(folder.path());
+        assert_eq!(
+            letters.iter().map(|dead| (dead.stream, dead.id)).collect::<Vec<_>>(),
+            [(Stream::Queue, id(13))]
+        );
+        assert!(letters[0].reason.contains("three times alone"), "{letters:?}");
+        // What is saved lies behind it: nobody meets it again.
+        reading.consumer.send(SaveState).await.unwrap();
+        let saved = FileStateStore::open(folder.path()).unwrap().load().unwrap();
+        assert_eq!(saved.positions.get(Stream::Queue), id(ENTRIES));
+    });
+}
+
+/// Answers what the test has written down, then that all is well.
+struct Script {
+    loads: VecDeque<Result<ClientState, StateError>>,
+    stores: VecDeque<Result<(), StateError>>,
+    loaded: Arc<Mutex<u32>>,
+}
+
+impl StateStore for Script {
+    fn load(&mut self) -> Result<ClientState, StateError> {
+        *self.loaded.lock().unwrap() += 1;
+        self.loads.pop_front().unwrap_or_else(|| Ok(ClientState::default()))
+    }
+
+    fn store(&mut self, _: &ClientState) -> Result<(), StateError> {
+        self.stores.pop_front().unwrap_or(Ok(()))
+    }
+
+    fn bury(&mut self, _: &DeadLetter) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn one_that_stands_by_applies_nothing_and_takes_over_when_it_may() {
+    System::new().block_on(async {
+        let standing_by = || Err(StateError::StandingBy { holder: "the other".to_owned() });
+        let loaded = Arc::new(Mutex::new(0));
+        let states = Script {
+            loads: [standing_by(), standing_by()].into(),
+            stores: VecDeque::new(),
+            loaded: Arc::clone(&loaded),
+        };
+        let mut reading = reading(SHORT, Box::new(states), None);
+        let other = Role::StandingBy { holder: "the other".to_owned() };
+        tokio::time::timeout(PATIENCE, reading.role.wait_for(|role| *role == other)).await.unwrap().unwrap();
+        assert_eq!(*reading.seen.lock().unwrap(), [] as [u64; 0]);
+        tokio::time::timeout(PATIENCE, reading.role.wait_for(|role| *role == Role::Levelling))
+            .await
+            .unwrap()
+            .unwrap();
+        until("everything is applied", || reading.seen.lock().unwrap().len() == ENTRIES as usize).await;
+        assert_eq!(*loaded.lock().unwrap(), 3);
+    });
+}
+
+#[test]
+fn one_that_is_fenced_begins_again_from_what_the_store_says() {
+    System::new().block_on(async {
+        let loaded = Arc::new(Mutex::new(0));
+        let states = Script {
+            loads: VecDeque::new(),
+            stores: [Err(StateError::Fenced)].into(),
+            loaded: Arc::clone(&loaded),
+        };
+        // A state is stored after 50,000 entries, and this one is refused.
+        let long = Parts { entries: 60_000, at_once: 10_000 };
+        let reading = reading(long, Box::new(states), None);
+        until("it has begun again", || *loaded.lock().unwrap() == 2).await;
+        until("everything is applied", || reading.seen.lock().unwrap().len() == 60_000).await;
+        let in_order = reading.seen.lock().unwrap().iter().copied().eq(1..=60_000);
+        assert!(in_order, "what was applied before counts no longer, and nothing is applied twice");
+    });
+}
