@@ -12,7 +12,7 @@ use evenkeel_actors::{
         outbox::{Limits, Outbox},
         redis::{RedisFault, Shipment, ShipmentSettings, ShippingFault},
     },
-    shipper::Shipping,
+    shipper::{Shipping, Trouble},
 };
 use evenkeel_core::{journal::Recovered, tick::Tick};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +28,9 @@ use crate::{
     exit::{Exit, ExitError},
     http::{self, Degraded, Views},
 };
+
+/// Entries that may wait without a word: a tick at 1,000 executions, of which each has two.
+const LAG_MAX: u64 = 2_000;
 
 /// Runs until a signal, `until_tick`, an actor that is given up, or another writer of the same journal.
 ///
@@ -107,9 +110,13 @@ fn replaced(mut shipping: watch::Receiver<Shipping>) -> impl Future<Output = End
 /// What works less well than it should, while the server does its work.
 fn what_is_degraded(shipping: &Shipping, lag: u64, views: &Views) -> Degraded {
     let mut degraded = Vec::new();
-    if let Some(trouble) = &shipping.trouble {
-        let seconds = trouble.since.elapsed().as_secs();
-        degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {}", trouble.fault));
+    match &shipping.trouble {
+        Some(Trouble { fault, since }) => {
+            let seconds = since.elapsed().as_secs();
+            degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {fault}"));
+        }
+        None if lag > LAG_MAX => degraded.push(format!("catching up: {lag} entries wait in the outbox")),
+        None => {}
     }
     degraded.extend(shipping.lost.iter().map(|(sentence, _)| sentence.clone()));
     degraded.extend(shipping.warnings.iter().cloned());
