@@ -25,7 +25,7 @@ pub(super) fn worth(
     next: Tick,
     items: &[Item],
     load: &Load,
-    kinds: &Kinds<'_>,
+    kinds: &mut Kinds<'_>,
     delay_ticks: f64,
 ) -> Vec<f64> {
     let keep = keep(settings, items, load, kinds, delay_ticks);
@@ -40,7 +40,13 @@ pub(super) fn worth(
 }
 
 /// By kind, what it is worth to keep an execution.
-fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, delay_ticks: f64) -> Vec<f64> {
+fn keep(
+    settings: &Settings,
+    items: &[Item],
+    load: &Load,
+    kinds: &mut Kinds<'_>,
+    delay_ticks: f64,
+) -> Vec<f64> {
     let mut waiting = vec![0.0; kinds.len()];
     for item in items {
         waiting[item.kind] += 1.0;
@@ -49,8 +55,10 @@ fn keep(settings: &Settings, items: &[Item], load: &Load, kinds: &Kinds<'_>, del
     let share = (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0);
     // Where such windows are hardly needed, less is kept for them, and the oldest wait less long.
     let needed = (share / SHARE_IN_EARNEST).clamp(NEEDED_LEAST, 1.0);
+    let families = families(load, kinds, share);
     let mut keep = vec![0.0; kinds.len()];
-    for family in families(load, kinds, share) {
+    waiting.resize(kinds.len(), 0.0);
+    for family in families {
         let waiting: f64 = family.kinds.iter().map(|kind| waiting[*kind]).sum();
         let missing_ticks = (WINDOW_TICKS as f64 - waiting).max(0.0) / family.rate.max(f64::MIN_POSITIVE);
         let soon = libm::exp(-missing_ticks / (settings.soon_delays * delay_ticks));
