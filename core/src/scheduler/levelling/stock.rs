@@ -27,6 +27,7 @@ pub(super) fn knee_by_window(settings: &Settings, rate: f64, budget: Option<f64>
     // Between one and two arrivals a tick the windows must be of one or of two executions a tick; the
     // share of those of one is 2 − rate, and to collect ten alike for them takes the most stock.
     let ones = (settings.ones_below_rate - rate).max(0.0);
-    let ample = (ceiling_ticks(settings, budget) / settings.delay_ticks_max).min(1.0);
+    // A small budget had better be spent there alone, a large one allows it everywhere.
+    let ample = libm::sqrt(ceiling_ticks(settings, budget) / settings.delay_ticks_max).min(1.0);
     settings.knee_by_window / rate + settings.knee_ones * ones * ample
 }

@@ -19,6 +19,9 @@ const SHARE_IN_EARNEST: f64 = 0.03;
 /// Weight where none are needed: alike executions also make windows of two and three easy.
 const NEEDED_LEAST: f64 = 0.3;
 
+/// How many times more waiting long weighs where no windows of one a tick are needed.
+const HURRY: f64 = 4.0;
+
 /// Worth of each item, in percentage points of deviation, relative to the mean of all.
 pub(super) fn worth(
     settings: &Settings,
@@ -29,14 +32,22 @@ pub(super) fn worth(
     delay_ticks: f64,
 ) -> Vec<f64> {
     let keep = keep(settings, items, load, kinds, delay_ticks);
+    // Who is kept for windows of one a tick has to wait; where none are needed nobody has to wait long.
+    let hurry = 1.0 + (HURRY - 1.0) * (1.0 - (share_of_ones(settings, load) / SHARE_IN_EARNEST).min(1.0));
     let worth = items.iter().map(|item| {
         let age = (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
-        settings.window_age_worth * age - keep[item.kind]
+        settings.window_age_worth * hurry * age - keep[item.kind]
     });
     let worth: Vec<f64> = worth.collect();
     // Relative to the mean: otherwise every execution more would be a gain.
     let mean = worth.iter().sum::<f64>() / worth.len().max(1) as f64;
     worth.into_iter().map(|worth| worth - mean).collect()
+}
+
+/// Between one and two arrivals a tick, (2 − rate) of the windows are of one execution a tick: the share
+/// of what arrives that is kept for them.
+fn share_of_ones(settings: &Settings, load: &Load) -> f64 {
+    (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0)
 }
 
 /// By kind, what it is worth to keep an execution.
@@ -51,8 +62,7 @@ fn keep(
     for item in items {
         waiting[item.kind] += 1.0;
     }
-    // Between one and two arrivals a tick, (2 − rate) of the windows are of one execution a tick.
-    let share = (settings.kept_share * (2.0 - load.rate) / load.rate).clamp(0.0, 1.0);
+    let share = share_of_ones(settings, load);
     // Where such windows are hardly needed, less is kept for them, and the oldest wait less long.
     let needed = (share / SHARE_IN_EARNEST).clamp(NEEDED_LEAST, 1.0);
     let families = families(load, kinds, share);
