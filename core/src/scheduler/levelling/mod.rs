@@ -110,11 +110,6 @@ impl Planning<'_> {
         Way::choose(&self.settings, &means, before)
     }
 
-    fn ready(&self) -> Vec<Item> {
-        let next = self.next();
-        self.items.iter().filter(|item| item.earliest <= next).copied().collect()
-    }
-
     fn carry(&self, feasibility: Feasibility, slots: BTreeMap<ExecutionId, Slot>) -> Carry {
         Carry { last: Some((self.problem.tick, feasibility)), slots, ..Carry::default() }
     }
@@ -168,12 +163,7 @@ impl Planning<'_> {
                 };
                 slots.insert(item.execution, Slot { tick, reason });
             }
-            let mut stays = vec![true; waiting.len()];
-            for place in chosen {
-                stays[place] = false;
-            }
-            let mut stays = stays.into_iter();
-            waiting.retain(|_| stays.next().unwrap_or(true));
+            take(&mut waiting, &chosen);
             first_target.get_or_insert(goal);
             target = Some(goal);
         }
@@ -195,21 +185,55 @@ impl Planning<'_> {
     }
 
     fn by_window(&mut self, carry: &Carry, late: Late) -> Carry {
-        let (settings, next) = (self.settings, self.next());
+        let mut past = self.past();
+        let (mut next, mut waiting, mut slots) = (self.next(), self.items.clone(), BTreeMap::new());
+        if late.usually(self.problem.tick) {
+            // What this plan says of the next tick comes too late: it is planned as if that had run.
+            let runs = take(&mut waiting, &carry.planned(next, &self.items));
+            past.push(sum(runs.iter().map(|item| item.cost)));
+            for item in runs {
+                let stood = carry.slots.get(&item.execution).cloned();
+                let reason = stood.map_or_else(|| reason::deadline(&item, next), |slot| slot.reason);
+                slots.insert(item.execution, Slot { tick: next, reason });
+            }
+            next = next.next();
+            past.truncate((next.0 % WINDOW_TICKS) as usize);
+        }
+        let (window, feasibility) = self.window_from(next, past, &waiting, late, carry.window.as_ref());
+        slots.extend(Self::window_slots(&window, &waiting));
+        let closes = next.next().0.is_multiple_of(WINDOW_TICKS);
+        if !(closes && late.ahead_ticks(self.problem.tick) > 0.0) {
+            return Carry { window: Some(window), ..self.carry(feasibility, slots) };
+        }
+        // The plan that begins the window to come may be late.
+        waiting.retain(|item| !slots.contains_key(&item.execution));
+        let (ahead, _) = self.window_from(next.next(), Vec::new(), &waiting, late, None);
+        slots.extend(Self::window_slots(&ahead, &waiting));
+        Carry { window: Some(ahead), ..self.carry(feasibility, slots) }
+    }
+
+    /// The plan for the window of the tick `next`, when ticks that come to `past` have run in it.
+    fn window_from(
+        &mut self,
+        next: Tick,
+        past: Vec<Units>,
+        waiting: &[Item],
+        late: Late,
+        before: Option<&WindowPlan>,
+    ) -> (WindowPlan, Feasibility) {
+        let settings = self.settings;
         let knee = stock::knee_by_window(&settings, self.load.rate, self.problem.delay_budget)
             + late.ahead_ticks(self.problem.tick);
         let delay_ticks = knee.min(self.allowed_ticks());
-        let past = self.past();
-        let ready = self.ready();
-        let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
+        let ready = waiting.iter().filter(|item| item.earliest <= next);
+        let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.partition(|item| item.deadline <= next);
         free.truncate(CANDIDATES_MAX);
         let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
         fixed[0] = sum(forced.iter().map(|item| item.cost));
         let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
         let frame = Frame { past, fixed, items: &free, worth, tolerance: settings.tolerance };
         let situation = Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks };
-        let window = by_window::plan_window(&situation, carry.window.as_ref(), &forced);
-        let slots = Self::window_slots(&window, &ready);
+        let window = by_window::plan_window(&situation, before, &forced);
         let feasibility = if self.load.uncertainty > settings.uncertain {
             Feasibility::bound_by(Binding::Estimates)
         } else if window.level {
@@ -221,7 +245,7 @@ impl Planning<'_> {
         } else {
             Feasibility::bound_by(Binding::Budget)
         };
-        Carry { window: Some(window), ..self.carry(feasibility, slots) }
+        (window, feasibility)
     }
 
     fn window_slots(window: &WindowPlan, ready: &[Item]) -> BTreeMap<ExecutionId, Slot> {
@@ -269,4 +293,16 @@ impl Planning<'_> {
             }
         }
     }
+}
+
+/// Takes the items at `places` out of `waiting`.
+fn take(waiting: &mut Vec<Item>, places: &[usize]) -> Vec<Item> {
+    let mut stays = vec![true; waiting.len()];
+    for place in places {
+        stays[*place] = false;
+    }
+    let taken = places.iter().map(|place| waiting[*place]).collect();
+    let mut stays = stays.into_iter();
+    waiting.retain(|_| stays.next().unwrap_or(true));
+    taken
 }
