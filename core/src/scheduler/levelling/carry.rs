@@ -15,6 +15,8 @@ pub struct Carry {
     pub(super) slots: BTreeMap<ExecutionId, Slot>,
     /// What was done.
     pub(super) way: Option<Way>,
+    /// Mean of what waited of late, in ticks of arrivals.
+    pub(super) waiting_ticks: Option<f64>,
     /// What each tick shall sum to, while planning tick by tick.
     pub(super) target: Option<Units>,
     /// The window that is being filled, while planning whole windows.

@@ -66,13 +66,14 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
     let mut planning = Planning { problem, settings, load, kinds, items };
     let late = carry.late.after(carry, problem);
-    let way = planning.way(carry.way);
+    let waiting_ticks = stock::waiting_ticks(carry.waiting_ticks, planning.items.len(), planning.load.rate);
+    let way = planning.way(carry.way, waiting_ticks);
     let next = match way {
         Way::AtBase(binding) => planning.at_base(binding),
         Way::ByWindow => planning.by_window(carry, late),
         Way::ByTick => planning.by_tick(carry, late),
     };
-    let mut next = Carry { way: Some(way), late, ..next };
+    let mut next = Carry { way: Some(way), late, waiting_ticks: Some(waiting_ticks), ..next };
     planning.hold_back(carry, &mut next);
     let feasibility = next.last.map_or(Feasibility::FEASIBLE, |(_, feasibility)| feasibility);
     (Plan { set: next.set(), feasibility }, next)
@@ -97,13 +98,15 @@ impl Planning<'_> {
         stock::allowed_ticks(&self.settings, delay_budget, recent_delay)
     }
 
-    fn way(&self, before: Option<Way>) -> Way {
+    fn way(&self, before: Option<Way>, waiting_ticks: f64) -> Way {
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
         let holds = self.problem.pending.iter().map(|p| p.deadline.since(p.due_tick) as f64);
         let mean_hold = holds.sum::<f64>() / self.items.len() as f64;
         let means = Means {
             rate: self.load.rate,
             uncertainty: self.load.uncertainty,
             allowed_ticks: self.allowed_ticks(),
+            overspends: stock::overspends(&self.settings, delay_budget, recent_delay, waiting_ticks),
             // Some wait several times as long as the mean.
             hold_ticks: if self.items.is_empty() { f64::INFINITY } else { 1.0 + mean_hold / HOLDS_PER_MEAN },
         };
@@ -114,10 +117,10 @@ impl Planning<'_> {
         Carry { last: Some((self.problem.tick, feasibility)), slots, ..Carry::default() }
     }
 
-    /// Nobody is held. What was held before leaves oldest first, at most twice as fast as executions arrive:
-    /// the end of levelling is not a peak.
+    /// Nobody is held. What was held before leaves oldest first, half as fast as executions arrive: the end
+    /// of levelling is not a peak.
     fn at_base(&self, binding: Binding) -> Carry {
-        let drained = (2.0 * self.load.rate).ceil().max(1.0) as usize;
+        let drained = (self.load.rate / 2.0).round().max(1.0) as usize;
         let reason = reason::at_base(self.load.rate, binding);
         let mut held = 0;
         let slots = self.items.iter().map(|item| {

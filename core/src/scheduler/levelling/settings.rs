@@ -12,6 +12,8 @@ pub(super) struct Settings {
     /// Rate² times mean delay from which on a target held tick by tick brings a third of the windows into
     /// the corridor, whatever the rate.
     pub(super) by_tick_stock: f64,
+    /// Executions that must wait beyond those of the next tick, so that there is a choice at all.
+    pub(super) by_tick_spare: f64,
     /// Standard error of a tick's sum, as a share of it, above which most windows leave the corridor.
     pub(super) uncertain: f64,
     /// The same, above which costs are so little known that delay buys nothing.
@@ -88,13 +90,14 @@ impl Default for Settings {
             by_tick_rate: 4.5,
             by_window_delay: 10.0,
             by_tick_stock: 50.0,
+            by_tick_spare: 2.0,
             uncertain: 0.045,
             unknown: 0.1,
             hysteresis: 0.07,
             delay_ticks_max: 120.0,
             credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 41.0,
+            knee_by_tick: 45.0,
             knee_coarse: 2_000.0,
             knee_by_window: 40.0,
             knee_ones: 140.0,

@@ -12,6 +12,29 @@ pub(super) fn allowed_ticks(settings: &Settings, budget: Option<f64>, recent_del
     (ceiling * share).max(1.0)
 }
 
+/// Whether the budget is overspent and so much waits that it will stay so: bursts cannot be spread within a
+/// budget of two ticks, for one. An outage overspends too, but then the stock is soon back at its goal.
+pub(super) fn overspends(
+    settings: &Settings,
+    budget: Option<f64>,
+    recent_delay: Option<f64>,
+    waiting_ticks: f64,
+) -> bool {
+    let over = budget.zip(recent_delay).is_some_and(|(budget, recent)| recent > budget);
+    over && waiting_ticks > WELL_ABOVE * allowed_ticks(settings, budget, recent_delay)
+}
+
+/// What waits against what may wait: more than fluctuations and a goal that was just lowered.
+const WELL_ABOVE: f64 = 1.15;
+/// Time constant over which what waits is averaged: several bursts, and longer than an outage counts.
+const WAITING_TICKS: f64 = 3_000.0;
+
+/// The mean of what waits, in ticks of arrivals, a tick later than `before`.
+pub(super) fn waiting_ticks(before: Option<f64>, waiting: usize, rate: f64) -> f64 {
+    let now = waiting as f64 / rate.max(f64::MIN_POSITIVE);
+    before.map_or(now, |before| before + (now - before) / WAITING_TICKS)
+}
+
 /// Aimed for just below the budget: the mean swings by a percent around its goal.
 fn ceiling_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
     0.985 * budget.unwrap_or(settings.delay_ticks_max).max(1.0)

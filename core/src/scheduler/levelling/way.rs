@@ -23,6 +23,8 @@ pub(super) struct Means {
     pub(super) uncertainty: f64,
     /// Mean delay that the budget allows, in ticks.
     pub(super) allowed_ticks: f64,
+    /// Whether the budget is overspent and what waits shows that it will stay so.
+    pub(super) overspends: bool,
     /// Mean delay that maximum delays leave room for, in ticks.
     pub(super) hold_ticks: f64,
 }
@@ -37,6 +39,9 @@ impl Way {
         if means.rate < settings.worth_it_rate {
             return Self::AtBase(Binding::Arrivals);
         }
+        if means.overspends {
+            return Self::AtBase(Binding::Budget);
+        }
         let delay = means.allowed_ticks.min(means.hold_ticks);
         let few = !reaches(means.rate, settings.by_tick_rate, was(Self::ByTick));
         if few && reaches(delay, settings.by_window_delay, was(Self::ByWindow)) {
@@ -44,7 +49,10 @@ impl Way {
             let known = !reaches(means.uncertainty, settings.unknown, was(Self::AtBase(Binding::Estimates)));
             return if known { Self::ByWindow } else { Self::AtBase(Binding::Estimates) };
         }
-        if reaches(means.rate * means.rate * delay, settings.by_tick_stock, was(Self::ByTick)) {
+        let by_tick = was(Self::ByTick);
+        if reaches(means.rate * means.rate * delay, settings.by_tick_stock, by_tick)
+            && reaches(means.rate * (delay - 1.0), settings.by_tick_spare, by_tick)
+        {
             return Self::ByTick;
         }
         let budget_binds = means.allowed_ticks <= means.hold_ticks;
