@@ -29,10 +29,18 @@ fn mean(reports: &[Report], of: fn(&Report) -> f64) -> f64 {
 }
 
 #[test]
-fn busy_stays_in_the_corridor_at_twenty_ticks() {
-    let reports = reports(Scenario::Busy, Some(20.0));
-    assert!(mean(&reports, |report| report.in_corridor) >= 0.85, "{reports:#?}");
-    assert!(mean(&reports, |report| report.delay_ticks.mean) <= 20.0, "{reports:#?}");
+fn busy_stays_in_the_corridor_at_fifteen_ticks() {
+    let reports = reports(Scenario::Busy, Some(15.0));
+    assert!(mean(&reports, |report| report.in_corridor) >= 0.9, "{reports:#?}");
+    assert!(mean(&reports, |report| report.delay_ticks.mean) <= 15.0, "{reports:#?}");
+    assert!(mean(&reports, |report| report.delay_ticks.p99 as f64) <= 60.0, "{reports:#?}");
+}
+
+#[test]
+fn x5_stays_in_the_corridor_at_six_ticks() {
+    let reports = reports(Scenario::X5, Some(6.0));
+    assert!(mean(&reports, |report| report.any_alignment) >= 0.93, "{reports:#?}");
+    assert!(mean(&reports, |report| report.delay_ticks.mean) <= 6.0, "{reports:#?}");
 }
 
 #[test]
@@ -49,6 +57,45 @@ fn quiet_is_left_alone_and_says_why() {
         assert!(report.feasible_share < 0.01, "{report:#?}");
         assert_eq!(report.binding, Some(Binding::Arrivals));
     }
+}
+
+#[test]
+fn no_budget_is_exceeded() {
+    for (scenario, budget) in [
+        (Scenario::Seed, 3.0),
+        (Scenario::Seed, 8.0),
+        (Scenario::Busy, 1.5),
+        (Scenario::Busy, 4.0),
+        (Scenario::Busy, 11.0),
+        (Scenario::Few, 5.0),
+        (Scenario::X5, 1.0),
+        (Scenario::X5, 2.0),
+        (Scenario::Spiky, 2.0),
+        (Scenario::X10, 1.5),
+    ] {
+        let world = World::new(scenario.parameters(), 9_005).unwrap();
+        let (policy, costs, limits) = (PolicyName::Evenkeel, Costs::Learned, HoldLimits::default());
+        let delay_budget = Some(budget);
+        let simulation = Simulation { world, policy, costs, delay_budget, limits, ticks: 9_000 };
+        let report = simulation.run(|_| ()).report;
+        assert!(report.delay_ticks.mean <= budget, "{scenario} at {budget}: {report:#?}");
+    }
+}
+
+#[test]
+fn what_binds_is_said() {
+    let mostly = |scenario: Scenario, delay_budget: Option<f64>, hold: u64| {
+        let world = World::new(scenario.parameters(), 9_006).unwrap();
+        let limits = HoldLimits { default_ticks: hold, ..HoldLimits::default() };
+        let (policy, costs) = (PolicyName::Evenkeel, Costs::Learned);
+        Simulation { world, policy, costs, delay_budget, limits, ticks: 4_000 }.run(|_| ()).report
+    };
+    let many = mostly(Scenario::Many, Some(4.0), 1_200);
+    assert_eq!((many.binding, many.feasible_share), (Some(Binding::Estimates), 0.0));
+    let hurried = mostly(Scenario::Busy, None, 3);
+    assert_eq!(hurried.binding, Some(Binding::Deadlines), "{hurried:#?}");
+    let stingy = mostly(Scenario::Busy, Some(1.5), 1_200);
+    assert_eq!(stingy.binding, Some(Binding::Budget), "{stingy:#?}");
 }
 
 #[test]

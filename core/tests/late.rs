@@ -21,6 +21,7 @@ const TICKS: u64 = 8_000;
 const COUNTED_FROM: usize = 3_000;
 
 struct Judged {
+    in_corridor: f64,
     any_alignment: f64,
     delay_ticks: f64,
 }
@@ -84,8 +85,11 @@ fn run(scenario: Scenario, delay_budget: Option<f64>, late: fn(u64) -> bool) -> 
     let stretches =
         ticks[COUNTED_FROM..].windows(10).map(|ten| ten.iter().collect::<Stretch>().in_corridor());
     let level: Vec<bool> = stretches.collect();
+    let windows: Vec<bool> = level.iter().copied().step_by(10).collect();
+    let share = |of: &[bool]| of.iter().filter(|level| **level).count() as f64 / of.len() as f64;
     Judged {
-        any_alignment: level.iter().filter(|level| **level).count() as f64 / level.len() as f64,
+        in_corridor: share(&windows),
+        any_alignment: share(&level),
         delay_ticks: delays.iter().sum::<f64>() / delays.len() as f64,
     }
 }
@@ -113,4 +117,14 @@ fn late_decisions_keep_the_budget() {
     let late = run(Scenario::X10, Some(4.0), |tick| tick % 5 == 0);
     assert!(late.any_alignment >= 0.95, "{}", late.any_alignment);
     assert!(late.delay_ticks <= 4.0, "{}", late.delay_ticks);
+}
+
+#[test]
+fn whole_windows_survive_late_decisions() {
+    let in_time = run(Scenario::Busy, Some(15.0), |_| false);
+    for late in [|tick| tick % 9 == 0, |_| true] {
+        let late = run(Scenario::Busy, Some(15.0), late);
+        assert!(late.in_corridor >= in_time.in_corridor - 0.08, "{}", late.in_corridor);
+        assert!(late.delay_ticks <= 15.0, "{}", late.delay_ticks);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{by_window::WindowPlan, item::Item, late::Late, units::Units};
+use super::{by_window::WindowPlan, item::Item, late::Late, units::Units, way::Way};
 use crate::{control::SetSlot, ids::ExecutionId, scheduler::problem::Feasibility, tick::Tick};
 
 /// What one tick's plan leaves to the next. Soft: without it the next plans find the way back within
@@ -13,6 +13,10 @@ pub struct Carry {
     pub(super) last: Option<(Tick, Feasibility)>,
     /// Slots that the queue knows.
     pub(super) slots: BTreeMap<ExecutionId, Slot>,
+    /// What was done.
+    pub(super) way: Option<Way>,
+    /// Mean of what waited of late, in ticks of arrivals.
+    pub(super) waiting_ticks: Option<f64>,
     /// What each tick shall sum to, while planning tick by tick.
     pub(super) target: Option<Units>,
     /// The window that is being filled, while planning whole windows.

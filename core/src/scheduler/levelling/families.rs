@@ -22,10 +22,12 @@ pub(super) struct Family {
 
 /// Families from the one that fills fastest to the slowest. The first are kept, until they hold `share`
 /// of what arrives.
-pub(super) fn families(load: &Load, kinds: &Kinds<'_>, share: f64) -> Vec<Family> {
-    let mut members: Vec<(usize, f64)> = load.by_kind.clone();
-    members.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    members.truncate(COMPARED_MAX);
+pub(super) fn families(load: &Load, kinds: &mut Kinds<'_>, share: f64) -> Vec<Family> {
+    let mut frequent = load.by_query.clone();
+    frequent.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    frequent.truncate(COMPARED_MAX);
+    let members: Vec<(usize, f64)> =
+        frequent.into_iter().map(|(query, mean)| (kinds.of(query), mean)).collect();
     let around: Vec<Vec<usize>> = members.iter().map(|(centre, _)| near(&members, kinds, *centre)).collect();
     let mut taken = vec![false; members.len()];
     let mut missing = share * load.rate;

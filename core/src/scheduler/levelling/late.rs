@@ -34,9 +34,9 @@ impl Late {
         Self { last: Some(tick), last_two: if again { Some(tick) } else { self.last_two } }
     }
 
-    /// Whether plans come late now and then: more must wait, so that there is something to run meanwhile.
-    pub(super) fn at_times(self, tick: Tick) -> bool {
-        Self::minded(self.last, tick)
+    /// Ticks that more should wait when plans come late now and then: what runs meanwhile waits already.
+    pub(super) fn ahead_ticks(self, tick: Tick) -> f64 {
+        if Self::minded(self.last, tick) { 1.0 } else { 0.0 }
     }
 
     /// Whether the plan of `tick` should expect to come late.

@@ -1,10 +1,7 @@
-//! How much arrives.
+//! How much arrives, and how well it is known.
 
-use super::{
-    item::Kinds,
-    units::{Units, plus, times},
-};
-use crate::scheduler::problem::Expected;
+use super::units::{Units, plus, times, units};
+use crate::{estimator::Estimates, ids::QueryId, scheduler::problem::Expected};
 
 /// Arrivals to be expected a tick.
 #[derive(Clone, Debug)]
@@ -13,15 +10,36 @@ pub(super) struct Load {
     pub(super) rate: f64,
     /// Units a tick.
     pub(super) work: Units,
-    /// Executions a tick by kind.
-    pub(super) by_kind: Vec<(usize, f64)>,
+    /// Standard error of a tick's sum as a share of it, in the resource that is known least.
+    pub(super) uncertainty: f64,
+    /// Executions a tick by query.
+    pub(super) by_query: Vec<(QueryId, f64)>,
 }
 
 impl Load {
-    pub(super) fn new(expected: &[Expected], kinds: &mut Kinds<'_>) -> Self {
-        let by_kind: Vec<_> = expected.iter().map(|e| (kinds.of(e.query), e.mean)).collect();
-        let work =
-            by_kind.iter().fold([0.0; 3], |sum, (kind, mean)| plus(sum, times(kinds.cost(*kind), *mean)));
-        Self { rate: by_kind.iter().map(|(_, mean)| mean).sum(), work, by_kind }
+    pub(super) fn new(expected: &[Expected], estimates: &Estimates) -> Self {
+        // Both are in the order of the queries: ten thousand are not looked up one by one every tick.
+        let mut learned = estimates.iter().peekable();
+        let (mut work, mut variance) = ([0.0; 3], [0.0; 3]);
+        for of in expected {
+            while learned.next_if(|(query, _)| *query < of.query).is_some() {}
+            let estimate =
+                learned.peek().filter(|(query, _)| *query == of.query).map(|(_, estimate)| *estimate);
+            let Some(estimate) = estimate.or_else(|| estimates.get(of.query)) else {
+                // As the searches count it, and not known at all.
+                work = plus(work, [of.mean; 3]);
+                variance = plus(variance, [of.mean; 3]);
+                continue;
+            };
+            work = plus(work, times(units(&estimate.cost), of.mean));
+            variance = plus(variance, times(units(&estimate.standard_error).map(|e| e * e), of.mean));
+        }
+        let share = |r: usize| libm::sqrt(variance[r]) / work[r].max(f64::MIN_POSITIVE);
+        Self {
+            rate: expected.iter().map(|of| of.mean).sum(),
+            work,
+            uncertainty: (0..3).map(share).fold(0.0, f64::max),
+            by_query: expected.iter().map(|of| (of.query, of.mean)).collect(),
+        }
     }
 }

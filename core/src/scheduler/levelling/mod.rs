@@ -22,6 +22,7 @@ mod settings;
 mod stock;
 mod subset;
 mod units;
+mod way;
 mod worth;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use self::{
     load::Load,
     settings::Settings,
     units::{Units, plus, sum},
+    way::{Means, Way},
 };
 use super::problem::{Binding, Feasibility, Plan, Problem};
 use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
@@ -48,6 +50,9 @@ const CANDIDATES_MAX: usize = 1_000;
 /// Ticks that get slots while planning tick by tick: the next one, and two for plans that come late.
 const PLANNED_TICKS: usize = 3;
 
+/// Maximum delay over mean delay that leaves a choice: whoever waits longest waits several times the mean.
+const HOLDS_PER_MEAN: f64 = 2.5;
+
 /// Slots for what waits. Planning the same problem again with the carry that came out changes nothing.
 pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     if let Some((tick, feasibility)) = carry.last
@@ -57,16 +62,18 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     }
     let settings = Settings::default();
     let mut kinds = Kinds::new(problem.estimates);
-    let load = Load::new(problem.expected, &mut kinds);
+    let load = Load::new(problem.expected, problem.estimates);
     let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
     let mut planning = Planning { problem, settings, load, kinds, items };
-    let mut next = if planning.load.rate < settings.worth_it_rate {
-        planning.at_base()
-    } else if planning.load.rate < settings.by_tick_from(carry.target.is_some()) {
-        planning.by_window(carry)
-    } else {
-        planning.by_tick(carry)
+    let late = carry.late.after(carry, problem);
+    let waiting_ticks = stock::waiting_ticks(carry.waiting_ticks, planning.items.len(), planning.load.rate);
+    let way = planning.way(carry.way, waiting_ticks);
+    let next = match way {
+        Way::AtBase(binding) => planning.at_base(binding),
+        Way::ByWindow => planning.by_window(carry, late),
+        Way::ByTick => planning.by_tick(carry, late),
     };
+    let mut next = Carry { way: Some(way), late, waiting_ticks: Some(waiting_ticks), ..next };
     planning.hold_back(carry, &mut next);
     let feasibility = next.last.map_or(Feasibility::FEASIBLE, |(_, feasibility)| feasibility);
     (Plan { set: next.set(), feasibility }, next)
@@ -86,38 +93,55 @@ impl Planning<'_> {
         self.problem.tick.next()
     }
 
-    fn delay_ticks(&self, late: Late) -> f64 {
-        let Problem { tick, delay_budget, recent_delay, .. } = *self.problem;
-        // What runs while a plan is late must wait already.
-        let ahead_ticks = if late.at_times(tick) { 1.0 } else { 0.0 };
-        stock::delay_ticks(&self.settings, self.load.rate, ahead_ticks, delay_budget, recent_delay)
+    fn allowed_ticks(&self) -> f64 {
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
+        stock::allowed_ticks(&self.settings, delay_budget, recent_delay)
     }
 
-    fn ready(&self) -> Vec<Item> {
-        let next = self.next();
-        self.items.iter().filter(|item| item.earliest <= next).copied().collect()
+    fn way(&self, before: Option<Way>, waiting_ticks: f64) -> Way {
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
+        let holds = self.problem.pending.iter().map(|p| p.deadline.since(p.due_tick) as f64);
+        let mean_hold = holds.sum::<f64>() / self.items.len() as f64;
+        let means = Means {
+            rate: self.load.rate,
+            uncertainty: self.load.uncertainty,
+            allowed_ticks: self.allowed_ticks(),
+            overspends: stock::overspends(&self.settings, delay_budget, recent_delay, waiting_ticks),
+            // Some wait several times as long as the mean.
+            hold_ticks: if self.items.is_empty() { f64::INFINITY } else { 1.0 + mean_hold / HOLDS_PER_MEAN },
+        };
+        Way::choose(&self.settings, &means, before)
     }
 
     fn carry(&self, feasibility: Feasibility, slots: BTreeMap<ExecutionId, Slot>) -> Carry {
         Carry { last: Some((self.problem.tick, feasibility)), slots, ..Carry::default() }
     }
 
-    /// Nobody is held.
-    fn at_base(&self) -> Carry {
-        let reason = reason::at_base(self.load.rate);
-        let slots =
-            self.items.iter().map(|i| (i.execution, Slot { tick: i.earliest, reason: reason.clone() }));
-        self.carry(Feasibility::bound_by(Binding::Arrivals), slots.collect())
+    /// Nobody is held. What was held before leaves oldest first, half as fast as executions arrive: the end
+    /// of levelling is not a peak.
+    fn at_base(&self, binding: Binding) -> Carry {
+        let drained = (self.load.rate / 2.0).round().max(1.0) as usize;
+        let reason = reason::at_base(self.load.rate, binding);
+        let mut held = 0;
+        let slots = self.items.iter().map(|item| {
+            let fresh = item.queued_tick >= self.problem.tick || item.earliest > self.next();
+            held += usize::from(!fresh);
+            let wait = if fresh { 0 } else { (held - 1) / drained };
+            let tick = item.earliest.after(wait as u64).min(item.deadline);
+            (item.execution, Slot { tick, reason: reason.clone() })
+        });
+        self.carry(Feasibility::bound_by(binding), slots.collect())
     }
 
-    fn by_tick(&self, carry: &Carry) -> Carry {
+    fn by_tick(&self, carry: &Carry, late: Late) -> Carry {
         let settings = &self.settings;
-        let late = carry.late.after(carry, self.problem);
         let committed = late.usually(self.problem.tick);
-        let delay = self.delay_ticks(late);
+        let knee = stock::knee_by_tick(settings, self.load.rate) + late.ahead_ticks(self.problem.tick);
+        let delay = knee.min(self.allowed_ticks());
         let mut waiting = self.items.clone();
         let mut slots = BTreeMap::new();
         let (mut target, mut first_target) = (carry.target, None);
+        let mut feasibility = Feasibility::FEASIBLE;
         for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
             let ready = waiting.iter().filter(|item| item.earliest <= tick);
             let stock = sum(ready.map(|item| item.cost));
@@ -130,6 +154,10 @@ impl Planning<'_> {
                 by_tick::choose(settings, tick, &waiting, goal, delay, care)
             };
             let sums = sum(chosen.iter().map(|place| waiting[*place].cost));
+            let must = chosen.iter().filter(|place| waiting[**place].deadline <= tick).count();
+            if n == 0 {
+                feasibility = self.of_tick(sums, goal, must);
+            }
             for item in chosen.iter().map(|place| &waiting[*place]) {
                 let reason = if item.deadline <= tick {
                     reason::deadline(item, tick)
@@ -138,38 +166,89 @@ impl Planning<'_> {
                 };
                 slots.insert(item.execution, Slot { tick, reason });
             }
-            let mut stays = vec![true; waiting.len()];
-            for place in chosen {
-                stays[place] = false;
-            }
-            let mut stays = stays.into_iter();
-            waiting.retain(|_| stays.next().unwrap_or(true));
+            take(&mut waiting, &chosen);
             first_target.get_or_insert(goal);
             target = Some(goal);
         }
-        Carry { target: first_target, late, ..self.carry(Feasibility::FEASIBLE, slots) }
+        Carry { target: first_target, ..self.carry(feasibility, slots) }
     }
 
-    fn by_window(&mut self, carry: &Carry) -> Carry {
-        let late = carry.late.after(carry, self.problem);
-        let (settings, next, delay_ticks) = (self.settings, self.next(), self.delay_ticks(late));
-        let past = self.past();
-        let ready = self.ready();
-        let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.iter().partition(|item| item.deadline <= next);
+    /// Whether a tick that comes to `sums`, `must` of its executions because they have to, is level.
+    fn of_tick(&self, sums: Units, goal: Units, must: usize) -> Feasibility {
+        let level = (0..3).all(|r| (sums[r] - goal[r]).abs() <= self.settings.tolerance * goal[r]);
+        if self.load.uncertainty > self.settings.uncertain {
+            Feasibility::bound_by(Binding::Estimates)
+        } else if level {
+            Feasibility::FEASIBLE
+        } else if must > 0 {
+            Feasibility::bound_by(Binding::Deadlines)
+        } else {
+            Feasibility::bound_by(Binding::Budget)
+        }
+    }
+
+    fn by_window(&mut self, carry: &Carry, late: Late) -> Carry {
+        let mut past = self.past();
+        let (mut next, mut waiting, mut slots) = (self.next(), self.items.clone(), BTreeMap::new());
+        if late.usually(self.problem.tick) {
+            // What this plan says of the next tick comes too late: it is planned as if that had run.
+            let runs = take(&mut waiting, &carry.planned(next, &self.items));
+            past.push(sum(runs.iter().map(|item| item.cost)));
+            for item in runs {
+                let stood = carry.slots.get(&item.execution).cloned();
+                let reason = stood.map_or_else(|| reason::deadline(&item, next), |slot| slot.reason);
+                slots.insert(item.execution, Slot { tick: next, reason });
+            }
+            next = next.next();
+            past.truncate((next.0 % WINDOW_TICKS) as usize);
+        }
+        let (window, feasibility) = self.window_from(next, past, &waiting, late, carry.window.as_ref());
+        slots.extend(Self::window_slots(&window, &waiting));
+        let closes = next.next().0.is_multiple_of(WINDOW_TICKS);
+        if !(closes && late.ahead_ticks(self.problem.tick) > 0.0) {
+            return Carry { window: Some(window), ..self.carry(feasibility, slots) };
+        }
+        // The plan that begins the window to come may be late.
+        waiting.retain(|item| !slots.contains_key(&item.execution));
+        let (ahead, _) = self.window_from(next.next(), Vec::new(), &waiting, late, None);
+        slots.extend(Self::window_slots(&ahead, &waiting));
+        Carry { window: Some(ahead), ..self.carry(feasibility, slots) }
+    }
+
+    /// The plan for the window of the tick `next`, when ticks that come to `past` have run in it.
+    fn window_from(
+        &mut self,
+        next: Tick,
+        past: Vec<Units>,
+        waiting: &[Item],
+        late: Late,
+        before: Option<&WindowPlan>,
+    ) -> (WindowPlan, Feasibility) {
+        let settings = self.settings;
+        let knee = stock::knee_by_window(&settings, self.load.rate, self.problem.delay_budget)
+            + late.ahead_ticks(self.problem.tick);
+        let delay_ticks = knee.min(self.allowed_ticks());
+        let ready = waiting.iter().filter(|item| item.earliest <= next);
+        let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.partition(|item| item.deadline <= next);
         free.truncate(CANDIDATES_MAX);
         let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
         fixed[0] = sum(forced.iter().map(|item| item.cost));
-        let worth = worth::worth(&settings, next, &free, &self.load, &self.kinds, delay_ticks);
+        let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
         let frame = Frame { past, fixed, items: &free, worth, tolerance: settings.tolerance };
         let situation = Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks };
-        let window = by_window::plan_window(&situation, carry.window.as_ref(), &forced);
-        let slots = Self::window_slots(&window, &ready);
-        let feasibility = match window.level {
-            true => Feasibility::FEASIBLE,
-            false if self.load.rate < 1.0 => Feasibility::bound_by(Binding::Arrivals),
-            false => Feasibility::bound_by(Binding::Budget),
+        let window = by_window::plan_window(&situation, before, &forced);
+        let feasibility = if self.load.uncertainty > settings.uncertain {
+            Feasibility::bound_by(Binding::Estimates)
+        } else if window.level {
+            Feasibility::FEASIBLE
+        } else if !forced.is_empty() {
+            Feasibility::bound_by(Binding::Deadlines)
+        } else if self.load.rate < 1.0 {
+            Feasibility::bound_by(Binding::Arrivals)
+        } else {
+            Feasibility::bound_by(Binding::Budget)
         };
-        Carry { window: Some(window), late, ..self.carry(feasibility, slots) }
+        (window, feasibility)
     }
 
     fn window_slots(window: &WindowPlan, ready: &[Item]) -> BTreeMap<ExecutionId, Slot> {
@@ -217,4 +296,16 @@ impl Planning<'_> {
             }
         }
     }
+}
+
+/// Takes the items at `places` out of `waiting`.
+fn take(waiting: &mut Vec<Item>, places: &[usize]) -> Vec<Item> {
+    let mut stays = vec![true; waiting.len()];
+    for place in places {
+        stays[*place] = false;
+    }
+    let taken = places.iter().map(|place| waiting[*place]).collect();
+    let mut stays = stays.into_iter();
+    waiting.retain(|_| stays.next().unwrap_or(true));
+    taken
 }

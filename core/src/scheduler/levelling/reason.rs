@@ -1,7 +1,7 @@
 //! One sentence with the numbers, for the journal and for whoever asks why an execution waited.
 
 use super::{item::Item, units::Units};
-use crate::tick::Tick;
+use crate::{scheduler::problem::Binding, tick::Tick};
 
 /// Why an execution runs in a tick that was composed.
 pub(super) fn composed(item: &Item, tick: Tick, others: usize, sums: Units, goal: Units) -> String {
@@ -31,8 +31,17 @@ pub(super) fn held_back(item: &Item, deadline: Tick) -> String {
 }
 
 /// Why an execution is not held at all.
-pub(super) fn at_base(rate: f64) -> String {
-    format!("not held: at {rate:.2} arrivals a tick no second can be level")
+pub(super) fn at_base(rate: f64, binding: Binding) -> String {
+    match binding {
+        Binding::Arrivals => format!("not held: at {rate:.2} arrivals a tick no second can be level"),
+        Binding::Budget => {
+            format!("not held: at {rate:.2} arrivals a tick the delay budget is too small for level seconds")
+        }
+        Binding::Deadlines => {
+            format!("not held: at {rate:.2} arrivals a tick maximum delays are too short for level seconds")
+        }
+        Binding::Estimates => "not held: what queries cost is not known well enough yet".to_owned(),
+    }
 }
 
 /// Why an execution runs that cannot be held longer.

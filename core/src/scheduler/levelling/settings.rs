@@ -7,6 +7,19 @@ pub(super) struct Settings {
     pub(super) worth_it_rate: f64,
     /// Around this rate whole windows give way to a target that is held tick by tick.
     pub(super) by_tick_rate: f64,
+    /// Mean delay that whole windows need: six of their ticks must wait before they begin.
+    pub(super) by_window_delay: f64,
+    /// Rate² times mean delay from which on a target held tick by tick brings a third of the windows into
+    /// the corridor, whatever the rate.
+    pub(super) by_tick_stock: f64,
+    /// Executions that must wait beyond those of the next tick, so that there is a choice at all.
+    pub(super) by_tick_spare: f64,
+    /// Standard error of a tick's sum, as a share of it, above which most windows leave the corridor.
+    pub(super) uncertain: f64,
+    /// The same, above which costs are so little known that delay buys nothing.
+    pub(super) unknown: f64,
+    /// How far a limit must be passed before another way is taken, as a share.
+    pub(super) hysteresis: f64,
     /// Ceiling for the mean delay when none is given, in ticks.
     pub(super) delay_ticks_max: f64,
     /// How fast a mean delay below or above the ceiling is spent or saved.
@@ -14,10 +27,10 @@ pub(super) struct Settings {
     /// Least share of the ceiling that is aimed for, however much was overspent: an outage must not end
     /// the levelling of the hours after it.
     pub(super) least_share: f64,
-    /// The knee by tick is 1 + this / rate^`knee_exponent` ticks.
+    /// The knee by tick is 1 + this / rate ticks…
     pub(super) knee_by_tick: f64,
-    /// Above ½, the exponent of noise alone: more arrivals also mean finer grains.
-    pub(super) knee_exponent: f64,
+    /// …and this / rate⁴, because few executions a tick are coarse grains.
+    pub(super) knee_coarse: f64,
     /// The knee by window is this / rate ticks…
     pub(super) knee_by_window: f64,
     /// …and this many for each unit that the rate is below `ones_below_rate`.
@@ -75,13 +88,19 @@ impl Default for Settings {
         Self {
             worth_it_rate: 0.7,
             by_tick_rate: 4.5,
+            by_window_delay: 10.0,
+            by_tick_stock: 50.0,
+            by_tick_spare: 2.0,
+            uncertain: 0.045,
+            unknown: 0.1,
+            hysteresis: 0.07,
             delay_ticks_max: 120.0,
-            credit: 3.0,
+            credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 30.0,
-            knee_exponent: 0.85,
-            knee_by_window: 44.0,
-            knee_ones: 160.0,
+            knee_by_tick: 45.0,
+            knee_coarse: 2_000.0,
+            knee_by_window: 40.0,
+            knee_ones: 140.0,
             ones_below_rate: 2.05,
             settle_delays: 3.5,
             step_at_border: 0.03,
@@ -104,13 +123,5 @@ impl Default for Settings {
             soon_delays: 0.5,
             window_age_worth: 0.1,
         }
-    }
-}
-
-impl Settings {
-    /// The rate from which on the target is held tick by tick. What is being done goes on through
-    /// fluctuations of the measured rate.
-    pub(super) fn by_tick_from(&self, by_tick: bool) -> f64 {
-        self.by_tick_rate * if by_tick { 0.93 } else { 1.07 }
     }
 }

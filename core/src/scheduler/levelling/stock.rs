@@ -2,31 +2,55 @@
 
 use super::settings::Settings;
 
-/// Mean delay to aim for, in ticks: the knee at this rate and `ahead_ticks` more, or what the budget leaves.
-pub(super) fn delay_ticks(
-    settings: &Settings,
-    rate: f64,
-    ahead_ticks: f64,
-    budget: Option<f64>,
-    recent_delay: Option<f64>,
-) -> f64 {
-    // Aimed for just below it: the mean swings by a percent around its goal.
-    let ceiling = 0.985 * budget.unwrap_or(settings.delay_ticks_max).max(1.0);
+/// Mean delay that may be aimed for now, in ticks: the budget, more after saving, less after overspending.
+pub(super) fn allowed_ticks(settings: &Settings, budget: Option<f64>, recent_delay: Option<f64>) -> f64 {
+    let ceiling = ceiling_ticks(settings, budget);
     // What was saved when executions came often is spent when they come rarely, and what was
     // overspent is saved again.
     let spent = recent_delay.map_or(1.0, |delay| delay / ceiling);
     let share = (1.0 + settings.credit * (1.0 - spent)).max(settings.least_share);
-    let allowed = ceiling * share;
-    (knee_ticks(settings, rate, ceiling) + ahead_ticks).min(allowed).max(1.0)
+    (ceiling * share).max(1.0)
 }
 
-/// Past the knee more delay buys little.
-fn knee_ticks(settings: &Settings, rate: f64, ceiling: f64) -> f64 {
-    if rate >= settings.by_tick_rate {
-        return 1.0 + settings.knee_by_tick / libm::pow(rate, settings.knee_exponent);
-    }
+/// Whether the budget is overspent and so much waits that it will stay so: bursts cannot be spread within a
+/// budget of two ticks, for one. An outage overspends too, but then the stock is soon back at its goal.
+pub(super) fn overspends(
+    settings: &Settings,
+    budget: Option<f64>,
+    recent_delay: Option<f64>,
+    waiting_ticks: f64,
+) -> bool {
+    let over = budget.zip(recent_delay).is_some_and(|(budget, recent)| recent > budget);
+    over && waiting_ticks > WELL_ABOVE * allowed_ticks(settings, budget, recent_delay)
+}
+
+/// What waits against what may wait: more than fluctuations and a goal that was just lowered.
+const WELL_ABOVE: f64 = 1.15;
+/// Time constant over which what waits is averaged: several bursts, and longer than an outage counts.
+const WAITING_TICKS: f64 = 3_000.0;
+
+/// The mean of what waits, in ticks of arrivals, a tick later than `before`.
+pub(super) fn waiting_ticks(before: Option<f64>, waiting: usize, rate: f64) -> f64 {
+    let now = waiting as f64 / rate.max(f64::MIN_POSITIVE);
+    before.map_or(now, |before| before + (now - before) / WAITING_TICKS)
+}
+
+/// Aimed for just below the budget: the mean swings by a percent around its goal.
+fn ceiling_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
+    0.985 * budget.unwrap_or(settings.delay_ticks_max).max(1.0)
+}
+
+/// Past the knee more delay buys little: tick by tick.
+pub(super) fn knee_by_tick(settings: &Settings, rate: f64) -> f64 {
+    1.0 + settings.knee_by_tick / rate + settings.knee_coarse / libm::pow(rate, 4.0)
+}
+
+/// The same for whole windows.
+pub(super) fn knee_by_window(settings: &Settings, rate: f64, budget: Option<f64>) -> f64 {
     // Between one and two arrivals a tick the windows must be of one or of two executions a tick; the
     // share of those of one is 2 − rate, and to collect ten alike for them takes the most stock.
     let ones = (settings.ones_below_rate - rate).max(0.0);
-    settings.knee_by_window / rate + settings.knee_ones * ones * (ceiling / settings.delay_ticks_max).min(1.0)
+    // A small budget had better be spent there alone, a large one allows it everywhere.
+    let ample = libm::sqrt(ceiling_ticks(settings, budget) / settings.delay_ticks_max).min(1.0);
+    settings.knee_by_window / rate + settings.knee_ones * ones * ample
 }
