@@ -211,16 +211,16 @@ fn what_the_server_does_not_know_takes_no_room_in_a_plan_and_stays_in_the_fold()
     for record in &queue {
         scheduler.queue_event(record);
     }
-    let planned = |scheduler: &mut Scheduler| -> Vec<ExecutionId> {
-        scheduler.decide(Tick(30), &costs()).set.iter().map(|slot| slot.execution).collect()
+    let planned = |scheduler: &mut Scheduler, tick| -> Vec<ExecutionId> {
+        scheduler.decide(Tick(tick), &costs()).set.iter().map(|slot| slot.execution).collect()
     };
     let snapshot = scheduler.snapshot();
-    let both = planned(&mut scheduler);
+    let both = planned(&mut scheduler, 30);
     assert_eq!(both.len(), 2);
     let ghost = SetResult { execution: both[0], result: SetOutcome::Unknown, due_tick: None };
     let waits = SetResult { execution: both[1], result: SetOutcome::Set, due_tick: None };
     scheduler.answered(&[ghost, waits]);
-    assert_eq!(planned(&mut scheduler), [both[1]]);
+    assert_eq!(planned(&mut scheduler, 31), [both[1]]);
     assert_eq!(scheduler.snapshot(), snapshot);
 }
 
