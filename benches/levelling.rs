@@ -4,6 +4,7 @@
 //! cargo bench -p evenkeel-core --bench levelling -- [FIRST..LAST] [ROW…] [-v]
 //! ROW = SCENARIO[@BUDGET][:known][/TICKS]    `x5@6`, `many@4:known`, `seed/40000`
 //! ```
+//! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait.
 //! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
 //! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it.
 #![allow(
@@ -16,8 +17,11 @@
 use std::{ops::RangeInclusive, time::Instant};
 
 use evenkeel_core::{
+    estimator::{CostEstimate, Estimates},
+    ids::ExecutionId,
     queue::HoldLimits,
-    scheduler::PolicyName,
+    resource::PerResource,
+    scheduler::{Carry, Expected, Pending, PolicyName, Problem, plan},
     simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
     tick::Tick,
     window::WINDOW_TICKS,
@@ -53,6 +57,9 @@ fn main() {
             rows.push(arg);
         }
     }
+    if rows.iter().any(|row| row == "thinking") {
+        return [10_000, 100_000].into_iter().for_each(thinking);
+    }
     if rows.is_empty() {
         rows = ROWS.map(str::to_owned).to_vec();
     }
@@ -60,6 +67,56 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         Row::parse(&row).print(&row, seeds.clone(), verbose);
+    }
+}
+
+/// Prints how long decisions take when `waiting` executions of a hundred queries wait, as after an outage.
+fn thinking(waiting: usize) {
+    let world = World::new(Scenario::X10.parameters(), 1).unwrap();
+    let queries: Vec<_> = (0..world.query_count()).map(|index| (world.query(index), index)).collect();
+    let estimate = |index| CostEstimate {
+        cost: world.cost(index, Tick(0)).map(|cost| cost as f64),
+        standard_error: PerResource::default(),
+        observations: 9,
+        identifiable: true,
+    };
+    let estimates =
+        Estimates::new(queries.iter().map(|(query, index)| (*query, estimate(*index))).collect(), None);
+    for rate in [2.0, 10.0, 50.0] {
+        let mean = rate / queries.len() as f64;
+        let tick = Tick(1_000);
+        let mut expected: Vec<Expected> = queries
+            .iter()
+            .map(|(query, _)| Expected { tick, query: *query, mean, spread: libm::sqrt(mean) })
+            .collect();
+        expected.sort_by_key(|expected| expected.query);
+        let pending: Vec<Pending> = (0..waiting)
+            .map(|n| Pending {
+                execution: ExecutionId::new(1, n as u128),
+                query: queries[n % queries.len()].0,
+                queued_tick: Tick(900),
+                due_tick: Tick(901),
+                deadline: Tick(2_100),
+            })
+            .collect();
+        let (mut carry, mut took) = (Carry::default(), Vec::new());
+        for tick in (1_000..1_040).map(Tick) {
+            let problem = Problem {
+                tick,
+                pending: &pending,
+                estimates: &estimates,
+                expected: &expected,
+                recent: &[],
+                recent_delay: None,
+                delay_budget: None,
+            };
+            let begun = Instant::now();
+            (_, carry) = plan(&problem, &carry);
+            took.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        let most = took.iter().copied().fold(0.0, f64::max);
+        let mean = took.iter().sum::<f64>() / took.len() as f64;
+        println!("{waiting} waiting, {rate} arrivals a tick: {mean:.1} ms in the mean, {most:.1} at most");
     }
 }
 

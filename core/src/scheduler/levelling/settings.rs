@@ -29,7 +29,9 @@ pub(super) struct Settings {
     pub(super) least_share: f64,
     /// The knee by tick is 1 + this / rate ticks…
     pub(super) knee_by_tick: f64,
-    /// …and this / rate⁴, because few executions a tick are coarse grains.
+    /// …of which at most this…
+    pub(super) knee_fine_max: f64,
+    /// …and this / rate⁵ more, because few executions a tick are coarse grains.
     pub(super) knee_coarse: f64,
     /// The knee by window is this / rate ticks…
     pub(super) knee_by_window: f64,
@@ -97,8 +99,9 @@ impl Default for Settings {
             delay_ticks_max: 120.0,
             credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 45.0,
-            knee_coarse: 2_000.0,
+            knee_by_tick: 41.0,
+            knee_fine_max: 3.6,
+            knee_coarse: 30_000.0,
             knee_by_window: 40.0,
             knee_ones: 140.0,
             ones_below_rate: 2.05,

@@ -42,7 +42,8 @@ fn ceiling_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
 
 /// Past the knee more delay buys little: tick by tick.
 pub(super) fn knee_by_tick(settings: &Settings, rate: f64) -> f64 {
-    1.0 + settings.knee_by_tick / rate + settings.knee_coarse / libm::pow(rate, 4.0)
+    let fine = (settings.knee_by_tick / rate).min(settings.knee_fine_max);
+    1.0 + fine + settings.knee_coarse / libm::pow(rate, 5.0)
 }
 
 /// The same for whole windows.
