@@ -4,11 +4,14 @@
 
 mod support;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
 
 use evenkeel_actors::journal::snapshot::SnapshotStore;
 use evenkeel_core::client::ClientState;
-use support::{World, fold, output, pause, text, wait_until};
+use support::{World, fold, output, pause, start, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.
 fn world() -> World {
@@ -103,4 +106,44 @@ fn another_scenario_or_seed_on_the_same_data_is_refused_by_name() {
     assert_eq!(other.status.code(), Some(2));
     let said = String::from_utf8_lossy(&other.stderr);
     assert!(said.contains("seed 5") && said.contains("seed 6"), "{said}");
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_the_order_and_is_told() {
+    let world = world();
+    let running = world.start();
+    running.wait_until_ready();
+    running.kill();
+    for offset in ["-1h", "+1h", "-5s"] {
+        let mut real = world.command("run");
+        real.args(["--listen", "127.0.0.1:0"]);
+        // Ticks go by the monotonic clock, which no clock setting touches. Preloaded by hand: `faketime` would stay
+        // between the test and the server.
+        real.env("LD_PRELOAD", libfaketime())
+            .env("FAKETIME", offset)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let running = start(real, &world.path("stderr.txt"));
+        running.wait_until_ready();
+        if offset == "-1h" {
+            wait_until("it is told", || {
+                running.get("/readyz").json()["degraded"].to_string().contains("clock")
+            });
+        }
+        let tick = || {
+            let stat = output(&["journal", "stat", "--json", "--data-dir", text(&world.data_dir())]);
+            serde_json::from_slice::<serde_json::Value>(&stat.stdout).unwrap()["next_tick"].as_u64().unwrap()
+        };
+        let begun = tick();
+        wait_until("it ticks", || tick() > begun + 30);
+        running.kill();
+        world.assert_verified();
+    }
+}
+
+/// Where Debian's package puts it, whatever the machine is called.
+fn libfaketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut found =
+        folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    found.next().expect("faketime is installed: apt-get install faketime")
 }

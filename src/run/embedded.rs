@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    http::{self, Views},
+    http::{self, Degraded, Views},
 };
 
 /// Runs until a signal, `until_tick`, or an actor that is given up.
@@ -39,9 +39,14 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         }
         let mut line = line::Embedded::default();
         let watched = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
-        let Process { gave_up, views, client, .. } = &mut process;
-        // Without a reader there is nobody to tell, and levelling goes on.
-        let end = live(&mut signals, gave_up, watched, || drop(line.print(views, &client.decision))).await;
+        let Process { gave_up, views, server, client, degraded, .. } = &mut process;
+        let outbox = server.writer.published();
+        let each_second = || {
+            degraded.send_replace(server_half::clock_warning(&outbox.borrow()).into_iter().collect());
+            // Without a reader there is nobody to tell, and levelling goes on.
+            drop(line.print(views, &client.decision));
+        };
+        let end = live(&mut signals, gave_up, watched, each_second).await;
         finish(end, process.end(), signals).await
     })
 }
@@ -68,6 +73,7 @@ struct Process {
     gave_up: mpsc::Receiver<GaveUp>,
     http: ServerHandle,
     draining: watch::Sender<bool>,
+    degraded: watch::Sender<Degraded>,
 }
 
 impl Process {
@@ -89,13 +95,13 @@ impl Process {
         let client =
             ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::new(), &mut starter);
         let (draining, draining_reader) = watch::channel(false);
-        let (_, degraded) = watch::channel(Vec::new());
-        let views = server.views(starter.actors, draining_reader, degraded, unix_ms());
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let views = server.views(starter.actors, draining_reader, degraded_reader, unix_ms());
         let (http_server, address) = http::server(&common.listen, views.clone())
             .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
         let http = http_server.handle();
         actix::spawn(http_server);
-        Ok(Self { address, views, server, client, gave_up, http, draining })
+        Ok(Self { address, views, server, client, gave_up, http, draining, degraded })
     }
 
     /// Ends in order: no further tick, the client's state, the outbox.

@@ -57,7 +57,9 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
         let outbox = server.writer.published();
         let each_second = || {
             let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
-            degraded.send_replace(what_is_degraded(&shipping.borrow(), lag, views));
+            let mut sentences = what_is_degraded(&shipping.borrow(), lag, views);
+            sentences.extend(server_half::clock_warning(&outbox.borrow()));
+            degraded.send_replace(sentences);
             // Without a reader there is nobody to tell, and serving goes on.
             drop(line.print(views, &shipping.borrow(), lag));
         };

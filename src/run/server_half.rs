@@ -11,7 +11,7 @@ use evenkeel_actors::{
     health::{ActorHealth, ActorName},
     journal::{
         Journal,
-        outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter},
+        outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter, Published},
         redis::ShipmentSettings,
     },
     messages::{SetMode, StopTicking},
@@ -19,7 +19,11 @@ use evenkeel_actors::{
     queue::{Queue, QueueView},
     shipper::{Shipper, Shipping},
 };
-use evenkeel_core::{control::Mode, journal::Recovered, queue::HoldLimits};
+use evenkeel_core::{
+    control::Mode,
+    journal::{Recovered, Stream},
+    queue::HoldLimits,
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -31,6 +35,8 @@ use crate::{
 
 /// Messages that wait for an actor: HTTP requests of 250 clients, and a tick.
 const MAILBOX: usize = 256;
+/// A clock that is corrected by less is no news.
+const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 /// Longest that the end waits until Redis has everything.
 const SHIP_MAX: Duration = Duration::from_secs(4);
 
@@ -166,4 +172,14 @@ impl ServerHalf {
         }
         self.writer.shutdown().await;
     }
+}
+
+/// What a person should know of the machine's clock: entry ids never go back with it.
+pub(super) fn clock_warning(outbox: &Published) -> Option<String> {
+    let last_ms = Stream::ALL.iter().map(|&stream| outbox.last[stream].ms).max().unwrap_or(0);
+    let behind_ms = last_ms.saturating_sub(unix_ms());
+    (behind_ms > CLOCK_BEHIND_MAX_MS).then(|| {
+        let seconds = behind_ms / 1_000;
+        format!("the clock is {seconds} s behind the last entry: ids go on from there until it has caught up")
+    })
 }
