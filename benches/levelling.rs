@@ -177,7 +177,7 @@ impl Row {
             mean(|f| f.share),
             shares[0],
             shares[last],
-            shares[last / 2],
+            f64::midpoint(shares[last / 2], shares[of.len() / 2]),
             mean(|f| f.any),
             any[0],
             any[last],
