@@ -97,6 +97,27 @@ struct Handed {
 }
 
 impl Handed {
+    /// A store that keeps `entries_max` entries of a stream.
+    fn with(server: &Server, entries_max: u64) -> Self {
+        let redis = Redis::start();
+        let meta = server.writer.meta();
+        let settings = ShipmentSettings {
+            target: redis.url("server").parse().unwrap(),
+            keys: Self::keys(),
+            journal: meta.journal,
+            writer_epoch: meta.writer_epoch,
+            writer: Uuid::new_v4(),
+            label: meta.identity.label.clone(),
+            tick_ms: 100,
+            age_max: Duration::from_hours(24),
+            entries_max,
+        };
+        let shipment = Shipment::new(settings, &server.dir()).unwrap();
+        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
+        handed.hand_out();
+        handed
+    }
+
     fn keys() -> Keys {
         Keys::new("evenkeel", "main").unwrap()
     }
@@ -112,23 +133,7 @@ impl Handed {
 
 impl Store for Handed {
     fn new(server: &Server) -> Self {
-        let redis = Redis::start();
-        let meta = server.writer.meta();
-        let settings = ShipmentSettings {
-            target: redis.url("server").parse().unwrap(),
-            keys: Self::keys(),
-            journal: meta.journal,
-            writer_epoch: meta.writer_epoch,
-            writer: Uuid::new_v4(),
-            label: meta.identity.label.clone(),
-            tick_ms: 100,
-            age_max: Duration::from_hours(24),
-            entries_max: 5_000_000,
-        };
-        let shipment = Shipment::new(settings, &server.dir()).unwrap();
-        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
-        handed.hand_out();
-        handed
+        Self::with(server, 5_000_000)
     }
 
     fn hand_out(&mut self) {
@@ -294,3 +299,50 @@ contract!(
     the_newest_whole_state_is_loaded,
     a_dead_letter_is_kept_once
 );
+
+/// Redis alone: what retention removes there, and what it never removes.
+#[actix::test]
+async fn redis_is_trimmed_behind_everybody_and_never_past_anybody() {
+    let mut server = Server::new();
+    let mut store = Handed::with(&server, 30);
+    server.tick(60).await;
+    store.hand_out();
+    let length = |store: &Handed| store.entries(Stream::Queue).len();
+    let everything = length(&store);
+    let trim = |store: &mut Handed| store.shipment.trim(NOW_MS + 60_000).unwrap();
+    trim(&mut store);
+    assert_eq!(length(&store), everything, "nobody has read anything");
+
+    let mut states = store.states();
+    let mut positions = states.load().unwrap().positions;
+    let read = read_up_to(&*store.source(), positions, 59).await;
+    trim(&mut store);
+    assert_eq!(length(&store), everything, "nothing is acknowledged");
+    for stream in Stream::ALL {
+        positions.advance(stream, read[stream].last().unwrap().id);
+    }
+    states.store(&state(at(NOW_MS + 1))).unwrap();
+    states.store(&state(positions)).unwrap();
+    trim(&mut store);
+    assert_eq!(length(&store), everything, "the older generation of the state lies before it");
+    states.store(&state(positions)).unwrap();
+    let queue = "evenkeel:{main}:queue";
+    store.redis.cli(&["XGROUP", "CREATE", queue, "another", "0"]);
+    trim(&mut store);
+    assert_eq!(length(&store), everything, "another group has not read it");
+    store.redis.cli(&["XGROUP", "DESTROY", queue, "another"]);
+    trim(&mut store);
+    // Redis removes whole nodes of a hundred entries.
+    assert!(length(&store) < everything && length(&store) >= 30, "{} of {everything}", length(&store));
+    assert!(store.shipment.take_lost().is_empty(), "what is trimmed is not lost");
+    assert_eq!(store.verify().0, 0);
+    store.redis.cli(&["XTRIM", queue, "MAXLEN", "3"]);
+    trim(&mut store);
+    let lost = store.shipment.take_lost();
+    assert_eq!(
+        lost.iter().map(|lost| lost.stream).collect::<Vec<_>>(),
+        [Stream::Queue],
+        "what others trim is"
+    );
+    assert_eq!(lost[0].last, server.recorded().queue.last().unwrap().seq - 3);
+}

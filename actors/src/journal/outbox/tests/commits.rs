@@ -233,6 +233,30 @@ fn shipping_goes_on_from_its_mark_and_holds_retention_back() {
 }
 
 #[test]
+fn what_has_been_shipped_is_kept_up_to_a_number_of_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { shipped_bytes_max: 6_000, ..Limits::shipping() };
+    let (mut outbox, recovered) =
+        Outbox::open(dir.path(), &identity(), journal_id(), NOW_MS, limits).unwrap();
+    run(&mut outbox, &mut Decider::new(&recovered), 60);
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    let info = |stream| reader.info(stream).unwrap();
+    let before = info(Stream::Queue);
+    assert!(before.bytes > 6_000);
+    let all = Trim { now_ms: NOW_MS, applied: Positions::end() };
+    assert_eq!(outbox.trim(&all).unwrap(), Trimmed::default(), "nothing has been shipped");
+    let last = evenkeel_core::journal::PerStream::from_fn(|stream| info(stream).last.map(|(_, id)| id));
+    outbox.mark_shipped(last).unwrap();
+    outbox.trim(&all).unwrap();
+    for stream in [Stream::Queue, Stream::Executions] {
+        let kept = info(stream);
+        // A third of it each, and not an entry less.
+        assert!(kept.bytes <= 2_000 && kept.bytes > 2_000 - 400, "{stream}: {kept:?}");
+    }
+    assert_eq!(info(Stream::Queue).last, before.last);
+}
+
+#[test]
 fn at_the_limit_arrivals_are_to_be_refused_and_past_the_reserve_everything_is() {
     let dir = tempfile::tempdir().unwrap();
     let limits =
