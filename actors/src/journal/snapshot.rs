@@ -304,6 +304,19 @@ mod tests {
         assert_eq!(load(dir.path()).snapshot, Some((Generation::Newest, b"newest".to_vec())));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_no_snapshot_and_what_was_written_is_read(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+            generation in 0..u64::MAX,
+        ) {
+            proptest::prop_assert!(Snapshot::parse(bytes.clone()).is_err());
+            let written = Snapshot::write(generation, "a-journal", &bytes);
+            let expected = Snapshot { generation, journal: "a-journal".to_owned(), bytes };
+            proptest::prop_assert_eq!(Snapshot::parse(written), Ok(expected));
+        }
+    }
+
     #[test]
     fn a_value_that_is_too_large_is_refused() {
         let dir = tempfile::tempdir().unwrap();

@@ -119,3 +119,61 @@ fn unexpected(expected: &str, found: &Value) -> RedisFault {
     }
     RedisFault::Unexpected(format!("{found:?} instead of {expected}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Anything that a Redis, or whoever pretends to be one, may answer.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            Just(Value::Okay),
+            any::<i64>().prop_map(Value::Int),
+            prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::BulkString),
+            "[0-9]{1,20}-[0-9]{1,20}".prop_map(|id| Value::BulkString(id.into_bytes())),
+            prop_oneof!["v", "seq", "event", "tick", "queued", "1"].prop_map(Value::SimpleString),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| prop::collection::vec(inner, 0..8).prop_map(Value::Array))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_an_entry_or_an_error_and_no_panic(value in anything()) {
+            for stream in Stream::ALL {
+                let _ = stored(stream, value.clone());
+            }
+            let _ = (pairs(value.clone()), pair(value.clone()), optional(value.clone()), text(value));
+        }
+
+        #[test]
+        fn an_entry_with_one_field_spoilt_is_named_and_not_read_as_another(
+            field in 0..8_usize,
+            text in "[^0-9a-f-]{1,12}",
+        ) {
+            let whole = [
+                ("v", "1"), ("seq", "7"), ("event", "queued"),
+                ("execution", "01a1fee0-cda3-74de-869e-ea810930f872"),
+                ("query", "d9ab596e-a8b9-56c7-9985-f4d20b7022dc"),
+                ("tick", "5"), ("due_tick", "6"), ("added_ticks", "0"),
+            ];
+            let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+            let item = |spoilt: Option<usize>| {
+                let fields = whole.iter().enumerate().flat_map(|(n, (name, value))| {
+                    [bulk(name), bulk(if spoilt == Some(n) { &text } else { value })]
+                });
+                Value::Array(vec![Value::Array(vec![bulk("1800000000000-3"), Value::Array(fields.collect())])])
+            };
+            let good = stored(Stream::Queue, item(None)).unwrap();
+            prop_assert!(matches!(&good[..], [Stored::Entry(entry)] if entry.seq == 7));
+            let spoilt = stored(Stream::Queue, item(Some(field))).unwrap();
+            let named = match &spoilt[..] {
+                [Stored::Undecodable(_, what)] => what.contains(whole[field].0) || what.contains("version"),
+                _ => false,
+            };
+            prop_assert!(named, "{:?}", spoilt);
+        }
+    }
+}

@@ -216,7 +216,7 @@ impl Follower {
             let found = link.call(cmd("XRANGE").arg(&key).arg(first).arg("+").arg("COUNT").arg(1))?;
             self.applied_seq[stream] = match stored(stream, found)?.pop() {
                 Some(Stored::Entry(entry)) if entry.id == applied => Some(entry.seq),
-                Some(Stored::Entry(entry)) => Some(entry.seq - 1),
+                Some(Stored::Entry(entry)) => Some(entry.seq.saturating_sub(1)),
                 _ => None,
             };
         }
@@ -276,7 +276,7 @@ impl Follower {
             more |= found.len() == READ_MAX;
             for one in found {
                 let Some(entry) = self.accept(link, stream, one)? else { continue };
-                let expected = self.applied_seq[stream].map(|seq| seq + 1);
+                let expected = self.applied_seq[stream].map(|seq| seq.saturating_add(1));
                 if expected.is_some_and(|expected| expected < entry.seq) {
                     // It stands in the stream perhaps, given to nobody: read that before this entry.
                     return Ok(self.go_back(entries));
@@ -302,7 +302,7 @@ impl Follower {
 
     fn apply(&mut self, stream: Stream, entry: &Entry) {
         let before = self.applied_seq[stream].replace(entry.seq);
-        if let Some(before) = before.filter(|before| before + 1 < entry.seq) {
+        if let Some(before) = before.filter(|before| before.saturating_add(1) < entry.seq) {
             let (first, last) = (before + 1, entry.seq - 1);
             tracing::error!(%stream, first, last, "entries are missing from Redis: the client goes on without them");
         }
