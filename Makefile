@@ -39,9 +39,10 @@ lint: ## Formatting, clippy and documentation, with warnings as errors
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-bench: tools ## Levelling tables, estimates, the outbox, live and over Redis against virtual: an hour
+bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
 	$(CARGO) build --release --locked --quiet
 	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3
+	$(CARGO) bench --locked --quiet --package evenkeel-core --bench levelling
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench estimates -- seed 1 10 3000,20000
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench outbox
 	$(CARGO) bench --locked --quiet --bench redis

@@ -20,10 +20,12 @@ pub(super) fn overspends(
     recent_delay: Option<f64>,
     waiting_ticks: f64,
 ) -> bool {
-    let over = budget.zip(recent_delay).is_some_and(|(budget, recent)| recent > budget);
+    let over = budget.zip(recent_delay).is_some_and(|(budget, recent)| recent > CLEARLY_OVER * budget);
     over && waiting_ticks > WELL_ABOVE * allowed_ticks(settings, budget, recent_delay)
 }
 
+/// The mean that forgets passes the budget by less when what was saved long ago is spent.
+const CLEARLY_OVER: f64 = 1.01;
 /// What waits against what may wait: more than fluctuations and a goal that was just lowered.
 const WELL_ABOVE: f64 = 1.15;
 /// Time constant over which what waits is averaged: several bursts, and longer than an outage counts.
