@@ -4,7 +4,6 @@ use std::{io::Write, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
-use anyhow::Context as _;
 use evenkeel_actors::{
     guard::GaveUp,
     health::ActorName,
@@ -115,10 +114,7 @@ impl Process {
             role: client.role.clone(),
             decision: client.decision.clone(),
         };
-        let (http_server, address) = http::client(&common.listen, views)
-            .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
-        let http = http_server.handle();
-        actix::spawn(http_server);
+        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
         Ok(Self { address, client, gave_up, http })
     }
 

@@ -18,9 +18,11 @@ mod server_half;
 mod settings;
 mod starter;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use actix::System;
+use actix_web::dev::{Server, ServerHandle};
+use anyhow::Context as _;
 use evenkeel_actors::guard::GaveUp;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -42,6 +44,18 @@ const DRAIN_MAX: Duration = Duration::from_secs(9);
 /// Runs `process` on a system of actors.
 fn block_on(process: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     System::new().block_on(process)
+}
+
+/// Runs an HTTP server that has its address beside the actors.
+fn serve(
+    listen: &str,
+    bound: io::Result<(Server, SocketAddr)>,
+) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    let (server, address) =
+        bound.with_context(|| format!("cannot listen on {listen}; choose another --listen"))?;
+    let handle = server.handle();
+    actix::spawn(server);
+    Ok((handle, address))
 }
 
 /// Why a process ends.
@@ -110,7 +124,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

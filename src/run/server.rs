@@ -172,10 +172,7 @@ impl Process {
         let (draining, draining_reader) = watch::channel(false);
         let (degraded, degraded_reader) = watch::channel(Vec::new());
         let views = server.views(starter.actors, draining_reader, degraded_reader, unix_ms());
-        let (http_server, address) = http::server(&common.listen, views.clone())
-            .with_context(|| format!("cannot listen on {}; choose another --listen", common.listen))?;
-        let http = http_server.handle();
-        actix::spawn(http_server);
+        let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
         Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded })
     }
 

@@ -23,6 +23,17 @@ pub struct EntryId {
     pub n: u64,
 }
 
+impl EntryId {
+    /// The id before it, with nothing between the two; none before the first.
+    pub fn predecessor(self) -> Option<Self> {
+        match (self.ms, self.n) {
+            (0, 0) => None,
+            (ms, 0) => Some(Self { ms: ms - 1, n: u64::MAX }),
+            (ms, n) => Some(Self { ms, n: n - 1 }),
+        }
+    }
+}
+
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.ms, self.n)

@@ -186,7 +186,7 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`].
     pub fn before(&self, stream: Stream, id: EntryId, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        let Some(just_before) = predecessor(id) else { return Ok(Vec::new()) };
+        let Some(just_before) = id.predecessor() else { return Ok(Vec::new()) };
         self.read(|connection| {
             let Bounds { first, last } = bounds(connection, stream)?;
             let end = stream_rows::seek(connection, stream, first..=last, just_before)?;
@@ -218,7 +218,7 @@ impl OutboxReader {
     ) -> Result<Vec<Entry>, ReadError> {
         self.read(|connection| {
             let Bounds { first, last } = bounds(connection, stream)?;
-            let begin = match predecessor(from) {
+            let begin = match from.predecessor() {
                 Some(just_before) => stream_rows::seek(connection, stream, first..=last, just_before)?,
                 None => first,
             };
@@ -273,15 +273,6 @@ impl OutboxReader {
         let moment = self.connection.unchecked_transaction().map_err(StoreError::from);
         let read = moment.and_then(|moment| read(&moment));
         read.map_err(|error| error.read(&self.file))
-    }
-}
-
-/// The id before which nothing lies between it and `id`; none before the first.
-fn predecessor(id: EntryId) -> Option<EntryId> {
-    match (id.ms, id.n) {
-        (0, 0) => None,
-        (ms, 0) => Some(EntryId { ms: ms - 1, n: u64::MAX }),
-        (ms, n) => Some(EntryId { ms, n: n - 1 }),
     }
 }
 

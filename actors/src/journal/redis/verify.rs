@@ -64,7 +64,7 @@ pub fn verify(
         reader: &reader,
         unreadable: &unreadable,
         stream,
-        after: first[stream].as_ref().map_or_else(EntryId::default, |entry| before(entry.id)),
+        after: first[stream].as_ref().and_then(|entry| entry.id.predecessor()).unwrap_or_default(),
         to: streams[stream].last.as_ref().map_or_else(EntryId::default, |entry| entry.id),
         chunk: Vec::new().into_iter(),
     });
@@ -95,15 +95,6 @@ fn first_from(reader: &mut RedisReader, stream: Stream, tick: Tick) -> Result<Op
         if let Some(found) = chunk.into_iter().flatten().find(|entry| entry.record.tick() >= tick) {
             return Ok(Some(found));
         }
-    }
-}
-
-/// An id after which `id` is the next one that can be.
-fn before(id: EntryId) -> EntryId {
-    match (id.ms, id.n) {
-        (0, 0) => id,
-        (ms, 0) => EntryId { ms: ms - 1, n: u64::MAX },
-        (ms, n) => EntryId { ms, n: n - 1 },
     }
 }
 
