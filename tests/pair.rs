@@ -186,6 +186,19 @@ fn a_server_on_a_copy_of_the_data_directory_is_refused() {
 }
 
 #[test]
+fn a_calm_life_has_no_gap_and_no_warning() {
+    let three = Three::start(pair());
+    three.settle();
+    let told = three.pair.told();
+    // Longer than a lease is renewed in, and than a state is kept unsaved.
+    wait_until("five seconds have passed", || three.pair.told() > told + 600);
+    let pair = three.end();
+    let said = pair.said();
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+    pair.assert_verified();
+}
+
+#[test]
 fn a_redis_that_hangs_is_told_and_costs_nothing_but_lag() {
     let three = Three::start(pair());
     three.settle();

@@ -277,8 +277,10 @@ impl Follower {
             for one in found {
                 let Some(entry) = self.accept(link, stream, one)? else { continue };
                 let expected = self.applied_seq[stream].map(|seq| seq.saturating_add(1));
-                if expected.is_some_and(|expected| expected < entry.seq) {
+                if let Some(expected) = expected.filter(|expected| *expected < entry.seq) {
                     // It stands in the stream perhaps, given to nobody: read that before this entry.
+                    let found = entry.seq;
+                    tracing::warn!(%stream, expected, found, "sequence numbers have a gap: the streams are read from the last applied entries on");
                     return Ok(self.go_back(entries));
                 }
                 self.apply(stream, &entry);
@@ -294,7 +296,6 @@ impl Follower {
 
     /// After a gap: what was read before it counts, the rest is read again from the streams themselves.
     fn go_back(&mut self, entries: PerStream<Vec<Entry>>) -> Option<Read> {
-        tracing::warn!("sequence numbers have a gap: the streams are read from the last applied entries on");
         self.met = self.applied;
         self.phase = Phase::Starting;
         read_of(entries, None)
@@ -334,8 +335,8 @@ impl Follower {
         if self.renewed.is_some_and(|at| at.elapsed() < RENEW_EVERY) {
             return Ok(());
         }
-        // After the latest id that can be nothing is pending, so nothing is read.
-        let none = EntryId { ms: u64::MAX, n: u64::MAX }.to_string();
+        // Nothing is pending after this id, so nothing is read. The very last id would not do: Redis takes it for `>`.
+        let none = EntryId { ms: u64::MAX, n: 0 }.to_string();
         self.take(link, 1, true, &[none.clone(), none.clone(), none]).map(drop)
     }
 
