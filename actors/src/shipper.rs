@@ -241,9 +241,8 @@ impl Route {
         }
         self.trimmed_at = Instant::now();
         let trim = Trim { now_ms: unix_ms(), applied: Positions::end() };
-        match self.outbox.trim(trim).await {
-            Ok(_more_next_time) => {}
-            Err(cause) => tracing::warn!(%cause, "the outbox was not trimmed: it is tried again"),
+        if let Err(cause) = self.outbox.trim_all(trim).await {
+            tracing::warn!(%cause, "the outbox was not trimmed: it is tried again");
         }
         let (returned, trimmed) = blocking(move || {
             let trimmed = shipment.trim(unix_ms());

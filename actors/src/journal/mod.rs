@@ -71,9 +71,9 @@ impl Handler<Applied> for Journal {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Applied(positions): Applied, _context: &mut Self::Context) -> Self::Result {
-        let trimmed = self.outbox.trim(Trim { now_ms: unix_ms(), applied: positions });
+        let trimmed = self.outbox.trim_all(Trim { now_ms: unix_ms(), applied: positions });
         Box::pin(async move {
-            // What is left is removed after the next snapshot.
+            // What is left then is removed after the next snapshot.
             if let Err(cause) = trimmed.await {
                 tracing::warn!(%cause, "old entries were not trimmed: it is tried again after the next snapshot");
             }

@@ -137,6 +137,18 @@ impl OutboxHandle {
         self.ask(|answer| Request::Trim(trim, answer)).answer()
     }
 
+    /// Trims until nothing is left to be removed. Commits that come meanwhile wait for one step at most.
+    ///
+    /// # Errors
+    /// [`CommitError`]; what was removed before it stays removed.
+    pub fn trim_all(&self, trim: Trim) -> impl Future<Output = Result<(), CommitError>> + Send + use<> {
+        let outbox = self.clone();
+        async move {
+            while outbox.trim(trim).await?.more {}
+            Ok(())
+        }
+    }
+
     /// See [`Outbox::unshipped`].
     ///
     /// # Errors

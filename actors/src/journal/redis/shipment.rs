@@ -27,8 +27,10 @@ use crate::{
 
 /// Entries of a stream in one transaction: about a MB, some 20 ms of Redis' time.
 const BATCH_MAX: usize = 2_000;
-/// Entries that one trimming removes from a stream: Redis does nothing else meanwhile.
+/// Entries that one step of trimming removes from a stream: Redis does nothing else meanwhile.
 const TRIM_MAX: u64 = 10_000;
+/// Steps of that in a row: 20,000 executions a second are kept up with, and the next batch waits for less than a second.
+const TRIM_STEPS_MAX: u32 = 10;
 
 /// See the module. Blocking.
 pub struct Shipment {
@@ -331,16 +333,19 @@ impl Shipment {
             if first > known && self.shipped.last_seq[stream] > 0 {
                 self.lose(&mut link, Lost { stream, first: known, last: first - 1 })?;
             }
-            link.script(
-                &self.scripts.trim,
-                &[key.clone(), self.settings.keys.client()],
-                &[
-                    oldest_ms.as_bytes(),
-                    entries_max.as_bytes(),
-                    TRIM_MAX.to_string().as_bytes(),
-                    stream.name().as_bytes(),
-                ],
-            )?;
+            let keys = [key.clone(), self.settings.keys.client()];
+            let arguments = [
+                oldest_ms.as_bytes(),
+                entries_max.as_bytes(),
+                &TRIM_MAX.to_string().into_bytes(),
+                stream.name().as_bytes(),
+            ];
+            for _ in 0..TRIM_STEPS_MAX {
+                let removed: u64 = parsed(link.script(&self.scripts.trim, &keys, &arguments)?)?;
+                if removed == 0 {
+                    break;
+                }
+            }
             let found = info(&mut link, stream, &key)?;
             self.first_seq[stream] = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
         }

@@ -36,6 +36,31 @@ async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them()
 }
 
 #[tokio::test]
+async fn trimming_goes_on_until_nothing_is_left_to_remove() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { entries_max: 10, ..Limits::default() };
+    let (outbox, recovered) = Outbox::open(
+        dir.path(),
+        &super::support::identity(),
+        Uuid::from_u128(7),
+        super::support::NOW_MS,
+        limits,
+    )
+    .unwrap();
+    let mut decider = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    for _ in 0..60 {
+        writer.commit(decider.tick(200)).await.unwrap();
+    }
+    let trim = Trim { now_ms: super::support::NOW_MS, applied: evenkeel_core::journal::Positions::end() };
+    let first = writer.trim(trim).await.unwrap();
+    assert!(first.more && first.removed.queue == 5_000, "{first:?}");
+    writer.trim_all(trim).await.unwrap();
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    assert_eq!(reader.info(Stream::Queue).unwrap().length, 10);
+}
+
+#[tokio::test]
 async fn after_a_shutdown_the_directory_is_free_and_callers_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let (outbox, recovered) = open(dir.path());

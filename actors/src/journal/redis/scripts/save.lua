@@ -4,12 +4,6 @@
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
   return {'fenced'}
 end
-local function earlier(a, b)
-  local am, an = a:match('(%d+)-(%d+)')
-  local bm, bn = b:match('(%d+)-(%d+)')
-  if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
-  return tonumber(an) < tonumber(bn)
-end
 -- What has been acknowledged is not given again: a state from before that would miss it for ever.
 for i = 5, #KEYS do
   local before = redis.call('HGET', KEYS[4], ARGV[2 * i - 5])

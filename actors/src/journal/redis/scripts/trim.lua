@@ -1,12 +1,6 @@
 -- Removes what retention no longer keeps, and never what somebody still needs: an entry that a group has not
 -- acknowledged, or that lies behind the older of the client's two snapshots.
 -- KEYS a stream, the client's hash   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
-local function earlier(a, b)
-  local am, an = a:match('(%d+)-(%d+)')
-  local bm, bn = b:match('(%d+)-(%d+)')
-  if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
-  return tonumber(an) < tonumber(bn)
-end
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local needed = nil
 local function need(id)
