@@ -5,7 +5,6 @@
 mod support;
 
 use std::{
-    collections::BTreeSet,
     hash::{BuildHasher as _, RandomState},
     time::Duration,
 };
@@ -113,20 +112,14 @@ fn a_restarted_client_levels_on_with_what_it_had_learned() {
 fn what_redis_loses_is_sent_again_under_the_same_ids() {
     let three = Three::start(pair());
     three.settle();
-    let ids = || -> BTreeSet<String> {
-        let entries =
-            three.pair.redis.cli(&["XRANGE", "evenkeel:{main}:executions", "-", "+", "COUNT", "50"]);
-        entries
-            .lines()
-            .filter(|line| line.starts_with("17") || line.starts_with("18"))
-            .map(str::to_owned)
-            .collect()
-    };
-    // Ids are the lines that begin with the time, as some uuids among the values do.
-    wait_until("there are enough", || ids().len() >= 50);
-    let before = ids();
+    let stream = "evenkeel:{main}:executions";
+    wait_until("there are fifty", || {
+        three.pair.redis.cli(&["XLEN", stream]).parse().is_ok_and(|length: u32| length >= 50)
+    });
+    let first_fifty = || three.pair.redis.cli(&["XRANGE", stream, "-", "+", "COUNT", "50"]);
+    let before = first_fifty();
     three.pair.redis.cli(&["FLUSHALL"]);
-    wait_until("the streams are back", || ids() == before);
+    wait_until("the streams are back, ids and fields", || first_fifty() == before);
     three.settle();
     three.pair.redis.cli(&["DEL", "evenkeel:{main}:queue"]);
     three.pair.redis.cli(&["XGROUP", "DESTROY", "evenkeel:{main}:executions", "scheduler"]);
