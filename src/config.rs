@@ -28,6 +28,14 @@ pub struct File {
     pub listen: Option<String>,
     /// See `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// See `--tokens`.
+    pub tokens: Option<std::path::PathBuf>,
+    /// See `--open-wire`.
+    pub open_wire: Option<bool>,
+    /// See `--allow-host`.
+    pub allow_hosts: Option<Vec<String>>,
+    /// See `--requests-per-second`.
+    pub requests_per_second: Option<std::num::NonZeroU32>,
     /// See `--scenario`.
     pub scenario: Option<String>,
     /// See `--seed`.
@@ -40,6 +48,8 @@ pub struct File {
     pub redis: Option<String>,
     /// See `--server`.
     pub server: Option<String>,
+    /// See `--token-file`.
+    pub token_file: Option<std::path::PathBuf>,
     /// See `--delay-budget`.
     pub delay_budget: Option<f64>,
     /// Longest time in ticks that a slot may hold an execution.

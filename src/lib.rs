@@ -17,3 +17,4 @@ pub mod exit;
 pub mod http;
 pub mod run;
 pub mod telemetry;
+pub mod tokens;

@@ -14,8 +14,8 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
-    ResponseActFuture, Supervised, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, ResponseActFuture,
+    Supervised, WrapFuture,
 };
 use evenkeel_core::{
     ids::{ExecutionId, QueryId},
@@ -36,6 +36,7 @@ use crate::{
     messages::{
         Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking, TickUsage,
     },
+    port::Port,
 };
 
 /// The daemon's pace, for readiness and metrics.
@@ -47,6 +48,8 @@ pub struct Pace {
     pub late_ticks: u64,
     /// Arrivals that were refused because what Redis has not taken fills the outbox.
     pub refused_arrivals: u64,
+    /// Executions that the database has run for this process, the last batch of the one before included.
+    pub executed: u64,
     /// Whether the last try failed.
     pub stalled: bool,
 }
@@ -63,13 +66,13 @@ pub struct TickRun {
 /// Whom the daemon talks to.
 pub struct Ports {
     /// Sums usage.
-    pub monitor: Recipient<Measure>,
+    pub monitor: Port<Measure>,
     /// Says what runs.
-    pub queue: Recipient<Advance>,
+    pub queue: Port<Advance>,
     /// Says what is durable.
-    pub journal: Recipient<Recover>,
+    pub journal: Port<Recover>,
     /// Who starts again from that.
-    pub restore: Vec<Recipient<Restore>>,
+    pub restore: Vec<Port<Restore>>,
 }
 
 /// See the module.
@@ -84,6 +87,8 @@ pub struct Daemon {
     under_way: watch::Sender<bool>,
     stopping: bool,
     pace: Pace,
+    /// The last tick whose executions are in the pace: a recovery starts a batch again.
+    counted: Option<Tick>,
     health: ActorHealth,
     published: watch::Sender<Pace>,
     now_ms: fn() -> u64,
@@ -163,6 +168,7 @@ impl Daemon {
             under_way: watch::Sender::new(false),
             stopping: false,
             pace: Pace::default(),
+            counted: None,
             health,
             published,
             now_ms,
@@ -227,6 +233,10 @@ impl Daemon {
                 }
                 self.state = State::Ticking(next, usage);
                 self.health.set_recovering(false);
+                if let Some(usage) = usage.filter(|usage| self.counted < Some(usage.tick)) {
+                    self.counted = Some(usage.tick);
+                    self.pace.executed += usage.executed;
+                }
                 self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
             }
             Err(cause) => {

@@ -8,8 +8,7 @@
 use std::sync::Arc;
 
 use actix::{
-    Actor, ActorFutureExt, Context, Handler, MessageResult, Recipient, ResponseActFuture, Supervised,
-    WrapFuture,
+    Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
     estimator::{Estimates, Estimator as Core},
@@ -19,19 +18,20 @@ use evenkeel_core::{
 use crate::{
     health::ActorHealth,
     messages::{Batch, GetEstimator, LearnError, Learned, Lost, RestoreEstimator},
+    port::Port,
 };
 
 /// See the module.
 pub struct Estimator {
     core: Option<Core>,
     estimates: Arc<Estimates>,
-    scheduler: Recipient<Learned>,
+    scheduler: Port<Learned>,
     health: ActorHealth,
 }
 
 impl Estimator {
     /// An estimator that waits to be restored.
-    pub fn new(scheduler: Recipient<Learned>, health: ActorHealth) -> Self {
+    pub fn new(scheduler: Port<Learned>, health: ActorHealth) -> Self {
         Self { core: None, estimates: Arc::default(), scheduler, health }
     }
 

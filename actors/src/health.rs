@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-/// One of the seven, or one of the two that connect halves in processes of their own.
+/// One of the seven, of the two that connect halves in processes of their own, or the one that people ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActorName {
     /// Waiting executions.
@@ -20,6 +20,8 @@ pub enum ActorName {
     Journal,
     /// Brings the record to Redis.
     Shipper,
+    /// Remembers the record for people.
+    Observer,
     /// Reads the record.
     Consumer,
     /// Learns costs.
@@ -31,15 +33,17 @@ pub enum ActorName {
 }
 
 impl ActorName {
-    /// The server's half; without the shipper, as nothing waits for that but Redis' readers.
+    /// The server's half; without the shipper and the observer, as nothing waits
+    /// for those but Redis' readers and people.
     pub const SERVER: [Self; 4] = [Self::Queue, Self::Daemon, Self::Monitor, Self::Journal];
     /// All that there can be.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queue,
         Self::Daemon,
         Self::Monitor,
         Self::Journal,
         Self::Shipper,
+        Self::Observer,
         Self::Consumer,
         Self::Estimator,
         Self::Scheduler,
@@ -56,10 +60,24 @@ impl ActorName {
             Self::Monitor => "monitor",
             Self::Journal => "journal",
             Self::Shipper => "shipper",
+            Self::Observer => "observer",
             Self::Consumer => "consumer",
             Self::Estimator => "estimator",
             Self::Scheduler => "scheduler",
             Self::RemoteQueue => "remote queue",
+        }
+    }
+}
+
+impl ActorState {
+    /// As it stands in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Recovering => "recovering",
+            Self::BackingOff => "backing off",
+            Self::GaveUp => "gave up",
         }
     }
 }
@@ -97,6 +115,7 @@ struct Shared {
     state: AtomicU8,
     recovering: AtomicBool,
     restarts: AtomicU64,
+    unanswered: AtomicU64,
     beat_ms: AtomicU64,
 }
 
@@ -108,6 +127,7 @@ impl ActorHealth {
             state: AtomicU8::new(0),
             recovering: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             beat_ms: AtomicU64::new(process_ms()),
         }))
     }
@@ -130,6 +150,11 @@ impl ActorHealth {
         self.0.restarts.load(Ordering::Relaxed)
     }
 
+    /// Messages that were sent to it through a [`crate::port::Port`] and have not been answered.
+    pub fn unanswered(&self) -> u64 {
+        self.0.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Time since its arbiter last ran its guard. One that is blocked no longer beats.
     pub fn silent_ms(&self) -> u64 {
         process_ms().saturating_sub(self.0.beat_ms.load(Ordering::Relaxed))
@@ -146,6 +171,14 @@ impl ActorHealth {
 
     pub(crate) fn count_restart(&self) {
         self.0.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_sent(&self) {
+        self.0.unanswered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_answered(&self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn beat(&self) {

@@ -5,7 +5,7 @@
 //!            │ ◀──Measured──┘                             one for the server's other actors,
 //!            ├──Advance───▶ Queue ─Append─▶ Journal       a thread for the outbox's commits
 //!            │ ◀─what runs──┘ ▲                └─▶ outbox (SQLite) ─▶ Shipper ─▶ Redis Streams
-//!            └─▶ Database     │ Control                │ entries                     │ entries
+//!            └─▶ Database     │ Control    Observer ◀┤ entries (for people)        │ entries
 //!                             │                        │ (in one process)            │ (in processes of their own)
 //!                             │ or, over HTTP,         ▼                             │
 //! client                  Scheduler ◀─Learned─ Estimator ◀─Batch─ Consumer ◀─────────┘      one arbiter
@@ -28,6 +28,8 @@ pub mod health;
 pub mod journal;
 pub mod messages;
 pub mod monitor;
+pub mod observer;
+pub mod port;
 pub mod queue;
 pub mod scheduler;
 pub mod shipper;

@@ -12,6 +12,8 @@ use evenkeel_core::{
     ids::{ExecutionId, QueryId},
     journal::{Commit, Entry, Executed, Positions, Recovered},
     queue::{DelayError, Measured, OutOfStep},
+    recap::Step,
+    report::Report,
     resource::Usage,
     scheduler::{SchedulerSnapshot, SnapshotError},
     tick::Tick,
@@ -224,6 +226,31 @@ pub struct RestoreScheduler(pub Option<SchedulerSnapshot>);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Applied(pub Positions);
+
+/// Journal → Observer: this is durable. It may be lost: then a picture lacks it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recorded {
+    /// What was recorded, in order.
+    pub entries: Vec<Entry>,
+    /// The last tick that is durable.
+    pub last_tick: Tick,
+}
+
+/// Program → Observer: what the client tells. It may be lost: the next one tells it again.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reported(pub Arc<Report>);
+
+/// HTTP → Observer: the windows that begin in `from..=to`, as far as they are remembered.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Step>")]
+pub struct GetSteps {
+    /// The earliest first tick.
+    pub from: Tick,
+    /// The latest first tick.
+    pub to: Tick,
+}
 
 /// Program → Daemon: begin no further tick. Answered when none is under way.
 #[derive(Clone, Copy, Debug, Message)]

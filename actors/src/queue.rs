@@ -10,8 +10,7 @@
 use std::sync::Arc;
 
 use actix::{
-    Actor, ActorFutureExt, Context, Handler, MessageResult, Recipient, ResponseActFuture, Supervised,
-    WrapFuture,
+    Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
     control::{ControlResponse, Lease, Mode},
@@ -28,6 +27,7 @@ use crate::{
         Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused, Lost,
         Restore, SetMode, SetModeRefused,
     },
+    port::Port,
 };
 
 /// The queue at one moment, for those who read it: none while it is being restored.
@@ -49,14 +49,22 @@ pub struct QueueSnapshot {
 }
 
 /// A waiting execution.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WaitingExecution {
     /// Which one.
     pub execution: ExecutionId,
     /// Of which query.
     pub query: QueryId,
-    /// When it will run as things stand, Unix ms.
+    /// When it arrived.
+    pub queued_tick: Tick,
+    /// Its base due tick.
+    pub due_tick: Tick,
+    /// When it will run as things stand.
+    pub planned_tick: Tick,
+    /// The same, Unix ms.
     pub planned_ms: u64,
+    /// Why its slot was chosen; none without a slot.
+    pub reason: Option<Arc<str>>,
 }
 
 /// See the module.
@@ -64,7 +72,7 @@ pub struct Queue {
     recorded: Option<RecordedQueue>,
     /// The last tick and when it began, from which planned times are reckoned.
     last_tick: (Tick, u64),
-    journal: Recipient<Append>,
+    journal: Port<Append>,
     health: ActorHealth,
     published: watch::Sender<QueueView>,
     now_ms: fn() -> u64,
@@ -75,7 +83,7 @@ pub struct Queue {
 impl Queue {
     /// A queue that waits to be restored.
     pub fn new(
-        journal: Recipient<Append>,
+        journal: Port<Append>,
         health: ActorHealth,
         published: watch::Sender<QueueView>,
         now_ms: fn() -> u64,
@@ -116,7 +124,11 @@ impl Queue {
         let waiting = queue.planned().map(|planned| WaitingExecution {
             execution: planned.queued.execution,
             query: planned.queued.query,
+            queued_tick: planned.queued.queued_tick,
+            due_tick: planned.queued.due_tick,
+            planned_tick: planned.tick,
             planned_ms: began_ms + planned.tick.since(tick) * self.tick_ms,
+            reason: planned.reason.cloned(),
         });
         self.published.send_replace(Some(Arc::new(QueueSnapshot {
             tick: queue.last_tick(),

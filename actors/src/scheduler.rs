@@ -6,11 +6,14 @@
 //! Invariant: its backlog is the fold over the entries up to the consumer's positions, or it says `Lost`.
 //! Slots are soft: each request says all of them again, so a lost one costs a tick at most.
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Supervised, WrapFuture};
+use std::sync::Arc;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use evenkeel_core::{
     benefit::{Benefit, Summary},
     control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
     estimator::Estimates,
+    forecast::{Forecast, Forecaster},
     journal::Record,
     queue::HoldLimits,
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
@@ -22,13 +25,14 @@ use crate::{
     health::ActorHealth,
     journal::redis::LeaseEpoch,
     messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
+    port::Port,
 };
 
 /// What the scheduler thought last; none before its first decision.
 pub type LastDecision = Option<Decision>;
 
 /// A decision, for people.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Decision {
     /// After which tick it was made.
     pub tick: Tick,
@@ -38,6 +42,12 @@ pub struct Decision {
     pub slots: usize,
     /// What levelling has brought lately.
     pub benefit: Summary,
+    /// The last minute's windows, as learned costs explain them.
+    pub forecasts: Arc<[Forecast]>,
+    /// How far they explain them: see [`Forecaster::residual`].
+    pub residual: Option<f64>,
+    /// Learned costs.
+    pub estimates: Arc<Estimates>,
 }
 
 /// Who levels, and how.
@@ -60,10 +70,15 @@ pub struct Scheduler {
     core: Option<Core>,
     /// For people only: soft, and new after a restart.
     benefit: Benefit,
+    /// As `benefit`.
+    forecaster: Forecaster,
+    forecasts: Arc<[Forecast]>,
+    /// What was known before the last batch.
+    known: Arc<Estimates>,
     /// The tick after which it decided last.
     decided: Option<Tick>,
     settings: Settings,
-    control: Recipient<Control>,
+    control: Port<Control>,
     /// One request at a time: the next one says everything again.
     asking: bool,
     refused: bool,
@@ -75,13 +90,16 @@ impl Scheduler {
     /// A scheduler that waits to be restored.
     pub fn new(
         settings: Settings,
-        control: Recipient<Control>,
+        control: Port<Control>,
         health: ActorHealth,
         published: watch::Sender<LastDecision>,
     ) -> Self {
         Self {
             core: None,
             benefit: Benefit::default(),
+            forecaster: Forecaster::default(),
+            forecasts: Arc::default(),
+            known: Arc::default(),
             decided: None,
             settings,
             control,
@@ -98,12 +116,19 @@ impl Scheduler {
         self.health.set_recovering(true);
     }
 
-    fn decide(&mut self, tick: Tick, estimates: &Estimates, context: &mut Context<Self>) {
+    fn decide(&mut self, tick: Tick, context: &mut Context<Self>) {
         let Some(core) = &mut self.core else { return };
-        let plan = core.decide(tick, estimates);
+        let plan = core.decide(tick, &self.known);
         self.decided = Some(tick);
-        let benefit = self.benefit.summary();
-        let decision = Decision { tick, feasibility: plan.feasibility, slots: plan.set.len(), benefit };
+        let decision = Decision {
+            tick,
+            feasibility: plan.feasibility,
+            slots: plan.set.len(),
+            benefit: self.benefit.summary(),
+            forecasts: Arc::clone(&self.forecasts),
+            residual: self.forecaster.residual(),
+            estimates: Arc::clone(&self.known),
+        };
         self.published.send_replace(Some(decision));
         if !self.asking {
             self.ask(plan, context);
@@ -172,6 +197,7 @@ impl Handler<Learned> for Scheduler {
                 Record::Executed(executed) => {
                     core.executed(executed);
                     self.benefit.executed(executed);
+                    self.forecaster.executed(executed, &self.known);
                 }
                 Record::Queue(event) => {
                     core.queue_event(event);
@@ -180,12 +206,15 @@ impl Handler<Learned> for Scheduler {
                 Record::Window(window) => {
                     core.window(window);
                     self.benefit.window(window, &learned.estimates);
+                    self.forecaster.window(window, self.benefit.without(), &learned.estimates);
+                    self.forecasts = self.forecaster.forecasts().copied().collect();
                 }
             }
         }
+        self.known = learned.estimates;
         // Once a tick, as in virtual time; a commit between two ticks is no reason to think again.
         if let Some(tick) = learned.batch.caught_up.filter(|tick| self.decided < Some(*tick)) {
-            self.decide(tick, &learned.estimates, context);
+            self.decide(tick, context);
         }
         Ok(())
     }
@@ -210,6 +239,9 @@ impl Handler<RestoreScheduler> for Scheduler {
             None => Core::new(policy, limits, budget),
         });
         self.benefit = Benefit::default();
+        self.forecaster = Forecaster::default();
+        self.forecasts = Arc::default();
+        self.known = Arc::default();
         self.decided = None;
         self.health.set_recovering(false);
         Ok(())

@@ -156,11 +156,11 @@ fn reading(source: Parts, states: Box<dyn StateStore>, poison: Option<u64>) -> R
     let health = ActorHealth::new(ActorName::Estimator);
     let probe = guard::start(&arbiter, 16, health, guarding.clone(), move |_| Probe { poison, seen: own });
     let ports = consumer::Ports {
-        estimator: probe.clone().recipient(),
-        estimator_state: probe.clone().recipient(),
-        restore_estimator: probe.clone().recipient(),
-        scheduler_state: probe.clone().recipient(),
-        restore_scheduler: probe.recipient(),
+        estimator: probe.clone().recipient().into(),
+        estimator_state: probe.clone().recipient().into(),
+        restore_estimator: probe.clone().recipient().into(),
+        scheduler_state: probe.clone().recipient().into(),
+        restore_scheduler: probe.recipient().into(),
         journal: None,
     };
     let (sender, role) = watch::channel(Role::default());

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, MailboxError, Message, Supervised,
@@ -25,6 +25,7 @@ use evenkeel_actors::{
     },
     messages::{SaveState, StopTicking},
     monitor::Monitor,
+    observer::Observer,
     queue::{Queue, QueueView},
     scheduler::{LastDecision, Scheduler, Settings},
 };
@@ -80,7 +81,7 @@ macro_rules! poisoned {
     )*};
 }
 
-poisoned!(Queue, Daemon, Monitor, Journal, Consumer, Estimator, Scheduler);
+poisoned!(Queue, Daemon, Monitor, Journal, Observer, Consumer, Estimator, Scheduler);
 
 /// The whole circle over a temporary outbox, 200 ticks a second, all on the test's arbiter.
 struct Circle {
@@ -89,6 +90,7 @@ struct Circle {
     daemon: Addr<Daemon>,
     monitor: Addr<Monitor>,
     journal: Addr<Journal>,
+    observer: Addr<Observer>,
     consumer: Addr<Consumer>,
     estimator: Addr<Estimator>,
     scheduler: Addr<Scheduler>,
@@ -133,9 +135,14 @@ fn circle() -> Circle {
     let (pace_sender, pace) = watch::channel(Pace::default());
     let (decision_sender, decision) = watch::channel(None);
 
-    let handle = outbox.clone();
-    let journal = start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, own));
-    let append = journal.clone().recipient();
+    let (seen, of) = (queue_view.clone(), dir.clone());
+    let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
+        Observer::new(of, seen, own, watch::channel(Arc::default()).0)
+    });
+    let (handle, recorded) = (outbox.clone(), observer.clone().recipient().into());
+    let journal =
+        start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
+    let append = journal.clone().recipient().into();
     let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
         Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
     });
@@ -143,10 +150,10 @@ fn circle() -> Circle {
         Monitor::new(own, window_sender, unix_ms)
     });
     let ports = daemon::Ports {
-        monitor: monitor.clone().recipient(),
-        queue: queue.clone().recipient(),
-        journal: journal.clone().recipient(),
-        restore: vec![monitor.clone().recipient(), queue.clone().recipient()],
+        monitor: monitor.clone().recipient().into(),
+        queue: queue.clone().recipient().into(),
+        journal: journal.clone().recipient().into(),
+        restore: vec![monitor.clone().recipient().into(), queue.clone().recipient().into()],
     };
     let database = Simulated::new(world.clone(), Some(&folder.path().join("truth.txt"))).unwrap();
     let state = outbox.published();
@@ -161,20 +168,20 @@ fn circle() -> Circle {
         limits: HoldLimits::default(),
         delay_budget: None,
     };
-    let control = queue.clone().recipient();
+    let control = queue.clone().recipient().into();
     let scheduler = start(&mut health, &guarding, ActorName::Scheduler, move |own| {
         Scheduler::new(settings, control, own, decision_sender)
     });
-    let learned = scheduler.clone().recipient();
+    let learned = scheduler.clone().recipient().into();
     let estimator =
         start(&mut health, &guarding, ActorName::Estimator, move |own| Estimator::new(learned, own));
     let ports = consumer::Ports {
-        estimator: estimator.clone().recipient(),
-        estimator_state: estimator.clone().recipient(),
-        restore_estimator: estimator.clone().recipient(),
-        scheduler_state: scheduler.clone().recipient(),
-        restore_scheduler: scheduler.clone().recipient(),
-        journal: Some(journal.clone().recipient()),
+        estimator: estimator.clone().recipient().into(),
+        estimator_state: estimator.clone().recipient().into(),
+        restore_estimator: estimator.clone().recipient().into(),
+        scheduler_state: scheduler.clone().recipient().into(),
+        restore_scheduler: scheduler.clone().recipient().into(),
+        journal: Some(journal.clone().recipient().into()),
     };
     let source = OutboxSource::new(&dir, outbox.published());
     let consumer = start(&mut health, &guarding, ActorName::Consumer, move |own| {
@@ -186,6 +193,7 @@ fn circle() -> Circle {
         daemon,
         monitor,
         journal,
+        observer,
         consumer,
         estimator,
         scheduler,
@@ -204,7 +212,7 @@ impl Circle {
     }
 
     fn decided(&self) -> u64 {
-        self.decision.borrow().map_or(0, |decision| decision.tick.0)
+        self.decision.borrow().as_ref().map_or(0, |decision| decision.tick.0)
     }
 
     async fn poison(&self, name: ActorName, poison: Poison) -> Result<(), MailboxError> {
@@ -216,6 +224,7 @@ impl Circle {
             ActorName::Consumer => self.consumer.send(poison).await,
             ActorName::Estimator => self.estimator.send(poison).await,
             ActorName::Scheduler => self.scheduler.send(poison).await,
+            ActorName::Observer => self.observer.send(poison).await,
             ActorName::Shipper | ActorName::RemoteQueue => unreachable!("both halves are in this process"),
         }
     }
@@ -282,7 +291,7 @@ fn each_fails_and_the_circle_goes_on(names: &[ActorName], poison: Poison) {
 #[test]
 fn the_servers_half_fails_and_goes_on_from_what_is_durable() {
     for poison in POISONS {
-        each_fails_and_the_circle_goes_on(&ActorName::SERVER, poison);
+        each_fails_and_the_circle_goes_on(&[&ActorName::SERVER[..], &[ActorName::Observer]].concat(), poison);
     }
 }
 

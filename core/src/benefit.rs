@@ -77,6 +77,11 @@ impl Benefit {
         self.summary
     }
 
+    /// What would have been without levelling.
+    pub fn without(&self) -> &Counterfactual {
+        &self.without
+    }
+
     fn judge(&self, estimates: &Estimates) -> Summary {
         let windows = self.windows.len();
         let level = self.windows.iter().filter(|judged| judged.in_corridor).count();

@@ -10,7 +10,7 @@ use crate::{
     journal::{QueueEvent, QueueRecord},
     resource::{PerResource, Resource},
     tick::Tick,
-    window::{WINDOW_TICKS, Window},
+    window::{Extent, WINDOW_TICKS, Window},
 };
 
 /// Ticks that are looked back on: a minute at the default pace.
@@ -73,16 +73,45 @@ impl Counterfactual {
         background: Option<&Background>,
     ) -> Option<(Tick, Vec<PerResource<f64>>)> {
         let (from, to) = (self.complete_from?, self.closed?);
-        let idle = background.map(|background| background.cost).unwrap_or_default();
-        let mut usage = Vec::new();
-        for tick in (from.0..=to.0).map(Tick) {
-            let mut sum = idle;
-            for query in self.due.get(&tick).into_iter().flatten() {
-                sum += estimates.get(*query)?.cost;
-            }
-            usage.push(sum);
+        let ticks = (from.0..=to.0).map(|tick| self.in_tick(Tick(tick), estimates, background));
+        Some((from, ticks.collect::<Option<_>>()?))
+    }
+
+    fn in_tick(
+        &self,
+        tick: Tick,
+        estimates: &Estimates,
+        background: Option<&Background>,
+    ) -> Option<PerResource<f64>> {
+        let mut sum = background.map(|background| background.cost).unwrap_or_default();
+        for query in self.due.get(&tick).into_iter().flatten() {
+            sum += estimates.get(*query)?.cost;
         }
-        Some((from, usage))
+        Some(sum)
+    }
+
+    /// The window that begins with `first`; none unless it is complete and its costs are known.
+    pub fn in_window(
+        &self,
+        first: Tick,
+        estimates: &Estimates,
+        background: Option<&Background>,
+    ) -> Option<Without> {
+        let end = first.after(WINDOW_TICKS);
+        if self.complete_from? > first || self.closed? < Tick(end.0 - 1) {
+            return None;
+        }
+        let ticks = (first.0..end.0).map(|tick| self.in_tick(Tick(tick), estimates, background));
+        let ticks = ticks.collect::<Option<Vec<_>>>()?;
+        let usage = PerResource::from_fn(|r| {
+            let values = || ticks.iter().map(|usage| usage[r]);
+            Extent {
+                average: values().sum::<f64>() / WINDOW_TICKS as f64,
+                min: values().fold(f64::INFINITY, f64::min),
+                max: values().fold(0.0, f64::max),
+            }
+        });
+        Some(Without { usage, in_corridor: is_level(&ticks) })
     }
 
     /// Share of the last minute's windows that would have been in the corridor; none before there is one.
@@ -114,6 +143,15 @@ impl Counterfactual {
     }
 }
 
+/// What one window would have used if nobody levelled.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Without {
+    /// Resource units a tick.
+    pub usage: PerResource<Extent<f64>>,
+    /// Whether it would have been in the corridor.
+    pub in_corridor: bool,
+}
+
 /// The corridor of `window`, for sums that are not integers.
 fn is_level(window: &[PerResource<f64>]) -> bool {
     Resource::ALL.into_iter().all(|r| {
@@ -128,7 +166,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{estimator::CostEstimate, ids::ExecutionId, resource::Usage, window::Extent};
+    use crate::{estimator::CostEstimate, ids::ExecutionId, resource::Usage};
 
     const QUERY: QueryId = QueryId(Uuid::from_u128(7));
 
@@ -185,6 +223,11 @@ mod tests {
         assert_eq!(from, Tick(1));
         assert_eq!((usage[14].cpu, usage[24].cpu, usage[23].cpu), (0.0, 60.0, 30.0));
         assert_eq!(counterfactual.in_corridor(&estimates(), None), Some(1.0 / 3.0));
+        let second = counterfactual.in_window(Tick(10), &estimates(), None).unwrap();
+        let expected = Extent { average: 27.0, min: 0.0, max: 30.0 };
+        assert_eq!((second.usage.io, second.in_corridor), (expected, false));
+        assert_eq!(counterfactual.in_window(Tick(0), &estimates(), None), None);
+        assert_eq!(counterfactual.in_window(Tick(40), &estimates(), None), None);
     }
 
     #[test]

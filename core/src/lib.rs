@@ -10,6 +10,8 @@
 //!                            scheduler ◀──── estimator
 //!                             (slots)      (learned costs)
 //!
+//!   forecast, benefit ──▶ report    what the client tells people
+//!   recap                           what the server remembers for them
 //!   simulate    runs that circle in virtual time, with the same parts as live
 //!   invariants  what must hold of a journal, written once, checked everywhere
 //! ```
@@ -21,10 +23,13 @@ pub mod client;
 pub mod control;
 pub mod counterfactual;
 pub mod estimator;
+pub mod forecast;
 pub mod ids;
 pub mod invariants;
 pub mod journal;
 pub mod queue;
+pub mod recap;
+pub mod report;
 pub mod resource;
 pub mod scheduler;
 pub mod simulate;

@@ -12,13 +12,13 @@ pub const WINDOW_TICKS: u64 = 10;
 
 /// Average, smallest and largest tick sum of one resource over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extent {
-    /// Mean tick sum, truncated to an integer.
-    pub average: u64,
+pub struct Extent<T = u64> {
+    /// Mean tick sum; of a measured window truncated to an integer.
+    pub average: T,
     /// Smallest tick sum.
-    pub min: u64,
+    pub min: T,
     /// Largest tick sum.
-    pub max: u64,
+    pub max: T,
 }
 
 /// A closed window, as the journal and `GET /resources` know it.

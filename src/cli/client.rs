@@ -1,5 +1,7 @@
 //! `evenkeel client`: learns and levels, from Redis, for a server elsewhere.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::options::{CommonOptions, LevellingOptions, RedisOptions};
@@ -7,6 +9,7 @@ use crate::{
     exit::{Exit, ExitError},
     run::{self, ClientSettings},
     telemetry,
+    tokens::Secret,
 };
 
 #[derive(Debug, Args)]
@@ -18,6 +21,9 @@ pub(super) struct Options {
     /// Where the server is, http://host:port.
     #[arg(long, env = "EVENKEEL_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// File that holds the bearer token for it, with the scope control.
+    #[arg(long, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     #[command(flatten)]
     redis: RedisOptions,
 }
@@ -38,10 +44,12 @@ fn settings(options: &Options) -> Result<ClientSettings, ExitError> {
     if !server.starts_with("http://") {
         return Err(ExitError::usage(format!("`{server}` names no server: expected http://host:port")));
     }
+    let token_file = options.token_file.as_deref().or(file.token_file.as_deref());
     Ok(ClientSettings {
         common: options.common.merge(&file, "127.0.0.1:7071")?,
         levelling: options.levelling.merge(&file)?,
         server,
+        token: token_file.map(Secret::read).transpose().map_err(ExitError::usage)?,
         redis: options.redis.merge(&file)?,
     })
 }

@@ -4,14 +4,17 @@ mod client;
 mod healthcheck;
 pub mod journal;
 mod options;
+mod remote;
 mod run;
 mod server;
 mod simulate;
+mod token;
 mod world;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::exit::{Exit, ExitError};
 
@@ -37,8 +40,19 @@ enum Command {
     Journal(journal::Options),
     /// What the simulated database is made of. For evaluation: nothing that levels may know it.
     World(world::Options),
+    /// Who decides when executions run, at a running server.
+    Mode(remote::ModeOptions),
+    /// Why an execution was held, and why it was let go, in a sentence.
+    Explain(remote::ExplainOptions),
+    /// Draw bearer tokens for those who ask over HTTP.
+    Token(token::Options),
     /// Ask a server whether it answers.
     Healthcheck(healthcheck::Options),
+    /// Print completions for a shell, e.g. `evenkeel completions bash > /etc/bash_completion.d/evenkeel`.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 /// Runs the command that was typed.
@@ -58,7 +72,14 @@ pub fn main() -> ExitCode {
         Command::Simulate(options) => simulate::main(&options),
         Command::Journal(options) => journal::main(&options),
         Command::World(options) => world::main(&options),
+        Command::Mode(options) => remote::mode(&options),
+        Command::Explain(options) => remote::explain(&options),
+        Command::Token(options) => token::main(&options),
         Command::Healthcheck(options) => healthcheck::main(&options),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "evenkeel", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
     };
     match done {
         Ok(exit) => exit.into(),

@@ -1,7 +1,7 @@
 //! Options that several commands share. Flags are optional so that the file can speak where neither flag nor
 //! environment does.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
 use evenkeel_actors::journal::redis::{Keys, Target};
@@ -10,8 +10,10 @@ use evenkeel_core::control::Mode;
 use crate::{
     config::{self, File, ScenarioChoice},
     exit::ExitError,
+    http::AccessSettings,
     run::{Common, Levelling, Serving},
     telemetry::LogFormat,
+    tokens::Tokens,
 };
 
 /// What every long-running command takes.
@@ -32,6 +34,68 @@ pub(super) struct CommonOptions {
     /// Form of the log on stderr [default: text]
     #[arg(long, env = "EVENKEEL_LOG_FORMAT")]
     log_format: Option<LogFormat>,
+    #[command(flatten)]
+    access: AccessOptions,
+}
+
+/// Who may ask this process over HTTP.
+#[derive(Debug, Args)]
+pub(super) struct AccessOptions {
+    /// File of hashed bearer tokens, as `evenkeel token new` writes it; needed to listen beyond loopback.
+    #[arg(long, env = "EVENKEEL_TOKENS_FILE", value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Let everybody who reaches the address read, place slots and change the mode.
+    #[arg(long, env = "EVENKEEL_NO_AUTH", conflicts_with = "tokens")]
+    no_auth: bool,
+    /// Let /queued, /resources and /delay be used without a token, for clients that know of none.
+    #[arg(long, env = "EVENKEEL_OPEN_WIRE")]
+    open_wire: bool,
+    /// A name under which this process is asked, besides localhost and addresses; may be repeated.
+    #[arg(long, env = "EVENKEEL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    allow_host: Vec<String>,
+    /// Requests that one token may make in a second [default: 200]
+    #[arg(long, env = "EVENKEEL_REQUESTS_PER_SECOND", value_name = "N")]
+    requests_per_second: Option<NonZeroU32>,
+}
+
+/// More than a client that levels and some dashboards need: 10 slots and 1 event a second.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).expect("200 is not 0");
+
+impl AccessOptions {
+    fn merge(&self, file: &File, listen: &str) -> Result<AccessSettings, ExitError> {
+        let tokens = self.tokens.clone().or_else(|| file.tokens.clone()).filter(|_| !self.no_auth);
+        let mut hosts = self.allow_host.clone();
+        hosts.extend(file.allow_hosts.iter().flatten().cloned());
+        if tokens.is_none() && !is_loopback(listen) {
+            if !self.no_auth {
+                return Err(ExitError::usage(format!(
+                    "whoever reaches {listen} could read everything and change the mode: give --tokens FILE (`evenkeel \
+                     token new` makes one), or say --no-auth"
+                )));
+            }
+            eprintln!(
+                "evenkeel: --no-auth: whoever reaches {listen} can read everything, delay queries and change the mode"
+            );
+        }
+        if let Some(tokens) = &tokens {
+            Tokens::read(tokens).map_err(ExitError::usage)?;
+        }
+        Ok(AccessSettings {
+            tokens,
+            open_wire: self.open_wire || file.open_wire.unwrap_or_default(),
+            hosts,
+            requests_per_second: self
+                .requests_per_second
+                .or(file.requests_per_second)
+                .unwrap_or(REQUESTS_PER_SECOND),
+        })
+    }
+}
+
+/// Whether only this machine can reach `listen`, `host:port`.
+fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _port)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl CommonOptions {
@@ -45,7 +109,8 @@ impl CommonOptions {
         let keys = Keys::new(prefix.as_deref().unwrap_or("evenkeel"), &name).map_err(ExitError::usage)?;
         let listen = self.listen.clone().or_else(|| file.listen.clone()).unwrap_or_else(|| listen.to_owned());
         let log_format = self.log_format.or(file.log_format).unwrap_or_default();
-        Ok(Common { name, keys, listen, log_format, limits: file.hold_limits()? })
+        let access = self.access.merge(file, &listen)?;
+        Ok(Common { name, keys, listen, access, log_format, limits: file.hold_limits()? })
     }
 }
 

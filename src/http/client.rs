@@ -25,7 +25,7 @@ pub(super) async fn readyz(views: web::Data<ClientViews>) -> Result<HttpResponse
     if !reasons.is_empty() {
         return Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons));
     }
-    let decided = views.decision.borrow().map(|decision| decision.tick);
+    let decided = views.decision.borrow().as_ref().map(|decision| decision.tick);
     match role {
         Role::Restoring => {
             let reason = "the client's state is being read from Redis".to_owned();

@@ -4,8 +4,68 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
 use evenkeel_core::control::{ControlError, ControlRequest};
 
-use super::{CONTROL_BYTES_MAX, Views, problem::Problem};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
+use super::{CONTROL_BYTES_MAX, Views, problem::Problem, v1::ModeName};
+
+/// As [`ControlRequest`], for the API's description.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what the core's own types read and write")]
+pub(super) struct ControlBody {
+    /// A stable name of the client.
+    client: String,
+    /// Its fencing token.
+    epoch: u64,
+    /// How long the lease shall live from the last tick.
+    #[schema(minimum = 1, maximum = 50, default = 10)]
+    lease_ticks: Option<u64>,
+    /// Slots.
+    #[schema(max_items = 10_000)]
+    set: Option<Vec<Slot>>,
+}
+
+/// Run `execution` at `due_tick`; one that has passed means the next tick.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "as above")]
+struct Slot {
+    execution: Uuid,
+    due_tick: u64,
+    /// One sentence for the journal.
+    #[schema(max_length = 400)]
+    reason: Option<String>,
+}
+
+/// As [`evenkeel_core::control::ControlResponse`].
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "as above")]
+pub(super) struct ControlAnswer {
+    /// The last tick that has begun.
+    tick: u64,
+    tick_ms: u64,
+    mode: ModeName,
+    /// The last tick that the lease covers.
+    lease_until: u64,
+    results: Vec<SlotResult>,
+}
+
+/// What became of a slot.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "as above")]
+struct SlotResult {
+    execution: Uuid,
+    /// `set`, `executed` or `unknown`.
+    result: String,
+    /// When it runs, or ran; null when unknown.
+    due_tick: Option<u64>,
+}
+
+/// Renews the client's lease and places slots; the same request twice changes nothing.
+#[utoipa::path(post, path = "/api/v1/control", tag = "executions", request_body = ControlBody,
+    responses((status = 200, body = ControlAnswer),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn control(
     views: web::Data<Views>,
     body: Result<web::Bytes, actix_web::Error>,

@@ -2,7 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use evenkeel_actors::health::{ActorHealth, ActorName, ActorState};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Views, problem::Problem};
 
@@ -12,20 +13,41 @@ const SILENT_MS_MAX: u64 = 3_000;
 /// What works less well than it should, in sentences; the server is ready all the same.
 pub type Degraded = Vec<String>;
 
-pub(super) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "ok"}))
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// `ok`.
+    status: &'static str,
 }
 
+/// The server does its work.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready`.
+    status: &'static str,
+    /// What works less well than it should, in sentences.
+    degraded: Vec<String>,
+}
+
+/// Whether the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "status", responses((status = 200, body = Alive)))]
+pub(super) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Alive { status: "ok" })
+}
+
+/// Whether the server does its work, and what keeps it from that.
+#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = Ready),
+    (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Problem> {
     let reasons = not_ready(&views);
     if reasons.is_empty() {
         let degraded = views.degraded.borrow().clone();
-        return Ok(HttpResponse::Ok().json(json!({"status": "ready", "degraded": degraded})));
+        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded }));
     }
     Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons))
 }
 
-fn not_ready(views: &Views) -> Vec<String> {
+pub(super) fn not_ready(views: &Views) -> Vec<String> {
     let mut reasons = Vec::new();
     if *views.draining.borrow() {
         reasons.push("draining: the process is about to end".to_owned());

@@ -1,82 +1,92 @@
 //! The HTTP API. Reads answer from published snapshots, not from mailboxes; changes go to the queue.
 //!
 //! ```text
-//! GET  /queued /resources        ◀─ watch ─ Queue, Monitor      as existing servers and clients speak it
-//! POST /delay /api/v1/control    ──────────▶ Queue              answered once decided, or durable
-//! GET  /healthz /readyz          ◀─ health, pace
+//! request ─▶ Front: access, deadline, count ─┬─ GET  /queued /resources      ◀─ watch ─ Queue, Monitor    as existing
+//!                                            ├─ POST /delay                  ──────────▶ Queue            peers speak it
+//!                                            ├─ POST /api/v1/control         ──────────▶ Queue
+//!                                            ├─ /api/v1/…  events            ◀─ watch ─ Observer, client, outbox
+//!                                            ├─ /metrics /healthz /readyz    ◀─ health, pace
+//!                                            └─ /login /logout               tokens, sessions
 //! ```
 
+mod access;
 mod client;
 mod control;
-mod guarded;
+mod front;
 mod health;
+mod metrics;
 mod problem;
+mod v1;
+mod views;
 mod wire;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use actix::Recipient;
 use actix_web::{
     App, HttpServer,
     dev::Server,
     http::Method,
     middleware::from_fn,
-    web::{self, PayloadConfig, ServiceConfig},
+    web::{self, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
 };
-use evenkeel_actors::{
-    daemon::Pace,
-    health::ActorHealth,
-    messages::{Control, Delay},
-    monitor::LastWindow,
-    queue::QueueView,
-};
-use tokio::sync::watch;
 
-use self::problem::{Problem, method_not_allowed};
-pub use self::{client::ClientViews, health::Degraded};
+use self::{
+    access::Access,
+    front::Front,
+    metrics::Requests,
+    problem::{Problem, method_not_allowed},
+};
+pub use self::{
+    access::AccessSettings,
+    client::ClientViews,
+    health::Degraded,
+    views::{About, ClientTold, Form, RedisView, Views},
+};
 
 /// Largest body of `POST /delay`: an id and a number, with room for what is ignored.
 const DELAY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body of `POST /api/v1/control`: 10,000 slots of about 300 bytes.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// What the handlers answer from, and whom they ask.
-#[derive(Clone)]
-pub struct Views {
-    /// The queue, as last published.
-    pub queue: watch::Receiver<QueueView>,
-    /// The last window.
-    pub window: watch::Receiver<LastWindow>,
-    /// The daemon's pace.
-    pub pace: watch::Receiver<Pace>,
-    /// All actors.
-    pub actors: Vec<ActorHealth>,
-    /// Whether the process is about to end.
-    pub draining: watch::Receiver<bool>,
-    /// What works less well than it should, and does not make the server unready.
-    pub degraded: watch::Receiver<Degraded>,
-    /// When the server started, Unix ms.
-    pub started_ms: u64,
-    /// Adds delays.
-    pub delay: Recipient<Delay>,
-    /// Takes slots.
-    pub control: Recipient<Control>,
-}
+/// Connections that a thread holds at once; further ones wait in the system's queue.
+const CONNECTIONS_MAX: usize = 2_048;
 
 /// A server on `listen`, not yet running, and the address that it has got: port 0 is a free one.
 ///
 /// # Errors
-/// The address cannot be listened on.
-pub fn server(listen: &str, views: Views) -> std::io::Result<(Server, SocketAddr)> {
+/// The address cannot be listened on, or the tokens cannot be read.
+pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Result<(Server, SocketAddr)> {
+    let front = front(access)?;
+    let frames = v1::Frames::start(&views);
+    let mut numbers = metrics::registry();
+    numbers.register_collector(Box::new(metrics::ServerNumbers {
+        views: views.clone(),
+        frames: frames.clone(),
+    }));
+    numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
+    numbers.register_collector(Box::new(front.requests.clone()));
+    let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {
+        let front = Arc::clone(&front);
         App::new()
             .app_data(web::Data::new(views.clone()))
-            .wrap(from_fn(guarded::answer_always))
+            .app_data(web::Data::new(frames.clone()))
+            .app_data(web::Data::new(wire::Rendered::default()))
+            .app_data(web::Data::new(Arc::clone(&front.access)))
+            .app_data(numbers.clone())
+            .configure(errors)
+            .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
             .configure(routes)
+            .configure(v1::routes)
+            .configure(common_routes)
             .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
     });
     // Two threads serve a database's control plane; signals are the program's.
-    let server = server.workers(2).disable_signals().shutdown_timeout(5).bind(listen)?;
+    let server = server
+        .workers(2)
+        .max_connections(CONNECTIONS_MAX)
+        .disable_signals()
+        .shutdown_timeout(5)
+        .bind(listen)?;
     let address = server.addrs()[0];
     Ok((server.run(), address))
 }
@@ -84,39 +94,75 @@ pub fn server(listen: &str, views: Views) -> std::io::Result<(Server, SocketAddr
 /// As [`server`], for a client of its own.
 ///
 /// # Errors
-/// The address cannot be listened on.
-pub fn client(listen: &str, views: ClientViews) -> std::io::Result<(Server, SocketAddr)> {
-    let get = |handler: actix_web::Route, path| {
-        web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
-    };
+/// As there.
+pub fn client(
+    listen: &str,
+    access: AccessSettings,
+    views: ClientViews,
+) -> anyhow::Result<(Server, SocketAddr)> {
+    let front = front(access)?;
+    let mut numbers = metrics::registry();
+    numbers.register_collector(Box::new(metrics::ClientNumbers(views.clone())));
+    numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
+    numbers.register_collector(Box::new(front.requests.clone()));
+    let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {
+        let front = Arc::clone(&front);
         App::new()
             .app_data(web::Data::new(views.clone()))
-            .wrap(from_fn(guarded::answer_always))
-            .service(get(web::get().to(health::healthz), "/healthz"))
-            .service(get(web::get().to(client::readyz), "/readyz"))
+            .app_data(web::Data::new(Arc::clone(&front.access)))
+            .app_data(numbers.clone())
+            .configure(errors)
+            .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
+            .service(get("/readyz", web::get().to(client::readyz)))
+            .configure(common_routes)
             .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
     });
-    let server = server.workers(1).disable_signals().shutdown_timeout(5).bind(listen)?;
+    let server = server.workers(1).max_connections(CONNECTIONS_MAX).disable_signals().shutdown_timeout(5);
+    let server = server.bind(listen)?;
     let address = server.addrs()[0];
     Ok((server.run(), address))
 }
 
-fn routes(config: &mut ServiceConfig) {
-    let read = |path, handler: actix_web::Route| {
-        web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
-    };
-    let write = |path, bytes_max, handler: actix_web::Route| {
-        web::resource(path)
-            .app_data(PayloadConfig::new(bytes_max))
-            .route(handler)
-            .default_service(method_not_allowed(&[Method::POST]))
-    };
+fn front(settings: AccessSettings) -> anyhow::Result<Arc<Front>> {
+    let access = Access::new(settings)?;
+    access.watch();
+    Ok(Arc::new(Front { access, requests: Requests::default() }))
+}
+
+/// Parameters that cannot be read are problems, too.
+fn errors(config: &mut ServiceConfig) {
     config
-        .service(read("/queued", web::get().to(wire::queued)))
-        .service(read("/resources", web::get().to(wire::resources)))
-        .service(write("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
-        .service(write("/api/v1/control", CONTROL_BYTES_MAX, web::post().to(control::control)))
-        .service(read("/healthz", web::get().to(health::healthz)))
-        .service(read("/readyz", web::get().to(health::readyz)));
+        .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error).into()))
+        .app_data(PathConfig::default().error_handler(|error, _| Problem::bad_request(error).into()));
+}
+
+fn get(path: &str, handler: actix_web::Route) -> actix_web::Resource {
+    web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
+}
+
+fn post(path: &str, bytes_max: usize, handler: actix_web::Route) -> actix_web::Resource {
+    web::resource(path)
+        .app_data(PayloadConfig::new(bytes_max))
+        .route(handler)
+        .default_service(method_not_allowed(&[Method::POST]))
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(get("/queued", web::get().to(wire::queued)))
+        .service(get("/resources", web::get().to(wire::resources)))
+        .service(post("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
+        .service(post("/api/v1/control", CONTROL_BYTES_MAX, web::post().to(control::control)))
+        .service(get("/api/v1/session", web::get().to(access::session)))
+        .service(get("/readyz", web::get().to(health::readyz)))
+        .service(post("/login", access::LOGIN_BYTES_MAX, web::post().to(access::login)))
+        .service(post("/logout", access::LOGIN_BYTES_MAX, web::post().to(access::logout)));
+}
+
+/// What server and client answer alike.
+fn common_routes(config: &mut ServiceConfig) {
+    config
+        .service(get("/healthz", web::get().to(health::healthz)))
+        .service(get("/metrics", web::get().to(metrics::serve)));
 }

@@ -8,12 +8,24 @@ use actix_web::{
     web,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+
+/// RFC 9457 §4.2.1: the status says what kind of problem it is.
+#[derive(Clone, Copy, Debug)]
+struct AboutBlank;
+
+impl Serialize for AboutBlank {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("about:blank")
+    }
+}
 
 /// An error, as its reader gets it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Problem {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
     #[serde(rename = "type")]
-    kind: &'static str,
+    #[schema(value_type = String)]
+    kind: AboutBlank,
     title: &'static str,
     status: u16,
     /// What was wrong, and what would be right.
@@ -22,21 +34,22 @@ pub(super) struct Problem {
     reasons: Vec<String>,
     /// With 409: who levels.
     #[serde(skip_serializing_if = "Option::is_none")]
-    holder: Option<String>,
+    holder: Option<Box<str>>,
     /// With 409: under which epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip)]
-    allow: Option<String>,
+    allow: Option<Box<str>>,
     #[serde(skip)]
-    retry_after_seconds: Option<u64>,
+    retry_after_seconds: Option<u8>,
+    #[serde(skip)]
+    authenticate: bool,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl fmt::Display) -> Self {
         Self {
-            // RFC 9457 §4.2.1: the status says what kind of problem it is.
-            kind: "about:blank",
+            kind: AboutBlank,
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.to_string(),
@@ -45,6 +58,7 @@ impl Problem {
             epoch: None,
             allow: None,
             retry_after_seconds: None,
+            authenticate: false,
         }
     }
 
@@ -61,6 +75,21 @@ impl Problem {
         Self { retry_after_seconds: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// Who asks must say who they are.
+    pub(super) fn unauthorized() -> Self {
+        let detail = "this needs a token: send `Authorization: Bearer evk_…`, or sign in at /login";
+        Self { authenticate: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// Too often.
+    pub(super) fn too_many(detail: impl fmt::Display) -> Self {
+        Self { retry_after_seconds: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// The actor failed on this request: what became of it is unknown.
     pub(super) fn outcome_unknown() -> Self {
         Self::new(
@@ -74,7 +103,7 @@ impl Problem {
     }
 
     pub(super) fn with_holder(self, holder: &str, epoch: u64) -> Self {
-        Self { holder: Some(holder.to_owned()), epoch: Some(epoch), ..self }
+        Self { holder: Some(holder.into()), epoch: Some(epoch), ..self }
     }
 
     /// A body that could not be read.
@@ -89,14 +118,16 @@ impl Problem {
     }
 
     pub(super) fn to_response(&self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = HttpResponse::build(status);
+        let mut response = HttpResponse::build(self.status());
         response.content_type("application/problem+json");
         if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_str()));
+            response.insert_header((header::ALLOW, &**allow));
+        }
+        if self.authenticate {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"evenkeel\""));
         }
         if let Some(seconds) = self.retry_after_seconds {
-            response.insert_header((header::RETRY_AFTER, seconds));
+            response.insert_header((header::RETRY_AFTER, u64::from(seconds)));
         }
         response.body(serde_json::to_string(self).unwrap_or_default())
     }
@@ -110,7 +141,7 @@ impl fmt::Display for Problem {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.status()
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -131,7 +162,7 @@ pub(super) fn method_not_allowed(methods: &[Method]) -> Route {
     let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     web::to(move |method: Method| {
         let problem = Problem {
-            allow: Some(allow.clone()),
+            allow: Some(allow.as_str().into()),
             ..Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{method} is not possible here: use {allow}"),

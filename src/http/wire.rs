@@ -1,83 +1,134 @@
 //! The three endpoints that existing servers and clients speak, kept as they are.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use actix_web::{HttpResponse, web};
 use evenkeel_actors::{
     messages::{AppendError, Delay, DelayRefused},
     queue::QueueSnapshot,
 };
-use evenkeel_core::{
-    ids::{ExecutionId, QueryId},
-    queue::DelayError,
-    resource::PerResource,
-    window::Extent,
-};
+use evenkeel_core::{ids::ExecutionId, queue::DelayError, resource::PerResource, window::Extent};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{DELAY_BYTES_MAX, Views, problem::Problem};
 
-#[derive(Serialize)]
-struct QueuedItem {
-    query: WithId<QueryId>,
+#[derive(Serialize, ToSchema)]
+pub(super) struct QueuedItem {
+    query: WithId,
     execution: PlannedExecution,
 }
 
-#[derive(Serialize)]
-struct WithId<T> {
-    id: T,
+#[derive(Serialize, ToSchema)]
+struct WithId {
+    id: Uuid,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PlannedExecution {
-    id: ExecutionId,
+    id: Uuid,
     /// When it will run, Unix ms.
     timestamp: u64,
 }
 
-/// `GET /queued`: what waits; 204 when nothing does.
-pub(super) async fn queued(views: web::Data<Views>) -> Result<HttpResponse, Problem> {
+/// The last snapshot's body: it is asked for more often than it changes. One a thread, so nobody waits.
+#[derive(Default)]
+pub(super) struct Rendered(RefCell<Option<(Arc<QueueSnapshot>, web::Bytes)>>);
+
+impl Rendered {
+    fn of(&self, snapshot: &Arc<QueueSnapshot>) -> web::Bytes {
+        let mut last = self.0.borrow_mut();
+        match &*last {
+            Some((of, body)) if Arc::ptr_eq(of, snapshot) => body.clone(),
+            _ => {
+                let body = web::Bytes::from(render(snapshot));
+                *last = Some((Arc::clone(snapshot), body.clone()));
+                body
+            }
+        }
+    }
+}
+
+fn render(snapshot: &QueueSnapshot) -> Vec<u8> {
+    let items = snapshot.waiting.iter().map(|waiting| QueuedItem {
+        query: WithId { id: waiting.query.0 },
+        execution: PlannedExecution { id: waiting.execution.0, timestamp: waiting.planned_ms },
+    });
+    serde_json::to_vec(&items.collect::<Vec<_>>()).unwrap_or_default()
+}
+
+/// What waits; 204 when nothing does.
+#[utoipa::path(get, path = "/queued", tag = "wire", responses((status = 200, body = Vec<QueuedItem>),
+    (status = 204, description = "nothing waits"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn queued(
+    views: web::Data<Views>,
+    rendered: web::Data<Rendered>,
+) -> Result<HttpResponse, Problem> {
     let snapshot = views.queue.borrow().clone();
     let snapshot: Arc<QueueSnapshot> = snapshot.ok_or_else(recovering)?;
     if snapshot.waiting.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let items: Vec<_> = snapshot
-        .waiting
-        .iter()
-        .map(|waiting| QueuedItem {
-            query: WithId { id: waiting.query },
-            execution: PlannedExecution { id: waiting.execution, timestamp: waiting.planned_ms },
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(items))
+    Ok(HttpResponse::Ok().content_type("application/json").body(rendered.of(&snapshot)))
 }
 
-#[derive(Serialize)]
-struct Resources {
-    #[serde(flatten)]
-    usage: PerResource<Extent>,
+/// Resource units a tick, truncated to integers.
+#[derive(Serialize, ToSchema)]
+struct WireExtent {
+    average: u64,
+    min: u64,
+    max: u64,
+}
+
+impl From<Extent> for WireExtent {
+    fn from(Extent { average, min, max }: Extent) -> Self {
+        Self { average, min, max }
+    }
+}
+
+/// A closed window.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Resources {
+    cpu: WireExtent,
+    io: WireExtent,
+    memory: WireExtent,
     /// When the window closed, Unix ms.
     timestamp: u64,
 }
 
-/// `GET /resources`: the last closed window; zeros with the start's timestamp before the first.
+impl Resources {
+    fn new(usage: PerResource<Extent>, timestamp: u64) -> Self {
+        Self { cpu: usage.cpu.into(), io: usage.io.into(), memory: usage.memory.into(), timestamp }
+    }
+}
+
+/// The last closed window; zeros with the start's timestamp before the first.
+#[utoipa::path(get, path = "/resources", tag = "wire", responses((status = 200, body = Resources)))]
 pub(super) async fn resources(views: web::Data<Views>) -> HttpResponse {
     let resources = match views.window.borrow().as_deref() {
-        Some(closed) => Resources { usage: closed.window.usage, timestamp: closed.closed_at_ms },
-        None => Resources { usage: PerResource::default(), timestamp: views.started_ms },
+        Some(closed) => Resources::new(closed.window.usage, closed.closed_at_ms),
+        None => Resources::new(PerResource::default(), views.about.started_ms),
     };
     HttpResponse::Ok().json(resources)
 }
 
 /// Unknown fields are ignored, as existing servers do.
-#[derive(Deserialize)]
-struct DelayBody {
-    id: ExecutionId,
+#[derive(Deserialize, ToSchema)]
+pub(super) struct DelayBody {
+    /// A queued execution.
+    id: Uuid,
+    /// Ticks, 1 to 864,000.
+    #[schema(minimum = 1, maximum = 864_000)]
     delay: u64,
 }
 
-/// `POST /delay`: adds ticks to an execution's base due tick; JSON whatever the content type says.
+/// Adds ticks to an execution's base due tick; JSON whatever the content type says.
+#[utoipa::path(post, path = "/delay", tag = "wire", request_body = DelayBody,
+    responses((status = 200, description = "durable"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn delay(
     views: web::Data<Views>,
     body: Result<web::Bytes, actix_web::Error>,
@@ -88,7 +139,7 @@ pub(super) async fn delay(
             "the body is not {{\"id\": uuid of a queued execution, \"delay\": ticks as an integer}}: {error}"
         ))
     })?;
-    match views.delay.send(Delay { execution: id, ticks: delay }).await {
+    match views.delay.send(Delay { execution: ExecutionId(id), ticks: delay }).await {
         Err(_) => Err(Problem::outcome_unknown()),
         Ok(Ok(())) => Ok(HttpResponse::Ok().finish()),
         Ok(Err(refused)) => Err(delay_refused(&refused)),

@@ -7,7 +7,7 @@ use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
     guard::GaveUp,
     health::ActorName,
-    journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore},
+    journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use super::{
     remote_queue::RemoteQueue,
     settings::ClientSettings,
     starter::Starter,
+    told::Reporter,
 };
 use crate::{
     exit::{Exit, ExitError},
@@ -90,13 +91,13 @@ struct Process {
 
 impl Process {
     fn start(settings: &ClientSettings) -> anyhow::Result<Self> {
-        let ClientSettings { common, levelling, server, redis } = settings;
+        let ClientSettings { common, levelling, server, token, redis } = settings;
         let (mut starter, gave_up) = Starter::new();
         let arbiter = Arbiter::new();
         let epoch = LeaseEpoch::default();
-        let (url, own) = (server.clone(), epoch.clone());
+        let (url, token, own) = (server.clone(), token.clone(), epoch.clone());
         let remote = starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {
-            RemoteQueue::new(&url, own, &health)
+            RemoteQueue::new(&url, token.as_ref(), own, &health)
         });
         let holder = format!("{} pid {} {}", host(), std::process::id(), Uuid::new_v4());
         let keys = common.keys.clone();
@@ -105,16 +106,19 @@ impl Process {
             epoch: epoch.clone(),
             source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
             states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
-            control: remote.recipient(),
+            control: remote.port(),
             applied: None,
         };
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
+        let reporter = Reporter::new(client.role.clone(), client.decision.clone());
+        actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
         let views = ClientViews {
             actors: starter.actors,
             role: client.role.clone(),
             decision: client.decision.clone(),
         };
-        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
+        let (http, address) =
+            super::serve(&common.listen, http::client(&common.listen, common.access.clone(), views))?;
         Ok(Self { address, client, gave_up, http })
     }
 

@@ -1,18 +1,22 @@
 //! The client's half: reads the journal, learns costs, chooses slots.
 
-use actix::{Addr, Arbiter, Recipient};
+use actix::Arbiter;
 use evenkeel_actors::{
     consumer::{self, Consumer, Role, Source},
     estimator::Estimator,
     health::ActorName,
     journal::{redis::LeaseEpoch, state::StateStore},
     messages::{Applied, Control, SaveState},
+    port::Port,
     scheduler::{self, LastDecision, Scheduler},
 };
 use evenkeel_core::{queue::HoldLimits, scheduler::PolicyName};
 use tokio::sync::watch;
 
-use super::{settings::Levelling, starter::Starter};
+use super::{
+    settings::Levelling,
+    starter::{Started, Starter},
+};
 
 /// Messages that wait for an actor, which are answered one by one.
 const MAILBOX: usize = 16;
@@ -21,7 +25,7 @@ const MAILBOX: usize = 16;
 pub(super) struct ClientHalf {
     pub(super) decision: watch::Receiver<LastDecision>,
     pub(super) role: watch::Receiver<Role>,
-    consumer: Addr<Consumer>,
+    consumer: Started<Consumer>,
     arbiter: Arbiter,
 }
 
@@ -32,9 +36,9 @@ pub(super) struct Ports {
     pub(super) epoch: LeaseEpoch,
     pub(super) source: Box<dyn Source + Send>,
     pub(super) states: Box<dyn StateStore>,
-    pub(super) control: Recipient<Control>,
+    pub(super) control: Port<Control>,
     /// Told what may be trimmed, where the journal is in this process.
-    pub(super) applied: Option<Recipient<Applied>>,
+    pub(super) applied: Option<Port<Applied>>,
 }
 
 impl ClientHalf {
@@ -58,15 +62,15 @@ impl ClientHalf {
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
             Scheduler::new(settings, control, health, decision_sender)
         });
-        let learned = scheduler.clone().recipient();
+        let learned = scheduler.port();
         let estimator = starter
             .start(ActorName::Estimator, &arbiter, MAILBOX, move |health| Estimator::new(learned, health));
         let ports = consumer::Ports {
-            estimator: estimator.clone().recipient(),
-            estimator_state: estimator.clone().recipient(),
-            restore_estimator: estimator.recipient(),
-            scheduler_state: scheduler.clone().recipient(),
-            restore_scheduler: scheduler.recipient(),
+            estimator: estimator.port(),
+            estimator_state: estimator.port(),
+            restore_estimator: estimator.port(),
+            scheduler_state: scheduler.port(),
+            restore_scheduler: scheduler.port(),
             journal: applied,
         };
         let consumer = starter.start(ActorName::Consumer, &arbiter, MAILBOX, move |health| {

@@ -5,23 +5,23 @@ use std::{io::Write, net::SocketAddr};
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
-    clock::unix_ms,
     guard::GaveUp,
     journal::{outbox::Limits, redis::LeaseEpoch, source::OutboxSource, state::FileStateStore},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{
     Signals,
     client_half::{self, ClientHalf},
     finish, line, live,
-    server_half::{self, ServerHalf},
+    server_half::{self, ServerHalf, Tellers},
     settings::EmbeddedSettings,
     starter::Starter,
+    told::Reporter,
 };
 use crate::{
     exit::Exit,
-    http::{self, Degraded, Views},
+    http::{self, Views},
 };
 
 /// Runs until a signal, `until_tick`, or an actor that is given up.
@@ -38,10 +38,13 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         }
         let mut line = line::Embedded::default();
         let watched = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
-        let Process { gave_up, views, server, client, degraded, .. } = &mut process;
+        let Process { gave_up, views, server, client, tellers, .. } = &mut process;
+        let mut reporter = Reporter::new(client.role.clone(), client.decision.clone());
+        let observer = server.observer.port();
         let outbox = server.writer.published();
         let each_second = || {
-            degraded.send_replace(server_half::clock_warning(&outbox.borrow()).into_iter().collect());
+            tellers.degraded.send_replace(server_half::clock_warning(&outbox.borrow()).into_iter().collect());
+            reporter.tell(&tellers.told, &observer);
             // Without a reader there is nobody to tell, and levelling goes on.
             drop(line.print(views, &client.decision));
         };
@@ -71,38 +74,38 @@ struct Process {
     client: ClientHalf,
     gave_up: mpsc::Receiver<GaveUp>,
     http: ServerHandle,
-    draining: watch::Sender<bool>,
-    degraded: watch::Sender<Degraded>,
+    tellers: Tellers,
 }
 
 impl Process {
     fn start(settings: &EmbeddedSettings) -> anyhow::Result<Self> {
         let EmbeddedSettings { common, serving, levelling } = settings;
-        let (outbox, _recovered) = server_half::open(serving, Limits::default())?;
+        let (outbox, recovered) = server_half::open(serving, Limits::default())?;
         let (mut starter, gave_up) = Starter::new();
         let states = Box::new(FileStateStore::open(&serving.data_dir)?);
-        let server = ServerHalf::start(serving, common.limits.clone(), outbox, None, &mut starter)?;
+        let server =
+            ServerHalf::start(serving, common.limits.clone(), (outbox, &recovered), None, &mut starter)?;
         let ports = client_half::Ports {
             client: "embedded".to_owned(),
             // One process writes this journal, so its client is never replaced by another one.
             epoch: LeaseEpoch::fixed(server.writer.meta().writer_epoch),
             source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
             states,
-            control: server.queue.clone().recipient(),
-            applied: Some(server.journal.clone().recipient()),
+            control: server.queue.port(),
+            applied: Some(server.journal.port()),
         };
         let client =
             ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::new(), &mut starter);
-        let (draining, draining_reader) = watch::channel(false);
-        let (degraded, degraded_reader) = watch::channel(Vec::new());
-        let views = server.views(starter.actors, draining_reader, degraded_reader, unix_ms());
-        let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
-        Ok(Self { address, views, server, client, gave_up, http, draining, degraded })
+        let (tellers, news) = Tellers::new(false);
+        let views = server.views(server.about(common, serving, None), starter.actors, news);
+        let (http, address) =
+            super::serve(&common.listen, http::server(&common.listen, common.access.clone(), views.clone()))?;
+        Ok(Self { address, views, server, client, gave_up, http, tellers })
     }
 
     /// Ends in order: no further tick, the client's state, the outbox.
     async fn end(self) {
-        self.draining.send_replace(true);
+        self.tellers.draining.send_replace(true);
         self.server.stop_ticking().await;
         self.client.end().await;
         self.http.stop(true).await;

@@ -17,6 +17,7 @@ mod server;
 mod server_half;
 mod settings;
 mod starter;
+mod told;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
@@ -49,7 +50,7 @@ fn block_on(process: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resu
 /// Runs an HTTP server that has its address beside the actors.
 fn serve(
     listen: &str,
-    bound: io::Result<(Server, SocketAddr)>,
+    bound: anyhow::Result<(Server, SocketAddr)>,
 ) -> anyhow::Result<(ServerHandle, SocketAddr)> {
     let (server, address) =
         bound.with_context(|| format!("cannot listen on {listen}; choose another --listen"))?;

@@ -11,6 +11,8 @@ use evenkeel_actors::{
 use evenkeel_core::control::{ControlError, ControlResponse};
 use serde::Deserialize;
 
+use crate::tokens::Secret;
+
 /// Longest that an answer may take: a lease at the default pace. The next request says everything again.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Largest answer: 10,000 results of about 120 bytes.
@@ -34,9 +36,13 @@ struct Refusal {
 
 impl RemoteQueue {
     /// The queue of the server at `server`, `http://host:port`.
-    pub(super) fn new(server: &str, epoch: LeaseEpoch, health: &ActorHealth) -> Self {
+    pub(super) fn new(server: &str, token: Option<&Secret>, epoch: LeaseEpoch, health: &ActorHealth) -> Self {
         health.set_recovering(false);
-        let http = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish();
+        let http = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects();
+        let http = match token {
+            Some(token) => http.bearer_auth(token.expose()).finish(),
+            None => http.finish(),
+        };
         Self { url: format!("{}/api/v1/control", server.trim_end_matches('/')), http, epoch }
     }
 }

@@ -5,12 +5,11 @@ use std::{future::Future, io::Write, net::SocketAddr, time::Duration};
 use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use evenkeel_actors::{
-    clock::unix_ms,
     daemon::Pace,
     guard::GaveUp,
     journal::{
         outbox::{Limits, Outbox},
-        redis::{RedisFault, Shipment, ShipmentSettings, ShippingFault},
+        redis::{RedisFault, ReportReader, Shipment, ShipmentSettings, ShippingFault},
     },
     shipper::{Shipping, Trouble},
 };
@@ -20,9 +19,10 @@ use uuid::Uuid;
 
 use super::{
     End, Signals, finish, line, live,
-    server_half::{self, ServerHalf},
+    server_half::{self, ServerHalf, Tellers},
     settings::ServerSettings,
     starter::Starter,
+    told,
 };
 use crate::{
     exit::{Exit, ExitError},
@@ -167,12 +167,21 @@ impl Process {
         };
         try_shipping(settings, &shipment, &outbox, &recovered)?;
         let (mut starter, gave_up) = Starter::new();
-        let server = ServerHalf::start(serving, common.limits.clone(), outbox, Some(shipment), &mut starter)?;
+        let server = ServerHalf::start(
+            serving,
+            common.limits.clone(),
+            (outbox, &recovered),
+            Some(shipment),
+            &mut starter,
+        )?;
         let shipping = server.shipping.clone().context("a server ships")?;
-        let (draining, draining_reader) = watch::channel(false);
-        let (degraded, degraded_reader) = watch::channel(Vec::new());
-        let views = server.views(starter.actors, draining_reader, degraded_reader, unix_ms());
-        let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
+        let (tellers, news) = Tellers::new(true);
+        let views = server.views(server.about(common, serving, Some(redis)), starter.actors, news);
+        let reader = ReportReader::new(redis.clone(), common.keys.clone());
+        let Tellers { draining, degraded, told, redis } = tellers;
+        actix::spawn(told::hear(reader, told, redis, server.observer.port()));
+        let (http, address) =
+            super::serve(&common.listen, http::server(&common.listen, common.access.clone(), views.clone()))?;
         Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded })
     }
 

@@ -1,8 +1,8 @@
 //! The server's half: the queue, its ticks, its journal, and who may ask it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use actix::{Addr, Arbiter};
+use actix::Arbiter;
 use anyhow::Context as _;
 use evenkeel_actors::{
     clock::unix_ms,
@@ -12,10 +12,11 @@ use evenkeel_actors::{
     journal::{
         Journal,
         outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter, Published},
-        redis::ShipmentSettings,
+        redis::{ShipmentSettings, Target},
     },
     messages::{SetMode, StopTicking},
     monitor::{LastWindow, Monitor},
+    observer::{Observer, Overview},
     queue::{Queue, QueueView},
     shipper::{Shipper, Shipping},
 };
@@ -27,10 +28,13 @@ use evenkeel_core::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{settings::Serving, starter::Starter};
+use super::{
+    settings::{Common, Serving},
+    starter::{Started, Starter},
+};
 use crate::{
     exit::{Exit, ExitError},
-    http::{Degraded, Views},
+    http::{About, ClientTold, Degraded, Form, RedisView, Views},
 };
 
 /// Messages that wait for an actor: HTTP requests of 250 clients, and a tick.
@@ -42,15 +46,53 @@ const SHIP_MAX: Duration = Duration::from_secs(4);
 
 /// See the module.
 pub(super) struct ServerHalf {
-    pub(super) queue: Addr<Queue>,
-    pub(super) journal: Addr<Journal>,
+    pub(super) queue: Started<Queue>,
+    pub(super) journal: Started<Journal>,
+    pub(super) observer: Started<Observer>,
+    overview: watch::Receiver<Arc<Overview>>,
+    /// Executions in the journal that no tick of this process has run.
+    executed_before: u64,
     queue_view: watch::Receiver<QueueView>,
     window: watch::Receiver<LastWindow>,
     pace: watch::Receiver<Pace>,
     pub(super) writer: OutboxHandle,
     pub(super) shipping: Option<watch::Receiver<Shipping>>,
-    daemon: Addr<Daemon>,
+    daemon: Started<Daemon>,
     arbiters: Vec<Arbiter>,
+}
+
+/// Where the HTTP handlers hear of what the program itself finds out.
+pub(super) struct News {
+    pub(super) draining: watch::Receiver<bool>,
+    pub(super) degraded: watch::Receiver<Degraded>,
+    pub(super) told: watch::Receiver<Option<ClientTold>>,
+    /// Where the journal is handed out through Redis.
+    pub(super) redis: Option<watch::Receiver<RedisView>>,
+}
+
+/// Where the program tells it.
+pub(super) struct Tellers {
+    pub(super) draining: watch::Sender<bool>,
+    pub(super) degraded: watch::Sender<Degraded>,
+    pub(super) told: watch::Sender<Option<ClientTold>>,
+    pub(super) redis: watch::Sender<RedisView>,
+}
+
+impl Tellers {
+    /// Nothing has been told yet.
+    pub(super) fn new(with_redis: bool) -> (Self, News) {
+        let (draining, draining_reader) = watch::channel(false);
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let (told, told_reader) = watch::channel(None);
+        let (redis, redis_reader) = watch::channel(RedisView::default());
+        let news = News {
+            draining: draining_reader,
+            degraded: degraded_reader,
+            told: told_reader,
+            redis: with_redis.then_some(redis_reader),
+        };
+        (Self { draining, degraded, told, redis }, news)
+    }
 }
 
 /// The outbox of this database, and what was found in it.
@@ -72,7 +114,7 @@ impl ServerHalf {
     pub(super) fn start(
         serving: &Serving,
         limits: HoldLimits,
-        outbox: Outbox,
+        (outbox, recovered): (Outbox, &Recovered),
         shipment: Option<ShipmentSettings>,
         starter: &mut Starter,
     ) -> anyhow::Result<Self> {
@@ -82,18 +124,27 @@ impl ServerHalf {
             format!("{} cannot be used for --truth", path.display())
         })?;
         let writer = OutboxWriter::spawn(outbox)?;
+        // The last batch is started again first.
+        let executed_before =
+            writer.published().borrow().last_seq[Stream::Executions] - recovered.last_batch.len() as u64;
         let (queue_sender, queue_view) = watch::channel(None);
         let (window_sender, window) = watch::channel(None);
         let (pace_sender, pace) = watch::channel(Pace::default());
         // The ticker has an arbiter of its own: a mailbox is drained before timers are polled.
-        let arbiters = vec![Arbiter::new(), Arbiter::new()];
-        let [server, ticker] = [&arbiters[0], &arbiters[1]];
+        // The observer has one, too: what people ask for delays no tick.
+        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let [server, ticker, for_people] = [&arbiters[0], &arbiters[1], &arbiters[2]];
         let tick_ms = serving.scenario.parameters.tick_ms;
 
-        let handle = writer.clone();
-        let journal =
-            starter.start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, health));
-        let append = journal.clone().recipient();
+        let (overview_sender, overview) = watch::channel(Arc::default());
+        let (dir, seen): (PathBuf, _) = (serving.data_dir.clone(), queue_view.clone());
+        let observer = starter.start(ActorName::Observer, for_people, MAILBOX, move |health| {
+            Observer::new(dir, seen, health, overview_sender)
+        });
+        let (handle, recorded) = (writer.clone(), observer.port());
+        let journal = starter
+            .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
+        let append = journal.port();
         let queue = starter.start(ActorName::Queue, server, MAILBOX, move |health| {
             Queue::new(append, health, queue_sender, unix_ms, tick_ms, limits)
         });
@@ -101,10 +152,10 @@ impl ServerHalf {
             Monitor::new(health, window_sender, unix_ms)
         });
         let ports = daemon::Ports {
-            monitor: monitor.clone().recipient(),
-            queue: queue.clone().recipient(),
-            journal: journal.clone().recipient(),
-            restore: vec![monitor.recipient(), queue.clone().recipient()],
+            monitor: monitor.port(),
+            queue: queue.port(),
+            journal: journal.port(),
+            restore: vec![monitor.port(), queue.port()],
         };
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
@@ -120,27 +171,59 @@ impl ServerHalf {
             });
             shipping
         });
-        Ok(Self { queue, journal, queue_view, window, pace, writer, shipping, daemon, arbiters })
+        Ok(Self {
+            queue,
+            journal,
+            observer,
+            overview,
+            executed_before,
+            queue_view,
+            window,
+            pace,
+            writer,
+            shipping,
+            daemon,
+            arbiters,
+        })
     }
 
     /// What the HTTP handlers answer from.
-    pub(super) fn views(
-        &self,
-        actors: Vec<ActorHealth>,
-        draining: watch::Receiver<bool>,
-        degraded: watch::Receiver<Degraded>,
-        started_ms: u64,
-    ) -> Views {
+    pub(super) fn views(&self, about: About, actors: Vec<ActorHealth>, news: News) -> Views {
+        let News { draining, degraded, told, redis } = news;
         Views {
+            about: Arc::new(about),
+            overview: self.overview.clone(),
+            outbox: self.writer.published(),
+            shipping: self.shipping.clone(),
+            told,
+            redis,
             queue: self.queue_view.clone(),
             window: self.window.clone(),
             pace: self.pace.clone(),
             actors,
             draining,
             degraded,
-            started_ms,
-            delay: self.queue.clone().recipient(),
-            control: self.queue.clone().recipient(),
+            delay: self.queue.port(),
+            control: self.queue.port(),
+            set_mode: self.queue.port(),
+            steps: self.observer.port(),
+        }
+    }
+
+    /// What the process is, for people.
+    pub(super) fn about(&self, common: &Common, serving: &Serving, redis: Option<&Target>) -> About {
+        About {
+            name: common.name.clone(),
+            form: if redis.is_some() { Form::Server } else { Form::Embedded },
+            database: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
+            tick_ms: serving.scenario.parameters.tick_ms,
+            started_ms: unix_ms(),
+            data_dir: serving.data_dir.clone(),
+            journal: self.writer.meta().journal,
+            writer_epoch: self.writer.meta().writer_epoch,
+            keys: common.keys.clone(),
+            redis: redis.map(ToString::to_string),
+            executed_before: self.executed_before,
         }
     }
 

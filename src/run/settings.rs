@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use evenkeel_actors::journal::redis::{Keys, Target};
 use evenkeel_core::{control::Mode, queue::HoldLimits};
 
-use crate::{config::ScenarioChoice, telemetry::LogFormat};
+use crate::{config::ScenarioChoice, http::AccessSettings, telemetry::LogFormat, tokens::Secret};
 
 /// What every process has.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Common {
     pub keys: Keys,
     /// Address to listen on.
     pub listen: String,
+    /// Who may ask.
+    pub access: AccessSettings,
     /// Form of the log.
     pub log_format: LogFormat,
     /// How long slots may hold executions.
@@ -77,6 +79,8 @@ pub struct ClientSettings {
     pub levelling: Levelling,
     /// The server's address, `http://host:port`.
     pub server: String,
+    /// What that asks for, where it asks.
+    pub token: Option<Secret>,
     /// Where the journal is read.
     pub redis: Target,
 }

@@ -1,9 +1,12 @@
 //! Starts guarded actors, and keeps what tells how they are.
 
-use actix::{Addr, Arbiter};
+use std::ops::Deref;
+
+use actix::{Actor, Addr, Arbiter, Handler, Message, dev::ToEnvelope};
 use evenkeel_actors::{
     guard::{self, GaveUp, Guarding, RestartPolicy},
     health::{ActorHealth, ActorName},
+    port::Port,
 };
 use tokio::sync::mpsc;
 
@@ -27,13 +30,44 @@ impl Starter {
         arbiter: &Arbiter,
         mailbox: usize,
         make: impl FnOnce(ActorHealth) -> A + Send + 'static,
-    ) -> Addr<A>
+    ) -> Started<A>
     where
-        A: actix::Actor<Context = actix::Context<A>> + actix::Supervised,
+        A: Actor<Context = actix::Context<A>> + actix::Supervised,
     {
         let health = ActorHealth::new(name);
         self.actors.push(health.clone());
         let own = health.clone();
-        guard::start(&arbiter.handle(), mailbox, health, self.guarding.clone(), move |_context| make(own))
+        let guarded = health.clone();
+        let address =
+            guard::start(&arbiter.handle(), mailbox, guarded, self.guarding.clone(), move |_context| {
+                make(own)
+            });
+        Started { address, health }
+    }
+}
+
+/// An actor that has been started.
+pub(super) struct Started<A: Actor> {
+    address: Addr<A>,
+    health: ActorHealth,
+}
+
+impl<A: Actor> Started<A> {
+    /// The way to it for one kind of message.
+    pub(super) fn port<M>(&self) -> Port<M>
+    where
+        M: Message<Result: Send> + Send + 'static,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        Port::new(self.address.clone().recipient(), self.health.clone())
+    }
+}
+
+impl<A: Actor> Deref for Started<A> {
+    type Target = Addr<A>;
+
+    fn deref(&self) -> &Addr<A> {
+        &self.address
     }
 }

@@ -15,8 +15,7 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
-    WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
     client::ClientState,
@@ -36,6 +35,7 @@ use crate::{
     messages::{
         Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
     },
+    port::Port,
 };
 
 /// Time between two snapshots: what is read twice after a stop.
@@ -71,17 +71,17 @@ pub struct SourceError(pub String);
 #[derive(Clone)]
 pub struct Ports {
     /// Applies entries and passes them on.
-    pub estimator: Recipient<Batch>,
+    pub estimator: Port<Batch>,
     /// Gives its state.
-    pub estimator_state: Recipient<GetEstimator>,
+    pub estimator_state: Port<GetEstimator>,
     /// Takes a state.
-    pub restore_estimator: Recipient<RestoreEstimator>,
+    pub restore_estimator: Port<RestoreEstimator>,
     /// Gives its state.
-    pub scheduler_state: Recipient<GetScheduler>,
+    pub scheduler_state: Port<GetScheduler>,
     /// Takes a state.
-    pub restore_scheduler: Recipient<RestoreScheduler>,
+    pub restore_scheduler: Port<RestoreScheduler>,
     /// Trims what is durable, where the journal is in this process.
-    pub journal: Option<Recipient<Applied>>,
+    pub journal: Option<Port<Applied>>,
 }
 
 /// What this client is to the database.
@@ -400,7 +400,7 @@ struct Outcome {
 }
 
 /// Sends the parts one after the other; the last one says whether it is time to decide.
-async fn apply(estimator: Recipient<Batch>, parts: Vec<Arc<Vec<Entry>>>, caught_up: Option<Tick>) -> Outcome {
+async fn apply(estimator: Port<Batch>, parts: Vec<Arc<Vec<Entry>>>, caught_up: Option<Tick>) -> Outcome {
     let mut done = Vec::with_capacity(parts.len());
     let last = parts.len() - 1;
     for (index, part) in parts.into_iter().enumerate() {

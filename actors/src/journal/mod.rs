@@ -1,7 +1,7 @@
 //! Journal: makes things durable, in order.
 //!
 //! In: [`Append`] from the queue, [`Recover`] from the daemon, [`Applied`] from the consumer. Out: the
-//! answers, once durable. Commits run on the outbox's own thread; readers are woken by what it publishes.
+//! answers, once durable, and [`Recorded`] to the observer. Commits run on the outbox's own thread; readers are woken by what it publishes.
 //!
 //! Invariant: it has no state of its own. What the outbox says is durable is durable.
 
@@ -14,25 +14,27 @@ pub mod state;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
-use evenkeel_core::journal::Recovered;
+use evenkeel_core::{journal::Recovered, tick::Tick};
 
 use self::outbox::{OutboxHandle, Trim};
 use crate::{
     clock::unix_ms,
     health::ActorHealth,
-    messages::{Append, AppendError, Applied, Recover},
+    messages::{Append, AppendError, Applied, Recorded, Recover},
+    port::Port,
 };
 
 /// See the module.
 pub struct Journal {
     outbox: OutboxHandle,
+    observer: Port<Recorded>,
     health: ActorHealth,
 }
 
 impl Journal {
     /// A journal over an open outbox.
-    pub fn new(outbox: OutboxHandle, health: ActorHealth) -> Self {
-        Self { outbox, health }
+    pub fn new(outbox: OutboxHandle, observer: Port<Recorded>, health: ActorHealth) -> Self {
+        Self { outbox, observer, health }
     }
 }
 
@@ -50,9 +52,13 @@ impl Handler<Append> for Journal {
     type Result = ResponseFuture<Result<(), AppendError>>;
 
     fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
+        let next_tick = commit.state.next_tick;
         let committed = self.outbox.commit(commit);
+        let observer = self.observer.clone();
         Box::pin(async move {
-            committed.await.map_err(|error| AppendError::Refused(Arc::new(error)))?;
+            let committed = committed.await.map_err(|error| AppendError::Refused(Arc::new(error)))?;
+            let last_tick = Tick(next_tick.0.saturating_sub(1));
+            observer.offer(Recorded { entries: committed.entries, last_tick });
             Ok(())
         })
     }

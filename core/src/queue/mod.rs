@@ -14,7 +14,10 @@ mod recorded;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,13 +56,15 @@ pub struct Queued {
 
 /// A waiting execution, with when it will run as things stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub struct Planned<'a> {
     /// Its row.
     pub queued: Queued,
     /// The tick in which it runs if nothing changes.
     pub tick: Tick,
     /// Whether it waits for a slot.
     pub held: bool,
+    /// Why its slot was chosen; none without a slot.
+    pub reason: Option<&'a Arc<str>>,
 }
 
 /// What one tick does.
@@ -125,7 +130,8 @@ struct Waiting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Slot {
     tick: Tick,
-    reason: String,
+    /// Shared with those who read what waits.
+    reason: Arc<str>,
 }
 
 impl Waiting {
@@ -308,13 +314,14 @@ impl Queue {
     }
 
     /// What waits, in the order of the ids.
-    pub fn planned(&self) -> impl Iterator<Item = Planned> + '_ {
+    pub fn planned(&self) -> impl Iterator<Item = Planned<'_>> {
         let levelled = self.levelled();
         self.waiting.values().map(move |waiting| Planned {
             queued: waiting.queued,
             tick: if levelled { waiting.levelled_tick() } else { waiting.queued.due_tick }
                 .max(self.next_tick),
             held: levelled && waiting.slot.is_none(),
+            reason: waiting.slot.as_ref().map(|slot| &slot.reason),
         })
     }
 
@@ -367,7 +374,7 @@ impl Queue {
             }
             None if shadow => "shadow: would be held, no slot had been chosen".to_owned(),
             _ if tick == queued_tick.after(DEFAULT_DELAY_TICKS) => String::new(),
-            Some(slot) if levelled && !slot.reason.is_empty() && tick > due_tick => slot.reason.clone(),
+            Some(slot) if levelled && !slot.reason.is_empty() && tick > due_tick => slot.reason.to_string(),
             _ if levelled && tick >= waiting.deadline && tick > due_tick => {
                 format!("held without a slot until its maximum delay of {} ticks", tick.since(queued_tick))
             }
@@ -424,7 +431,7 @@ impl Queue {
             return SetResult { execution, result, due_tick: ran };
         };
         // A slot in the past is kept as the next tick, so that the answer says when it will run.
-        let slot = Slot { tick: set.due_tick.max(self.next_tick), reason: set.reason.clone() };
+        let slot = Slot { tick: set.due_tick.max(self.next_tick), reason: Arc::from(set.reason.as_str()) };
         self.insert(waiting.queued, Some(slot));
         let due_tick = self.waiting[&execution].levelled_tick();
         SetResult { execution, result: SetOutcome::Set, due_tick: Some(due_tick) }

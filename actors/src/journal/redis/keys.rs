@@ -68,9 +68,14 @@ impl Keys {
         format!("{}:lease", self.base)
     }
 
-    /// How the client is.
+    /// How the client is, and what it has applied.
     pub fn client(&self) -> String {
         format!("{}:client", self.base)
+    }
+
+    /// What it has learned, for people.
+    pub fn estimates(&self) -> String {
+        format!("{}:estimates", self.base)
     }
 
     /// Entries that could not be applied.

@@ -120,7 +120,7 @@ impl From<RedisError> for RedisFault {
 }
 
 /// What a command was refused with, if it was.
-fn refused(answer: Value) -> Option<RedisFault> {
+pub(super) fn refused(answer: Value) -> Option<RedisFault> {
     match answer {
         Value::ServerError(error) => Some(RedisError::from(error).into()),
         _ => None,

@@ -5,6 +5,7 @@
 //!              ▲ cursor: last-generated-id                    group `scheduler`            │
 //!              └ lower: republish   missing: rebuild          dead ◀── undecodable ────────┤
 //!                higher, other: stop and alarm                lease, snapshot ◀─▶ RedisStateStore
+//!                                      client, estimates ◀── ReportWriter ─▶ ReportReader (for people)
 //!                                      evenkeel journal --redis ◀── RedisReader (reads only)
 //! ```
 //!
@@ -16,6 +17,7 @@ mod fields;
 mod keys;
 mod link;
 mod reader;
+mod report;
 mod scripts;
 mod shipment;
 mod shipping;
@@ -28,6 +30,7 @@ pub use self::{
     keys::{Keys, NameError},
     link::{Link, RedisFault, Target, TargetError},
     reader::{RedisMeta, RedisReader, StreamState},
+    report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
     shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
     source::RedisSource,

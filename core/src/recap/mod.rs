@@ -1,0 +1,288 @@
+//! What the server remembers of its journal for people: the last hours window by window, the last minutes in
+//! delays and by query.
+//!
+//! A fold over journal entries, and soft: after a restart it is filled again from what the outbox keeps.
+
+mod delays;
+mod queries;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use self::queries::QueryRing;
+pub use self::{
+    delays::{DELAY_BOUNDS, DelayCounts, DelaySummary, DelayTotals},
+    queries::QueryActivity,
+};
+use crate::{
+    forecast::Forecast,
+    ids::QueryId,
+    journal::{Entry, Executed, Record},
+    tick::Tick,
+    window::Window,
+};
+
+/// Windows in the longer of the two spans that shares and delays are told for: five minutes.
+pub const RECENT_WINDOWS: usize = 300;
+/// Windows in the shorter one.
+pub const MINUTE_WINDOWS: usize = 60;
+/// Windows that are remembered: six hours, about 7 MB. The journal has the rest.
+pub const HISTORY_WINDOWS: usize = 21_600;
+
+/// A window, with what else is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// As it was measured.
+    pub window: Window,
+    /// When its entry was made, Unix ms.
+    pub closed_at_ms: u64,
+    /// What waited when it closed; none when nobody looked.
+    pub waiting: Option<Waiting>,
+    /// Delays of what ran in it; none when nothing did.
+    pub delays: Option<DelaySummary>,
+    /// As the client's model sees it; none while no client has told.
+    pub forecast: Option<Forecast>,
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Executions.
+    pub executions: u64,
+    /// Ticks since the oldest of them was queued.
+    pub oldest_ticks: Option<u64>,
+}
+
+/// Shares and delays over a span of windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SpanSummary {
+    /// Windows in it.
+    pub windows: usize,
+    /// Share of them in the corridor; none before the first.
+    pub in_corridor: Option<f64>,
+    /// Share that would have been in it without levelling, of those for which that is known.
+    pub in_corridor_without: Option<f64>,
+    /// Executions that ran in them.
+    pub executed: u64,
+    /// Their delays.
+    pub delays: Option<DelaySummary>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Recap {
+    steps: VecDeque<Step>,
+    /// Of the last [`RECENT_WINDOWS`].
+    delays: VecDeque<DelayCounts>,
+    /// Of the ticks after the last window.
+    open: BTreeMap<Tick, DelayCounts>,
+    queries: QueryRing,
+    totals: DelayTotals,
+    /// The last tick whose entries have been applied.
+    applied: Option<Tick>,
+}
+
+impl Recap {
+    /// Applies the entries of one tick, or of several in order. What has been applied before is passed over.
+    ///
+    /// `waiting` is what waits after them, where that is known.
+    pub fn apply(&mut self, entries: &[Entry], last_tick: Tick, waiting: Option<Waiting>) {
+        if self.applied >= Some(last_tick) {
+            return;
+        }
+        for entry in entries {
+            match &entry.record {
+                Record::Executed(executed) if self.applied < Some(executed.tick) => self.executed(executed),
+                Record::Window(window) => self.window(window, entry.id.ms, waiting),
+                _ => {}
+            }
+        }
+        self.applied = Some(last_tick);
+    }
+
+    /// Adds what the client's model says. It comes again and again, and later than the windows.
+    pub fn forecasts(&mut self, forecasts: &[Forecast]) {
+        for forecast in forecasts {
+            let at = self.steps.binary_search_by_key(&forecast.first_tick, |step| step.window.first_tick);
+            if let Ok(at) = at
+                && let Some(step) = self.steps.get_mut(at)
+            {
+                step.forecast = Some(*forecast);
+            }
+        }
+    }
+
+    /// What is remembered of the windows that begin at `from` or later, oldest first.
+    pub fn steps(&self, from: Tick) -> impl ExactSizeIterator<Item = &Step> {
+        self.steps.range(self.steps.partition_point(|step| step.window.first_tick < from)..)
+    }
+
+    /// The last windows, at most `windows` of them.
+    pub fn last_steps(&self, windows: usize) -> impl ExactSizeIterator<Item = &Step> {
+        self.steps.range(self.steps.len().saturating_sub(windows)..)
+    }
+
+    /// The last `windows` windows, at most [`RECENT_WINDOWS`].
+    pub fn summary(&self, windows: usize) -> SpanSummary {
+        let steps = || self.last_steps(windows.min(RECENT_WINDOWS));
+        let mut delays = DelayCounts::default();
+        let skipped = self.delays.len().saturating_sub(windows);
+        self.delays.range(skipped..).for_each(|counts| delays.merge(counts));
+        let share = |level: usize, of: usize| (of > 0).then(|| level as f64 / of as f64);
+        let level = steps().filter(|step| step.window.in_corridor).count();
+        let without = || steps().filter_map(|step| step.forecast?.without);
+        SpanSummary {
+            windows: steps().len(),
+            in_corridor: share(level, steps().len()),
+            in_corridor_without: share(
+                without().filter(|without| without.in_corridor).count(),
+                without().count(),
+            ),
+            executed: delays.executions(),
+            delays: delays.summary(),
+        }
+    }
+
+    /// What each query did in the last [`RECENT_WINDOWS`] windows and since.
+    pub fn queries(&self) -> &BTreeMap<QueryId, QueryActivity> {
+        self.queries.sum()
+    }
+
+    /// Ticks that [`Recap::queries`] covers.
+    pub fn queries_ticks(&self) -> u64 {
+        let first = self.last_steps(RECENT_WINDOWS).next().map(|step| step.window.first_tick);
+        first.zip(self.applied).map_or(0, |(first, last)| last.next().since(first))
+    }
+
+    /// Delays of everything that has been applied.
+    pub fn delay_totals(&self) -> &DelayTotals {
+        &self.totals
+    }
+
+    fn executed(&mut self, executed: &Executed) {
+        self.totals.add(executed.delay_ticks());
+        self.open.entry(executed.tick).or_default().add(executed.delay_ticks());
+        self.queries.executed(executed);
+    }
+
+    fn window(&mut self, window: &Window, closed_at_ms: u64, waiting: Option<Waiting>) {
+        if self.steps.back().is_some_and(|last| last.window.first_tick >= window.first_tick) {
+            return;
+        }
+        // The entry that closes a window comes with the executions of the tick after it.
+        let later = self.open.split_off(&window.last_tick.next());
+        let mut delays = DelayCounts::default();
+        for counts in std::mem::replace(&mut self.open, later).values() {
+            delays.merge(counts);
+        }
+        let step = Step { window: *window, closed_at_ms, waiting, delays: delays.summary(), forecast: None };
+        if self.steps.len() == HISTORY_WINDOWS {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(step);
+        if self.delays.len() == RECENT_WINDOWS {
+            self.delays.pop_front();
+        }
+        self.delays.push_back(delays);
+        self.queries.window(RECENT_WINDOWS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        counterfactual::Without,
+        ids::ExecutionId,
+        journal::{EntryId, Outcome},
+        resource::PerResource,
+        window::Extent,
+    };
+
+    fn entry(record: Record) -> Entry {
+        Entry { id: EntryId { ms: 5, n: 0 }, seq: 1, record }
+    }
+
+    fn ran(tick: u64, delay: u64) -> Entry {
+        entry(Record::Executed(Executed {
+            execution: ExecutionId::new(tick, 0),
+            query: QueryId(Uuid::nil()),
+            queued_tick: Tick(tick - delay),
+            due_tick: Tick(tick),
+            tick: Tick(tick),
+            finished_tick: Tick(tick),
+            reason: String::new(),
+            outcome: Outcome::Ok,
+            executed_at_ms: 0,
+        }))
+    }
+
+    fn window(first: u64, in_corridor: bool) -> Entry {
+        entry(Record::Window(Window {
+            first_tick: Tick(first),
+            last_tick: Tick(first + 9),
+            usage: PerResource::all(Extent::default()),
+            executed: 1,
+            in_corridor,
+        }))
+    }
+
+    #[test]
+    fn delays_belong_to_the_window_in_which_they_ended() {
+        let mut recap = Recap::default();
+        recap.apply(&[ran(9, 3)], Tick(9), None);
+        recap.apply(&[ran(10, 7), window(0, true)], Tick(10), None);
+        let first = *recap.last_steps(1).next().unwrap();
+        assert_eq!(first.delays.unwrap().max, 3);
+        recap.apply(&[window(10, false)], Tick(20), None);
+        assert_eq!(recap.last_steps(1).next().unwrap().delays.unwrap().max, 7);
+        let summary = recap.summary(MINUTE_WINDOWS);
+        assert_eq!((summary.windows, summary.executed), (2, 2));
+        assert_eq!(summary.in_corridor, Some(0.5));
+        let activity = recap.queries()[&QueryId(Uuid::nil())];
+        assert_eq!((activity.executed, activity.added_ticks), (2, 8));
+        assert_eq!(recap.queries_ticks(), 21);
+    }
+
+    #[test]
+    fn what_comes_twice_counts_once() {
+        let mut recap = Recap::default();
+        for _ in 0..2 {
+            recap.apply(&[ran(10, 1), window(0, true)], Tick(10), None);
+        }
+        assert_eq!(recap.steps(Tick(0)).len(), 1);
+        assert_eq!(recap.queries()[&QueryId(Uuid::nil())].executed, 1);
+    }
+
+    #[test]
+    fn forecasts_find_their_windows_and_are_judged_where_they_are_known() {
+        let mut recap = Recap::default();
+        for k in 0..4 {
+            recap.apply(&[window(k * 10, true)], Tick(k * 10 + 10), None);
+        }
+        let without = |in_corridor| Without { usage: PerResource::default(), in_corridor };
+        let forecast = |first, without| Forecast { first_tick: Tick(first), predicted: None, without };
+        recap.forecasts(&[
+            forecast(10, Some(without(false))),
+            forecast(20, Some(without(true))),
+            forecast(30, None),
+            forecast(40, Some(without(true))),
+        ]);
+        assert_eq!(recap.summary(MINUTE_WINDOWS).in_corridor_without, Some(0.5));
+        assert_eq!(recap.summary(1).in_corridor_without, None);
+        assert!(recap.steps(Tick(0)).next().unwrap().forecast.is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut recap = Recap::default();
+        let windows = RECENT_WINDOWS as u64 + 20;
+        for k in 0..windows {
+            recap.apply(&[ran(k * 10 + 9, 1), window(k * 10, true)], Tick(k * 10 + 10), None);
+        }
+        assert_eq!(recap.delays.len(), RECENT_WINDOWS);
+        assert_eq!(recap.queries()[&QueryId(Uuid::nil())].executed, RECENT_WINDOWS as u64);
+        assert_eq!(recap.summary(RECENT_WINDOWS).executed, RECENT_WINDOWS as u64);
+    }
+}

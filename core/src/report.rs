@@ -1,0 +1,74 @@
+//! What the client tells about itself once a second, for people: in one process as a value, over Redis as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    estimator::{CostEstimate, Estimates},
+    forecast::Forecast,
+    ids::QueryId,
+    scheduler::Feasibility,
+    tick::Tick,
+};
+
+/// How the client is, and what it decided last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Counts this client's reports: one that stays the same is old, whatever the clocks say.
+    pub beat: u64,
+    /// What it is to the database: levelling, standing by, restoring, waiting.
+    pub role: String,
+    /// What a person should know of that: who levels instead, what is waited for.
+    pub note: Option<String>,
+    /// Its last decision.
+    pub decided: Option<Decided>,
+    /// The last minute's windows, as its model sees them; oldest first.
+    pub forecasts: Vec<Forecast>,
+    /// See [`crate::forecast::Forecaster::residual`].
+    pub residual: Option<f64>,
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// After which tick it was made.
+    pub tick: Tick,
+    /// Whether the corridor can be reached.
+    pub feasibility: Feasibility,
+    /// Slots that it placed.
+    pub slots: usize,
+}
+
+/// Learned costs of all queries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedCosts {
+    /// By query, in the order of their ids.
+    pub queries: Vec<LearnedCost>,
+}
+
+/// The learned cost of one query.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedCost {
+    /// Which one.
+    pub query: QueryId,
+    /// What is known of it.
+    pub estimate: CostEstimate,
+}
+
+impl From<&Estimates> for LearnedCosts {
+    fn from(estimates: &Estimates) -> Self {
+        let queries = estimates.iter().map(|(query, estimate)| LearnedCost { query, estimate: *estimate });
+        Self { queries: queries.collect() }
+    }
+}
+
+impl LearnedCosts {
+    /// What is known of `query`.
+    pub fn get(&self, query: QueryId) -> Option<&CostEstimate> {
+        let at = self.queries.binary_search_by_key(&query, |learned| learned.query).ok()?;
+        Some(&self.queries[at].estimate)
+    }
+}

@@ -1,0 +1,109 @@
+//! Asking a running server: `evenkeel mode`, `evenkeel explain`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use evenkeel_core::{control::Mode, ids::ExecutionId};
+use serde_json::{Value, json};
+
+use crate::{
+    exit::{Exit, ExitError},
+    tokens::Secret,
+};
+
+/// A server that needs longer is away.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which server, and as whom.
+#[derive(Debug, Args)]
+pub(super) struct ServerOptions {
+    /// Where the server is.
+    #[arg(long, env = "EVENKEEL_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL")]
+    server: String,
+    /// File that holds the bearer token.
+    #[arg(long, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ModeOptions {
+    #[command(subcommand)]
+    command: ModeCommand,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModeCommand {
+    /// Who decides when executions run: off, shadow or enforce.
+    Get,
+    /// Change that; what was set survives restarts.
+    Set {
+        /// off, shadow or enforce
+        mode: Mode,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainOptions {
+    /// The execution's id, as /queued, the journal and the dashboard show it.
+    execution: ExecutionId,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+pub(super) fn mode(options: &ModeOptions) -> anyhow::Result<Exit> {
+    let answer = match options.command {
+        ModeCommand::Get => ask(&options.server, "/api/v1/mode", None)?,
+        ModeCommand::Set { mode } => ask(&options.server, "/api/v1/mode", Some(json!({"mode": mode})))?,
+    };
+    print(&options.server, &answer, "mode");
+    Ok(Exit::Ok)
+}
+
+pub(super) fn explain(options: &ExplainOptions) -> anyhow::Result<Exit> {
+    let answer = ask(&options.server, &format!("/api/v1/decisions/{}", options.execution), None)?;
+    print(&options.server, &answer, "sentence");
+    Ok(Exit::Ok)
+}
+
+fn print(options: &ServerOptions, answer: &Value, field: &str) {
+    match (options.json, answer[field].as_str()) {
+        (false, Some(text)) => println!("{text}"),
+        _ => println!("{answer}"),
+    }
+}
+
+/// GETs `path`, or PUTs `body` to it.
+fn ask(options: &ServerOptions, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    let token = options.token_file.as_deref().map(Secret::read).transpose().map_err(ExitError::usage)?;
+    let url = format!("{}{path}", options.server.trim_end_matches('/'));
+    actix::System::new().block_on(async {
+        let http = awc::Client::builder().timeout(TIMEOUT).disable_redirects();
+        let http = match &token {
+            Some(token) => http.bearer_auth(token.expose()).finish(),
+            None => http.finish(),
+        };
+        let unreachable = |cause: String| ExitError {
+            exit: Exit::Unreachable,
+            message: format!("{} does not answer: {cause}", options.server),
+        };
+        let sent = match &body {
+            Some(body) => http.put(&url).send_json(body).await,
+            None => http.get(&url).send().await,
+        };
+        let mut answer = sent.map_err(|error| unreachable(error.to_string()))?;
+        let status = answer.status();
+        let value: Value = answer.json().await.map_err(|error| {
+            unreachable(format!("it answered {status}, and not with what evenkeel answers ({error})"))
+        })?;
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = value["detail"].as_str().unwrap_or("no reason was given");
+        Err(ExitError { exit: Exit::Failure, message: format!("{status}: {detail}") }.into())
+    })
+}

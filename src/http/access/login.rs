@@ -1,0 +1,97 @@
+//! `/login`, `/logout`: a browser exchanges a token for a cookie that scripts cannot read.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    http::header,
+    web,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Access, COOKIE, sessions::LIFETIME};
+use crate::{
+    http::problem::Problem,
+    tokens::{Hashed, Scope},
+};
+
+/// Largest body of a login: a token and its name.
+pub(crate) const LOGIN_BYTES_MAX: usize = 1_024;
+
+#[derive(Deserialize)]
+struct Login {
+    token: String,
+}
+
+/// `POST /login`: JSON for the page, a form for everybody else.
+pub(crate) async fn login(
+    access: web::Data<Arc<Access>>,
+    request: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.map_err(|error| Problem::from_payload(&error, LOGIN_BYTES_MAX))?;
+    let is_form = request.headers().get(header::CONTENT_TYPE).is_some_and(|content_type| {
+        content_type.as_bytes().starts_with(b"application/x-www-form-urlencoded")
+    });
+    // What does not parse is not shown: it may be a token.
+    let wrong = || Problem::bad_request("the body is not {\"token\": \"evk_…\"}");
+    let Login { token } = if is_form {
+        web::Query::<Login>::from_query(std::str::from_utf8(&body).map_err(|_| wrong())?)
+            .map_err(|_| wrong())?
+            .into_inner()
+    } else {
+        serde_json::from_slice(&body).map_err(|_| wrong())?
+    };
+    access.within_rate(super::NOBODY)?;
+    let hash = Hashed::of(token.trim());
+    if access.token(&hash).is_none() {
+        return Err(Problem::unauthorized());
+    }
+    let session = access.sessions.begin(hash);
+    let session = session.ok_or_else(|| Problem::unavailable("no random numbers can be had"))?;
+    let cookie = cookie(&request, session, Duration::seconds(LIFETIME.as_secs().cast_signed()));
+    let mut answer = if is_form { HttpResponse::SeeOther() } else { HttpResponse::NoContent() };
+    if is_form {
+        answer.insert_header((header::LOCATION, "/"));
+    }
+    Ok(answer.cookie(cookie).finish())
+}
+
+/// `POST /logout`.
+pub(crate) async fn logout(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
+    if let Some(session) = request.cookie(COOKIE) {
+        access.sessions.end(session.value());
+    }
+    HttpResponse::NoContent().cookie(cookie(&request, String::new(), Duration::ZERO)).finish()
+}
+
+fn cookie(request: &HttpRequest, value: String, max_age: Duration) -> Cookie<'static> {
+    // Behind an edge that speaks TLS it must not leave on anything else.
+    let secure = request.connection_info().scheme() == "https";
+    Cookie::build(COOKIE, value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(secure)
+        .max_age(max_age)
+        .finish()
+}
+
+/// What whoever asks may do.
+#[derive(Serialize)]
+struct Session {
+    /// Whether no token is needed.
+    open: bool,
+    scopes: Vec<&'static str>,
+}
+
+/// `GET /api/v1/session`: what whoever asks may do.
+pub(crate) async fn session(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
+    let open = access.is_open();
+    let request = actix_web::dev::ServiceRequest::from_request(request);
+    let token = access.bearer(&request).or_else(|| access.session_token(&request));
+    let allowed = if open { Some(Scope::Admin) } else { token.map(|token| token.scope) };
+    let scopes = Scope::ALL.into_iter().filter(|scope| Some(*scope) <= allowed).map(Scope::name);
+    HttpResponse::Ok().json(Session { open, scopes: scopes.collect() })
+}

@@ -1,0 +1,66 @@
+//! What every request passes: who may ask, how long it may take, that it gets an answer, and that it is counted.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+};
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::{access::Access, metrics::Requests, problem::Problem};
+
+/// Longest a request may take, its body included: a commit waits at most for a checkpoint, and a body
+/// of 4 MiB needs 64 kbit/s for longer than anybody should.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// One for all workers.
+pub(super) struct Front {
+    pub(super) access: Arc<Access>,
+    pub(super) requests: Requests,
+}
+
+impl Front {
+    pub(super) async fn pass(
+        self: Arc<Self>,
+        request: ServiceRequest,
+        next: Next<impl MessageBody + 'static>,
+    ) -> Result<ServiceResponse<BoxBody>, Error> {
+        let begun = Instant::now();
+        if let Err(problem) = self.access.admit(&request) {
+            self.requests.count(request.method(), None, problem.status(), begun.elapsed());
+            return Ok(request.into_response(problem.to_response()));
+        }
+        // The router needs the request for itself alone, so nothing of it can be kept but copies.
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
+        let problem = match tokio::time::timeout(REQUEST_MAX, answer).await {
+            Ok(Ok(Ok(answer))) => {
+                let route = answer.request().match_pattern();
+                self.requests.count(&method, route, answer.status(), begun.elapsed());
+                return Ok(answer.map_into_boxed_body());
+            }
+            Ok(Ok(Err(error))) => {
+                self.requests.count(&method, None, error.as_response_error().status_code(), begun.elapsed());
+                return Err(error);
+            }
+            Ok(Err(_panic)) => {
+                tracing::error!(path, "a request handler panicked");
+                Problem::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the server failed on this request; it has been logged",
+                )
+            }
+            Err(_elapsed) => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the request took longer than {} s", REQUEST_MAX.as_secs()),
+            ),
+        };
+        self.requests.count(&method, None, problem.status(), begun.elapsed());
+        Err(problem.into())
+    }
+}

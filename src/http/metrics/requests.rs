@@ -1,0 +1,66 @@
+//! HTTP requests by method, route pattern and status.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_web::http::{Method, StatusCode};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter},
+};
+
+/// Requests that were answered. There are as many kinds as methods, routes and statuses of this server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Requests(Arc<Mutex<BTreeMap<Kind, Answered>>>);
+
+/// Method, route, status.
+type Kind = (&'static str, String, u16);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    requests: u64,
+    seconds: f64,
+}
+
+impl Requests {
+    /// Counts an answer; `route` is the pattern that matched.
+    pub(crate) fn count(&self, method: &Method, route: Option<String>, status: StatusCode, took: Duration) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            _ => "other",
+        };
+        let kind = (method, route.unwrap_or_else(|| "none".to_owned()), status.as_u16());
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = kinds.entry(kind).or_default();
+        answered.requests += 1;
+        answered.seconds += took.as_secs_f64();
+    }
+}
+
+impl Collector for Requests {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let labels = |(method, route, status): &Kind| {
+            [("method", (*method).to_owned()), ("route", route.clone()), ("status", status.to_string())]
+        };
+        let mut requests =
+            encoder.encode_descriptor("http_requests", "Answered requests.", None, MetricType::Counter)?;
+        for (kind, answered) in &kinds {
+            ConstCounter::new(answered.requests).encode(requests.encode_family(&labels(kind).as_slice())?)?;
+        }
+        let help = "Time until answers began.";
+        let mut seconds =
+            encoder.encode_descriptor("http_request_seconds", help, None, MetricType::Counter)?;
+        for (kind, answered) in &kinds {
+            ConstCounter::new(answered.seconds).encode(seconds.encode_family(&labels(kind).as_slice())?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! `GET /api/v1/decisions/{execution}`: why an execution was held, and why it was let go.
+
+use actix_web::web;
+use evenkeel_actors::{
+    journal::outbox::{OutboxReader, ReadError},
+    queue::{QueueSnapshot, WaitingExecution},
+};
+use evenkeel_core::{
+    ids::ExecutionId,
+    journal::{EntryId, Executed, Record, Stream},
+    queue::DEFAULT_DELAY_TICKS,
+    tick::Tick,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::executions::read;
+use crate::http::{Views, problem::Problem};
+
+/// Entries read at a time.
+const CHUNK: usize = 5_000;
+/// Most entries that are looked through: two minutes, the longest hold, at 2,500 executions a second.
+const LOOKED_AT_MAX: usize = 300_000;
+
+/// Whether it has run.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Waiting,
+    Executed,
+}
+
+/// What was decided about one execution, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explanation {
+    execution: Uuid,
+    query: Uuid,
+    state: State,
+    /// All of it in words.
+    sentence: String,
+    /// When it arrived.
+    queued_tick: u64,
+    /// When it would run if nobody levelled.
+    due_tick: u64,
+    /// When it runs as things stand; null once it has run.
+    planned_tick: Option<u64>,
+    /// When it ran; null before.
+    tick: Option<u64>,
+    /// Ticks from its arrival to its run, or until now; 1 is none added.
+    delay_ticks: u64,
+    /// Ticks beyond its base due tick.
+    held_ticks: u64,
+    /// Ticks that `/delay` added.
+    added_ticks: u64,
+    /// As it stands in the journal or the plan; empty when it was not delayed.
+    reason: String,
+}
+
+/// Ticks, and how long that is.
+struct Span(u64, u64);
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(ticks, tick_ms) = *self;
+        let s = if ticks == 1 { "" } else { "s" };
+        write!(f, "{ticks} tick{s} ({:.1} s)", (ticks * tick_ms) as f64 / 1e3)
+    }
+}
+
+/// How it came to its base due tick.
+fn arrival(queued: Tick, due: Tick, tick_ms: u64) -> (u64, String) {
+    let added = due.since(queued).saturating_sub(DEFAULT_DELAY_TICKS);
+    let asked = match added {
+        0 => String::new(),
+        added => format!(", {} of it because POST /delay asked for that", Span(added, tick_ms)),
+    };
+    (added, format!("Queued at tick {queued} and due at tick {due}{asked}"))
+}
+
+fn because(reason: &str) -> String {
+    let reason = reason.trim_end_matches('.');
+    if reason.is_empty() { ".".to_owned() } else { format!(": {reason}.") }
+}
+
+fn executed(executed: &Executed, tick_ms: u64) -> Explanation {
+    let Executed { queued_tick, due_tick, tick, reason, .. } = executed;
+    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, tick_ms);
+    let held_ticks = tick.since(*due_tick);
+    let sentence = if held_ticks == 0 {
+        format!("{arrived}; it ran then, nothing held it{}", because(reason))
+    } else {
+        format!(
+            "{arrived}; held {} more, and released at tick {tick}{}",
+            Span(held_ticks, tick_ms),
+            because(reason)
+        )
+    };
+    Explanation {
+        execution: executed.execution.0,
+        query: executed.query.0,
+        state: State::Executed,
+        sentence,
+        queued_tick: queued_tick.0,
+        due_tick: due_tick.0,
+        planned_tick: None,
+        tick: Some(tick.0),
+        delay_ticks: executed.delay_ticks(),
+        held_ticks,
+        added_ticks,
+        reason: reason.clone(),
+    }
+}
+
+fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> Explanation {
+    let WaitingExecution { queued_tick, due_tick, planned_tick, reason, .. } = waiting;
+    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, tick_ms);
+    let held_ticks = planned_tick.since(*due_tick);
+    let reason = reason.as_deref().unwrap_or_default();
+    let ahead = Span(planned_tick.since(queue.tick), tick_ms);
+    let sentence = match (queue.levelled, waiting.reason.is_some()) {
+        (true, false) => format!(
+            "{arrived}; it waits for the next plan to give it a slot, at the latest until tick {planned_tick}, in {ahead}."
+        ),
+        _ if held_ticks == 0 => {
+            format!("{arrived}; nothing holds it: it runs at tick {planned_tick}, in {ahead}.")
+        }
+        (true, true) => format!(
+            "{arrived}; held {} more, to run at tick {planned_tick}, in {ahead}{}",
+            Span(held_ticks, tick_ms),
+            because(reason)
+        ),
+        (false, _) => format!(
+            "{arrived}; overdue and nobody levels: it drains, oldest first, in {ahead} at the earliest."
+        ),
+    };
+    Explanation {
+        execution: waiting.execution.0,
+        query: waiting.query.0,
+        state: State::Waiting,
+        sentence,
+        queued_tick: queued_tick.0,
+        due_tick: due_tick.0,
+        planned_tick: Some(planned_tick.0),
+        tick: None,
+        delay_ticks: queue.tick.since(*queued_tick),
+        held_ticks,
+        added_ticks,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Why an execution was held, and why it was let go.
+#[utoipa::path(get, path = "/api/v1/decisions/{execution}", tag = "executions",
+    params(("execution" = Uuid, Path, description = "the execution's id")),
+    responses((status = 200, body = Explanation), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn explain(
+    views: web::Data<Views>,
+    id: web::Path<Uuid>,
+) -> Result<web::Json<Explanation>, Problem> {
+    let id = ExecutionId(*id);
+    let tick_ms = views.about.tick_ms;
+    let queue = views.queue.borrow().clone();
+    let found = queue.as_ref().and_then(|queue| {
+        let at = queue.waiting.binary_search_by_key(&id, |waiting| waiting.execution).ok()?;
+        Some(waiting(&queue.waiting[at], queue, tick_ms))
+    });
+    if let Some(found) = found {
+        return Ok(web::Json(found));
+    }
+    let found = read(views.about.data_dir.clone(), move |outbox| find(outbox, id)).await?;
+    found.map(|found| web::Json(executed(&found, tick_ms))).ok_or_else(|| {
+        Problem::not_found(format!(
+            "execution {id} is neither queued nor among those that the outbox still keeps"
+        ))
+    })
+}
+
+/// An id of version 7 says when the execution was queued: it ran after that.
+fn find(outbox: &OutboxReader, id: ExecutionId) -> Result<Option<Executed>, ReadError> {
+    if id.0.get_version_num() != 7 {
+        return Ok(None);
+    }
+    let queued_ms = (id.0.as_u128() >> 80) as u64;
+    let mut position = EntryId { ms: queued_ms, n: 0 };
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT_MAX {
+        let entries = outbox.after(Stream::Executions, position, CHUNK)?;
+        let Some(last) = entries.last() else { break };
+        (position, looked_at) = (last.id, looked_at + entries.len());
+        let executed = entries.into_iter().filter_map(|entry| match entry.record {
+            Record::Executed(executed) => Some(executed),
+            _ => None,
+        });
+        if let Some(found) = executed.into_iter().find(|executed| executed.execution == id) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::{ids::QueryId, journal::Outcome};
+
+    use super::*;
+
+    #[test]
+    fn a_sentence_holds_the_numbers() {
+        let mut ran = Executed {
+            execution: ExecutionId::new(1, 1),
+            query: QueryId(Uuid::nil()),
+            queued_tick: Tick(100),
+            due_tick: Tick(101),
+            tick: Tick(113),
+            finished_tick: Tick(113),
+            reason: "tick 113 lacked 47 cpu".to_owned(),
+            outcome: Outcome::Ok,
+            executed_at_ms: 0,
+        };
+        assert_eq!(
+            executed(&ran, 100).sentence,
+            "Queued at tick 100 and due at tick 101; held 12 ticks (1.2 s) more, and released at tick 113: tick 113 \
+             lacked 47 cpu."
+        );
+        (ran.tick, ran.reason) = (Tick(101), String::new());
+        assert_eq!(
+            executed(&ran, 100).sentence,
+            "Queued at tick 100 and due at tick 101; it ran then, nothing held it."
+        );
+        (ran.due_tick, ran.tick) = (Tick(106), Tick(106));
+        let delayed = executed(&ran, 100);
+        assert_eq!((delayed.added_ticks, delayed.held_ticks), (5, 0));
+        assert!(
+            delayed.sentence.contains("5 ticks (0.5 s) of it because POST /delay"),
+            "{}",
+            delayed.sentence
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! `GET /api/v1/executions`: what ran, page by page, from the outbox.
+
+use std::path::PathBuf;
+
+use actix_web::web;
+use evenkeel_actors::journal::outbox::{OutboxReader, ReadError};
+use evenkeel_core::journal::{Entry, EntryId, Executed, Outcome, Record, Stream};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::http::{Views, problem::Problem};
+
+/// Most executions of one page.
+const LIMIT_MAX: usize = 1_000;
+/// Most entries that are looked through for one page: half a second of reading.
+const LOOKED_AT_MAX: usize = 50_000;
+/// Entries read at a time.
+const CHUNK: usize = 1_000;
+
+/// Which page.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    /// Executions before this entry id, newest first. The default: the newest.
+    #[param(pattern = r"^\d{1,20}-\d{1,20}$", example = "1800000000000-0")]
+    before: Option<String>,
+    /// Executions after this entry id, oldest first; `0-0` begins at the first.
+    #[param(pattern = r"^\d{1,20}-\d{1,20}$", example = "0-0")]
+    after: Option<String>,
+    /// Executions on a page.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    #[serde(default = "hundred")]
+    limit: usize,
+    /// Of this query only.
+    query: Option<Uuid>,
+}
+
+fn hundred() -> usize {
+    100
+}
+
+/// A page.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Executions {
+    executions: Vec<Execution>,
+    /// Cursor of the next page in the same direction; null at the end.
+    next: Option<String>,
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OutcomeName {
+    Ok,
+    Failed,
+    Unknown,
+}
+
+/// An executed query, as it stands in the journal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Execution {
+    /// Entry id: the cursor, and what `redis-cli XRANGE` shows.
+    id: String,
+    /// Counts executions from 1 without gaps.
+    seq: u64,
+    execution: Uuid,
+    query: Uuid,
+    queued_tick: u64,
+    /// When it would have run if nobody levelled.
+    due_tick: u64,
+    /// When it ran.
+    tick: u64,
+    finished_tick: u64,
+    /// `tick` − `queued_tick`; 1 is none added.
+    delay_ticks: u64,
+    /// Why it ran when it did; empty when it was not delayed.
+    reason: String,
+    outcome: OutcomeName,
+    executed_at_ms: u64,
+}
+
+impl Execution {
+    fn new(entry: &Entry, executed: &Executed) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            seq: entry.seq,
+            execution: executed.execution.0,
+            query: executed.query.0,
+            queued_tick: executed.queued_tick.0,
+            due_tick: executed.due_tick.0,
+            tick: executed.tick.0,
+            finished_tick: executed.finished_tick.0,
+            delay_ticks: executed.delay_ticks(),
+            reason: executed.reason.clone(),
+            outcome: match executed.outcome {
+                Outcome::Ok => OutcomeName::Ok,
+                Outcome::Failed => OutcomeName::Failed,
+                Outcome::Unknown => OutcomeName::Unknown,
+            },
+            executed_at_ms: executed.executed_at_ms,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Cursor {
+    Before(EntryId),
+    After(EntryId),
+}
+
+impl Page {
+    fn cursor(&self) -> Result<Cursor, Problem> {
+        let parsed = |id: &str| id.parse::<EntryId>().map_err(Problem::bad_request);
+        match (&self.before, &self.after) {
+            (Some(_), Some(_)) => Err(Problem::bad_request("`before` and `after` exclude each other")),
+            (Some(before), None) => Ok(Cursor::Before(parsed(before)?)),
+            (None, Some(after)) => Ok(Cursor::After(parsed(after)?)),
+            (None, None) => Ok(Cursor::Before(EntryId { ms: u64::MAX, n: u64::MAX })),
+        }
+    }
+}
+
+/// What ran, page by page: newest first, or from a cursor on. The outbox keeps 24 hours in one process, and what
+/// Redis has not taken, or took within ten minutes, in two; `redis-cli XRANGE` shows the rest.
+#[utoipa::path(get, path = "/api/v1/executions", tag = "executions", params(Page),
+    responses((status = 200, body = Executions), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn executions(
+    views: web::Data<Views>,
+    page: web::Query<Page>,
+) -> Result<web::Json<Executions>, Problem> {
+    if !(1..=LIMIT_MAX).contains(&page.limit) {
+        return Err(Problem::bad_request(format!("`limit` is {}: expected 1..={LIMIT_MAX}", page.limit)));
+    }
+    let cursor = page.cursor()?;
+    let read = read(views.about.data_dir.clone(), move |outbox| fetch(outbox, cursor, &page));
+    Ok(web::Json(read.await?))
+}
+
+/// Reads the outbox in `dir` on a thread that may block.
+pub(super) async fn read<T: Send + 'static>(
+    dir: PathBuf,
+    read: impl FnOnce(&OutboxReader) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, Problem> {
+    let read = web::block(move || read(&OutboxReader::open(&dir)?)).await;
+    match read {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(cause)) => {
+            tracing::warn!(%cause, "the outbox cannot be read");
+            Err(Problem::unavailable("the outbox cannot be read now; the log says why"))
+        }
+        Err(_no_thread) => Err(Problem::unavailable("too much is being read at once: try again in a moment")),
+    }
+}
+
+fn fetch(outbox: &OutboxReader, mut cursor: Cursor, page: &Page) -> Result<Executions, ReadError> {
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    let chunk = if page.query.is_some() { CHUNK } else { page.limit };
+    loop {
+        let mut entries = match cursor {
+            Cursor::After(id) => outbox.after(Stream::Executions, id, chunk)?,
+            Cursor::Before(id) => outbox.before(Stream::Executions, id, chunk)?,
+        };
+        if matches!(cursor, Cursor::Before(_)) {
+            entries.reverse();
+        }
+        let ended = entries.len() < chunk;
+        looked_at += entries.len();
+        for entry in &entries {
+            cursor = match cursor {
+                Cursor::After(_) => Cursor::After(entry.id),
+                Cursor::Before(_) => Cursor::Before(entry.id),
+            };
+            if let Record::Executed(executed) = &entry.record
+                && page.query.is_none_or(|query| query == executed.query.0)
+            {
+                found.push(Execution::new(entry, executed));
+            }
+            if found.len() == page.limit {
+                break;
+            }
+        }
+        let full = found.len() == page.limit;
+        if full || ended || looked_at >= LOOKED_AT_MAX {
+            let (Cursor::After(id) | Cursor::Before(id)) = cursor;
+            let next = (full || !ended).then(|| id.to_string());
+            return Ok(Executions { executions: found, next });
+        }
+    }
+}

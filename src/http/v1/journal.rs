@@ -1,0 +1,203 @@
+//! `GET /api/v1/journal`: how much is recorded, handed out, read.
+
+use actix_web::web;
+use evenkeel_actors::{
+    journal::{
+        outbox::{OutboxReader, Pressure, Published, ReadError, StreamInfo},
+        redis::GroupState,
+    },
+    shipper::Shipping,
+};
+use evenkeel_core::journal::{PerStream, Stream};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::executions::read;
+use crate::http::{RedisView, Views, problem::Problem};
+
+/// The journal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Journal {
+    journal: Uuid,
+    /// Name of the database.
+    name: String,
+    /// Counts the processes that have written it.
+    writer_epoch: u64,
+    /// The last durable commit.
+    revision: u64,
+    outbox: OutboxInfo,
+    /// Null where the journal is not handed out.
+    redis: Option<RedisInfo>,
+    streams: Vec<StreamView>,
+    /// Commands that show it, ready to be copied.
+    commands: Vec<String>,
+}
+
+/// The durable copy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutboxInfo {
+    /// Bytes of the entries that it keeps.
+    bytes: u64,
+    /// `none`, or what is refused for want of room.
+    pressure: &'static str,
+    /// Entries that have not been handed out.
+    unshipped: u64,
+    /// Age of the oldest of them, by the ids.
+    oldest_unshipped_ms: Option<u64>,
+}
+
+/// The copy that is handed out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RedisInfo {
+    /// Whether it took the last entries.
+    connected: bool,
+    /// Why not.
+    trouble: Option<String>,
+    /// What it has lost lately.
+    lost: Vec<String>,
+    /// What a person should look at.
+    warnings: Vec<String>,
+    /// Entries that clients had to leave out.
+    dead_letters: u64,
+}
+
+/// One stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StreamView {
+    /// `executions`, `queue` or `windows`.
+    stream: &'static str,
+    /// Its key in Redis.
+    key: String,
+    /// Entries that the outbox keeps.
+    length: u64,
+    /// Entries in Redis.
+    redis_length: Option<u64>,
+    first_seq: Option<u64>,
+    last_seq: Option<u64>,
+    last_id: Option<String>,
+    /// The last one in Redis.
+    shipped_seq: Option<u64>,
+    groups: Vec<Group>,
+}
+
+/// A consumer group.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Group {
+    name: String,
+    consumers: u64,
+    /// Entries that were delivered and not acknowledged.
+    pending: u64,
+    /// Entries that were not delivered; null where Redis does not know.
+    lag: Option<u64>,
+    last_delivered_id: String,
+}
+
+impl From<&GroupState> for Group {
+    fn from(group: &GroupState) -> Self {
+        let GroupState { name, consumers, pending, last_delivered, lag } = group;
+        Self {
+            name: name.clone(),
+            consumers: *consumers,
+            pending: *pending,
+            lag: *lag,
+            last_delivered_id: last_delivered.to_string(),
+        }
+    }
+}
+
+/// What the outbox itself says.
+struct Kept {
+    streams: PerStream<StreamInfo>,
+    oldest_unshipped_ms: Option<u64>,
+}
+
+fn kept(outbox: &OutboxReader, shipped: Option<PerStream<u64>>) -> Result<Kept, ReadError> {
+    let streams = PerStream::try_from_fn(|stream| outbox.info(stream))?;
+    let mut oldest: Option<u64> = None;
+    for stream in Stream::ALL {
+        let (Some(shipped), Some((last, _))) = (shipped, streams[stream].last) else { continue };
+        let first = (shipped[stream] + 1).max(streams[stream].first.map_or(0, |(seq, _)| seq));
+        if first <= last {
+            // Trimmed meanwhile means shipped meanwhile.
+            let ms = outbox.entries(stream, first..=first).ok().and_then(|found| Some(found.first()?.id.ms));
+            oldest = oldest.into_iter().chain(ms).min();
+        }
+    }
+    let now_ms = evenkeel_actors::clock::unix_ms();
+    Ok(Kept { streams, oldest_unshipped_ms: oldest.map(|ms| now_ms.saturating_sub(ms)) })
+}
+
+fn pressure(outbox: &Published) -> &'static str {
+    match outbox.pressure {
+        Pressure::None => "none",
+        Pressure::RefuseArrivals => "arrivals are refused",
+        Pressure::Full => "full",
+    }
+}
+
+fn commands(views: &Views) -> Vec<String> {
+    let about = &views.about;
+    let dir = about.data_dir.display();
+    let mut commands = vec![
+        format!("evenkeel journal tail --data-dir {dir}"),
+        format!("evenkeel journal stat --data-dir {dir}"),
+        format!("evenkeel journal verify --data-dir {dir}"),
+    ];
+    if let Some(redis) = &about.redis {
+        // The password is asked for: this is shown to people, and in their screens' pictures.
+        let url = format!("redis-cli -u '{}' --user inspection --askpass", redis.replace(":…@", "@"));
+        for stream in Stream::ALL {
+            commands.push(format!("{url} XREVRANGE '{}' + - COUNT 10", about.keys.stream(stream)));
+        }
+        for stream in Stream::ALL {
+            commands.push(format!("{url} XINFO GROUPS '{}'", about.keys.stream(stream)));
+        }
+    }
+    commands
+}
+
+/// How much is recorded, handed out, read.
+#[utoipa::path(get, path = "/api/v1/journal", tag = "journal", responses((status = 200, body = Journal)))]
+pub(super) async fn journal(views: web::Data<Views>) -> Result<web::Json<Journal>, Problem> {
+    let outbox = views.outbox.borrow().clone();
+    let shipping: Option<Shipping> = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
+    let redis: Option<RedisView> = views.redis.as_ref().map(|redis| redis.borrow().clone());
+    let shipped = shipping.as_ref().map(|shipping| shipping.shipped_seq);
+    let kept = read(views.about.data_dir.clone(), move |outbox| kept(outbox, shipped)).await?;
+    let streams = Stream::ALL.into_iter().map(|stream| {
+        let info = &kept.streams[stream];
+        StreamView {
+            stream: stream.name(),
+            key: views.about.keys.stream(stream),
+            length: info.length,
+            redis_length: redis.as_ref().map(|redis| redis.lengths[stream]),
+            first_seq: info.first.map(|(seq, _)| seq),
+            last_seq: info.last.map(|(seq, _)| seq),
+            last_id: info.last.map(|(_, id)| id.to_string()),
+            shipped_seq: shipped.map(|shipped| shipped[stream]),
+            groups: redis.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
+        }
+    });
+    Ok(web::Json(Journal {
+        journal: views.about.journal,
+        name: views.about.name.clone(),
+        writer_epoch: views.about.writer_epoch,
+        revision: outbox.revision,
+        streams: streams.collect(),
+        outbox: OutboxInfo {
+            bytes: Stream::ALL.iter().map(|&stream| kept.streams[stream].bytes).sum(),
+            pressure: pressure(&outbox),
+            unshipped: shipping.as_ref().map_or(0, |shipping| shipping.lag(&outbox.last_seq)),
+            oldest_unshipped_ms: kept.oldest_unshipped_ms,
+        },
+        redis: shipping.zip(redis).map(|(shipping, redis)| RedisInfo {
+            connected: shipping.connected,
+            trouble: shipping.trouble.map(|trouble| trouble.fault.to_string()).or(redis.fault),
+            lost: shipping.lost.into_iter().map(|(sentence, _)| sentence).collect(),
+            warnings: shipping.warnings,
+            dead_letters: redis.dead_letters,
+        }),
+        commands: commands(&views),
+    }))
+}

@@ -1,0 +1,72 @@
+//! The description of the API, made from the handlers.
+
+use actix_web::HttpResponse;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        ContentBuilder, Ref, RefOr, ResponseBuilder,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::http::{control, health, metrics, problem::Problem, wire};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "evenkeel",
+        description = "Keep a database on an even keel: what waits, what ran, what it costs, and why it ran when it did. \
+            Ticks are 100 ms unless configured otherwise; fields that end in `_ms` are Unix milliseconds or durations."
+    ),
+    paths(
+        wire::queued, wire::resources, wire::delay,
+        control::control,
+        health::healthz, health::readyz, metrics::serve,
+        super::status::status, super::resources::now, super::resources::history, super::queued::queued,
+        super::queries::list, super::queries::one, super::executions::executions, super::decisions::explain,
+        super::mode::get, super::mode::put, super::journal::journal, super::actors::actors, super::events::events,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Everywhere),
+)]
+struct Document;
+
+/// What holds for all operations.
+struct Everywhere;
+
+impl Modify for Everywhere {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let problem = Ref::from_schema_name("Problem");
+        let problem = ContentBuilder::new().schema(Some(RefOr::Ref(problem))).build();
+        let other = ResponseBuilder::new()
+            .description("what was wrong, and what would be right (RFC 9457)")
+            .content("application/problem+json", problem)
+            .build();
+        for item in openapi.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten() {
+                operation.responses.responses.insert("default".to_owned(), RefOr::T(other.clone()));
+            }
+        }
+        let components = openapi.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(crate::http::access::COOKIE));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    }
+}
+
+/// The document.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+pub(super) async fn serve() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+/// The document for people, from embedded assets.
+pub(super) fn pages() -> SwaggerUi {
+    let config = utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none");
+    SwaggerUi::new("/api/docs/{_:.*}").config(config)
+}

@@ -1,0 +1,139 @@
+//! `GET /api/v1/queries`: what each query costs, how often it runs, and how long it is held.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use actix_web::web;
+use evenkeel_core::{
+    estimator::CostEstimate, ids::QueryId, recap::QueryActivity, report::LearnedCosts, resource::Resource,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::dto::Numbers;
+use crate::http::{ClientTold, Views, problem::Problem};
+
+/// All queries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Queries {
+    /// Ticks that `executed`, `load_share` and `added_delay_ticks_mean` cover: the last five minutes.
+    over_ticks: u64,
+    /// Age of the learned costs; null while no client has told any.
+    age_ms: Option<u64>,
+    /// In the order of their ids.
+    queries: Vec<Query>,
+}
+
+/// One query.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Query {
+    query: Uuid,
+    /// Learned resource units an execution; null while nothing is known.
+    cost: Option<Numbers>,
+    /// Standard error of `cost`, in the same units.
+    standard_error: Option<Numbers>,
+    /// Executions that the cost was learned from.
+    observations: u64,
+    /// Whether the windows seen tell its cost apart from the others'.
+    identifiable: bool,
+    /// Executions in the last five minutes.
+    executed: u64,
+    /// Its part of what all queries used in them, mean over the three resources.
+    load_share: Option<f64>,
+    /// Ticks by which evenkeel held them on average; 0 is none.
+    added_delay_ticks_mean: Option<f64>,
+}
+
+/// What is known at one moment.
+struct Known {
+    activity: Arc<BTreeMap<QueryId, QueryActivity>>,
+    over_ticks: u64,
+    told: Option<ClientTold>,
+}
+
+impl Known {
+    fn new(views: &Views) -> Self {
+        let overview = Arc::clone(&views.overview.borrow());
+        Self {
+            activity: Arc::clone(&overview.queries),
+            over_ticks: overview.queries_ticks,
+            told: views.told.borrow().clone(),
+        }
+    }
+
+    fn costs(&self) -> Option<&LearnedCosts> {
+        self.told.as_ref().map(|told| &*told.costs)
+    }
+
+    fn cost(&self, query: QueryId) -> Option<&CostEstimate> {
+        self.costs()?.get(query)
+    }
+
+    /// All that ran or are known, in order.
+    fn ids(&self) -> BTreeSet<QueryId> {
+        let learned = self.costs().map(|costs| costs.queries.iter().map(|learned| learned.query));
+        self.activity.keys().copied().chain(learned.into_iter().flatten()).collect()
+    }
+
+    /// Units that all queries used together; none while a cost is missing.
+    fn load(&self) -> Option<[f64; 3]> {
+        let mut load = [0.0; 3];
+        for (query, activity) in &*self.activity {
+            let cost = self.cost(*query)?.cost;
+            for (sum, r) in load.iter_mut().zip(Resource::ALL) {
+                *sum += cost[r] * activity.executed as f64;
+            }
+        }
+        Some(load)
+    }
+
+    fn query(&self, id: QueryId, load: Option<[f64; 3]>) -> Query {
+        let activity = self.activity.get(&id).copied().unwrap_or_default();
+        let QueryActivity { executed, added_ticks } = activity;
+        let learned = self.cost(id);
+        let share = learned.zip(load).map(|(learned, load)| {
+            let shares = Resource::ALL
+                .into_iter()
+                .zip(load)
+                .map(|(r, load)| if load > 0.0 { learned.cost[r] * executed as f64 / load } else { 0.0 });
+            shares.sum::<f64>() / 3.0
+        });
+        Query {
+            query: id.0,
+            cost: learned.map(|learned| learned.cost.into()),
+            standard_error: learned.map(|learned| learned.standard_error.into()),
+            observations: learned.map_or(0, |learned| learned.observations),
+            identifiable: learned.is_some_and(|learned| learned.identifiable),
+            executed,
+            load_share: share,
+            added_delay_ticks_mean: (executed > 0).then(|| added_ticks as f64 / executed as f64),
+        }
+    }
+}
+
+/// What each query costs, how often it ran lately, and how long it was held.
+#[utoipa::path(get, path = "/api/v1/queries", tag = "queries", responses((status = 200, body = Queries)))]
+pub(super) async fn list(views: web::Data<Views>) -> web::Json<Queries> {
+    let known = Known::new(&views);
+    let load = known.load();
+    web::Json(Queries {
+        over_ticks: known.over_ticks,
+        age_ms: known.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
+        queries: known.ids().into_iter().map(|id| known.query(id, load)).collect(),
+    })
+}
+
+/// One query.
+#[utoipa::path(get, path = "/api/v1/queries/{id}", tag = "queries",
+    params(("id" = Uuid, Path, description = "the query's id")),
+    responses((status = 200, body = Query), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn one(views: web::Data<Views>, id: web::Path<Uuid>) -> Result<web::Json<Query>, Problem> {
+    let (known, id) = (Known::new(&views), QueryId(*id));
+    if !known.activity.contains_key(&id) && known.cost(id).is_none() {
+        return Err(Problem::not_found(format!("query {id} has not been seen")));
+    }
+    Ok(web::Json(known.query(id, known.load())))
+}

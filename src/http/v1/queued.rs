@@ -1,0 +1,88 @@
+//! `GET /api/v1/queued`: what waits, until when, and why.
+
+use actix_web::web;
+use evenkeel_actors::{messages::Lost, queue::WaitingExecution};
+use evenkeel_core::tick::Tick;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::http::{Views, problem::Problem};
+
+/// Most executions of one answer.
+const LIMIT_MAX: usize = 10_000;
+
+/// How many.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    /// Executions in the answer, oldest first.
+    #[param(minimum = 1, maximum = 10000, default = 1000)]
+    #[serde(default = "thousand")]
+    limit: usize,
+}
+
+fn thousand() -> usize {
+    1_000
+}
+
+/// What waits.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingList {
+    /// All that wait, whatever the limit.
+    total: usize,
+    /// Oldest first.
+    executions: Vec<Waiting>,
+}
+
+/// A waiting execution.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Waiting {
+    execution: Uuid,
+    query: Uuid,
+    /// When it arrived.
+    queued_tick: u64,
+    /// When it would run if nobody levelled.
+    due_tick: u64,
+    /// When it runs as things stand.
+    planned_tick: u64,
+    /// The same.
+    planned_ms: u64,
+    /// Ticks between the two.
+    held_ticks: u64,
+    /// Why its slot was chosen; null without a slot.
+    reason: Option<String>,
+}
+
+impl From<&WaitingExecution> for Waiting {
+    fn from(waiting: &WaitingExecution) -> Self {
+        let Tick(planned_tick) = waiting.planned_tick;
+        Self {
+            execution: waiting.execution.0,
+            query: waiting.query.0,
+            queued_tick: waiting.queued_tick.0,
+            due_tick: waiting.due_tick.0,
+            planned_tick,
+            planned_ms: waiting.planned_ms,
+            held_ticks: waiting.planned_tick.since(waiting.due_tick),
+            reason: waiting.reason.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// What waits, until when, and why.
+#[utoipa::path(get, path = "/api/v1/queued", tag = "executions", params(Limit),
+    responses((status = 200, body = WaitingList), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn queued(
+    views: web::Data<Views>,
+    limit: web::Query<Limit>,
+) -> Result<web::Json<WaitingList>, Problem> {
+    let limit = limit.limit;
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::bad_request(format!("`limit` is {limit}: expected 1..={LIMIT_MAX}")));
+    }
+    let queue = views.queue.borrow().clone().ok_or_else(|| Problem::unavailable(Lost))?;
+    let executions = queue.waiting.iter().take(limit).map(Into::into).collect();
+    Ok(web::Json(WaitingList { total: queue.waiting.len(), executions }))
+}

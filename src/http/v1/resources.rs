@@ -1,0 +1,103 @@
+//! `GET /api/v1/resources`, `…/history`: utilisation as it was, as it was expected, and as it would have been.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use evenkeel_actors::messages::GetSteps;
+use evenkeel_core::{
+    recap::{HISTORY_WINDOWS, RECENT_WINDOWS, Step},
+    tick::Tick,
+    window::WINDOW_TICKS,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::dto::Point;
+use crate::http::{Views, problem::Problem};
+
+/// Most points of one answer: an hour of windows, about 1.5 MB.
+const POINTS_MAX: usize = 3_600;
+
+/// The last window.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Now {
+    /// Null before the first has closed.
+    window: Option<Point>,
+}
+
+/// The last closed window.
+#[utoipa::path(get, path = "/api/v1/resources", tag = "utilisation", responses((status = 200, body = Now)))]
+pub(super) async fn now(views: web::Data<Views>) -> web::Json<Now> {
+    let overview = Arc::clone(&views.overview.borrow());
+    web::Json(Now { window: overview.steps.last().map(Into::into) })
+}
+
+/// Which stretch of history.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stretch {
+    /// Windows that begin at this tick or later; by default the last 300 windows.
+    from_tick: Option<u64>,
+    /// Windows that begin at this tick or earlier; by default up to now.
+    to_tick: Option<u64>,
+    /// Windows in a step.
+    #[param(minimum = 1, maximum = 21600, default = 1)]
+    #[serde(default = "one")]
+    step_windows: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Utilisation over time: average, smallest and largest tick of each step.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    /// Windows in a step; the last one may have fewer.
+    step_windows: u64,
+    /// Oldest first. Six hours are remembered; the journal has the rest.
+    points: Vec<Point>,
+}
+
+/// Utilisation over time: average, smallest and largest tick of each step, never plain averages.
+#[utoipa::path(get, path = "/api/v1/resources/history", tag = "utilisation", params(Stretch),
+    responses((status = 200, body = History), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn history(
+    views: web::Data<Views>,
+    stretch: web::Query<Stretch>,
+) -> Result<web::Json<History>, Problem> {
+    let Stretch { from_tick, to_tick, step_windows } = *stretch;
+    if !(1..=HISTORY_WINDOWS as u64).contains(&step_windows) {
+        return Err(Problem::bad_request(format!(
+            "`step_windows` is {step_windows}: expected 1..={HISTORY_WINDOWS}"
+        )));
+    }
+    let steps = match (from_tick, to_tick) {
+        (None, None) => Arc::clone(&views.overview.borrow()).steps.to_vec(),
+        (from, to) => {
+            let to = to.unwrap_or(u64::MAX);
+            let from = from.unwrap_or_else(|| to.saturating_sub((RECENT_WINDOWS as u64 - 1) * WINDOW_TICKS));
+            let asked = views.steps.send(GetSteps { from: Tick(from), to: Tick(to) }).await;
+            asked.map_err(|_| Problem::unavailable("the history is being read from the journal"))?
+        }
+    };
+    let points = points(&steps, step_windows as usize);
+    if points.len() > POINTS_MAX {
+        return Err(Problem::bad_request(format!(
+            "these are {} points: at most {POINTS_MAX} fit into one answer; ask for a shorter stretch or longer steps",
+            points.len()
+        )));
+    }
+    Ok(web::Json(History { step_windows, points }))
+}
+
+fn points(steps: &[Step], step_windows: usize) -> Vec<Point> {
+    let points: Vec<Point> = steps.iter().map(Into::into).collect();
+    // Steps are aligned to ticks, so that the same stretch gives the same steps later.
+    let step_ticks = step_windows as u64 * WINDOW_TICKS;
+    points
+        .chunk_by(|a, b| a.first_tick / step_ticks == b.first_tick / step_ticks)
+        .filter_map(Point::together)
+        .collect()
+}

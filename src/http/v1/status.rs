@@ -1,0 +1,230 @@
+//! `GET /api/v1/status`: how everything is, at a glance.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use evenkeel_actors::{clock::unix_ms, daemon::Pace};
+use evenkeel_core::{
+    control::{Lease, Mode},
+    journal::Stream,
+    report::Report,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::dto::Benefit;
+use crate::http::{ClientTold, Form, Views, health, problem::Problem};
+
+/// Who decides when executions run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModeName {
+    /// Every execution runs when it is due.
+    Off,
+    /// As `off`, and the journal says what would have been chosen.
+    Shadow,
+    /// Slots decide.
+    Enforce,
+}
+
+impl From<Mode> for ModeName {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Off => Self::Off,
+            Mode::Shadow => Self::Shadow,
+            Mode::Enforce => Self::Enforce,
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(mode: ModeName) -> Self {
+        match mode {
+            ModeName::Off => Self::Off,
+            ModeName::Shadow => Self::Shadow,
+            ModeName::Enforce => Self::Enforce,
+        }
+    }
+}
+
+/// How everything is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// Name of the database.
+    name: String,
+    /// evenkeel's.
+    version: &'static str,
+    /// `embedded`, or `server` with a client elsewhere.
+    form: &'static str,
+    /// What the database is.
+    database: String,
+    /// The last tick that ran; null before the first.
+    tick: Option<u64>,
+    /// Length of a tick.
+    tick_ms: u64,
+    /// When this process started.
+    started_ms: u64,
+    /// The server's clock.
+    now_ms: u64,
+    /// Who decides; null while the queue is being restored.
+    mode: Option<ModeName>,
+    /// Whether slots decide at the next tick.
+    levelled: bool,
+    /// As `/readyz`.
+    ready: bool,
+    /// What keeps it from being ready.
+    reasons: Vec<String>,
+    /// What works less well than it should.
+    degraded: Vec<String>,
+    /// Who levels.
+    lease: Option<LeaseView>,
+    /// Executions that wait.
+    queued: Option<u64>,
+    /// Ticks since the oldest of them arrived.
+    oldest_wait_ticks: Option<u64>,
+    /// Ticks that began more than half a tick after their time.
+    late_ticks: u64,
+    /// Arrivals that were refused for want of room.
+    refused_arrivals: u64,
+    /// Whether everything that ran is recorded.
+    capture: Capture,
+    /// The last minute.
+    pub(crate) minute: Benefit,
+    /// The last five.
+    pub(crate) five_minutes: Benefit,
+    /// What the client told last.
+    client: Option<ClientView>,
+}
+
+/// The right of one client to place slots.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct LeaseView {
+    client: String,
+    epoch: u64,
+    /// The last tick that it covers.
+    until_tick: u64,
+}
+
+impl From<&Lease> for LeaseView {
+    fn from(lease: &Lease) -> Self {
+        Self { client: lease.client.clone(), epoch: lease.epoch, until_tick: lease.until.0 }
+    }
+}
+
+/// executed + under way = journalled + in the outbox, counted from the journal's beginning.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Capture {
+    /// Executions that the database has run.
+    executed: u64,
+    /// Those in the copy that is handed out; in one process those in the outbox.
+    journalled: u64,
+    /// Those that are durable and not yet handed out.
+    in_outbox: u64,
+    /// Those that are recorded and on their way to the database: a tick's at the most.
+    under_way: u64,
+    /// Whether every one that ran is recorded.
+    complete: bool,
+}
+
+impl Capture {
+    pub(crate) fn new(views: &Views) -> Self {
+        // In this order: what has run is recorded before.
+        let executed = views.about.executed_before + views.pace.borrow().executed;
+        let recorded = views.outbox.borrow().last_seq[Stream::Executions];
+        let shipped =
+            views.shipping.as_ref().map(|shipping| shipping.borrow().shipped_seq[Stream::Executions]);
+        let journalled = shipped.unwrap_or(recorded).min(recorded);
+        Self {
+            executed,
+            journalled,
+            in_outbox: recorded - journalled,
+            under_way: recorded.saturating_sub(executed),
+            complete: recorded >= executed,
+        }
+    }
+
+    pub(crate) fn executed(&self) -> u64 {
+        self.executed
+    }
+}
+
+/// What the client told last.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ClientView {
+    /// Time since that reached the server.
+    age_ms: u64,
+    /// `levelling`, `standing by`, `restoring` or `waiting`.
+    role: String,
+    /// Who levels instead, or what is waited for.
+    holder: Option<String>,
+    /// After which tick it decided last.
+    decided_tick: Option<u64>,
+    /// Whether the corridor can be reached.
+    feasible: Option<bool>,
+    /// What binds when it cannot: `arrivals`, `budget`, `estimates` or `deadlines`.
+    binding: Option<String>,
+    /// Slots that it placed.
+    slots: Option<usize>,
+    /// Root mean square of the relative error of its model over the last minute.
+    residual: Option<f64>,
+}
+
+impl From<&ClientTold> for ClientView {
+    fn from(ClientTold { report, at, .. }: &ClientTold) -> Self {
+        let Report { role, note, decided, residual, .. } = &**report;
+        Self {
+            age_ms: at.elapsed().as_millis() as u64,
+            role: role.clone(),
+            holder: note.clone(),
+            decided_tick: decided.map(|decided| decided.tick.0),
+            feasible: decided.map(|decided| decided.feasibility.feasible),
+            binding: decided
+                .and_then(|decided| decided.feasibility.binding)
+                .map(|binding| binding.to_string()),
+            slots: decided.map(|decided| decided.slots),
+            residual: *residual,
+        }
+    }
+}
+
+impl Status {
+    pub(crate) fn new(views: &Views) -> Self {
+        let about = &views.about;
+        let Pace { last, late_ticks, refused_arrivals, .. } = *views.pace.borrow();
+        let queue = views.queue.borrow().clone();
+        let overview = Arc::clone(&views.overview.borrow());
+        let reasons = health::not_ready(views);
+        let oldest =
+            queue.as_ref().and_then(|queue| Some(queue.tick.since(queue.waiting.first()?.queued_tick)));
+        Self {
+            name: about.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            form: if about.form == Form::Embedded { "embedded" } else { "server" },
+            database: about.database.clone(),
+            tick: last.map(|last| last.tick.0),
+            tick_ms: about.tick_ms,
+            started_ms: about.started_ms,
+            now_ms: unix_ms(),
+            mode: queue.as_ref().map(|queue| queue.mode.into()),
+            levelled: queue.as_ref().is_some_and(|queue| queue.levelled),
+            ready: reasons.is_empty(),
+            reasons,
+            degraded: views.degraded.borrow().clone(),
+            lease: queue.as_ref().and_then(|queue| queue.lease.as_ref()).map(Into::into),
+            queued: queue.as_ref().map(|queue| queue.waiting.len() as u64),
+            oldest_wait_ticks: oldest,
+            late_ticks,
+            refused_arrivals,
+            capture: Capture::new(views),
+            minute: overview.minute.into(),
+            five_minutes: overview.five_minutes.into(),
+            client: views.told.borrow().as_ref().map(Into::into),
+        }
+    }
+}
+
+/// How everything is, at a glance.
+#[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
+pub(super) async fn status(views: web::Data<Views>) -> Result<web::Json<Status>, Problem> {
+    Ok(web::Json(Status::new(&views)))
+}

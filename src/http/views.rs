@@ -1,0 +1,123 @@
+//! What the handlers answer from, and whom they ask.
+
+use std::{path::PathBuf, sync::Arc};
+
+use evenkeel_actors::{
+    daemon::Pace,
+    health::ActorHealth,
+    journal::{
+        outbox::Published,
+        redis::{GroupState, Keys},
+    },
+    messages::{Control, Delay, GetSteps, SetMode},
+    monitor::LastWindow,
+    observer::Overview,
+    port::Port,
+    queue::QueueView,
+    shipper::Shipping,
+};
+use evenkeel_core::{
+    journal::PerStream,
+    report::{LearnedCosts, Report},
+};
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+use super::Degraded;
+
+/// Which processes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Both halves in this one.
+    Embedded,
+    /// The client is another one.
+    Server,
+}
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Name of the database.
+    pub name: String,
+    /// Which processes there are.
+    pub form: Form,
+    /// What the database is, for people.
+    pub database: String,
+    /// Length of a tick.
+    pub tick_ms: u64,
+    /// When the process started, Unix ms.
+    pub started_ms: u64,
+    /// Where the outbox is.
+    pub data_dir: PathBuf,
+    /// Name of the journal.
+    pub journal: Uuid,
+    /// Counts its writers.
+    pub writer_epoch: u64,
+    /// Its keys in Redis.
+    pub keys: Keys,
+    /// Where it is handed out, without the password.
+    pub redis: Option<String>,
+    /// Executions in the journal that no tick of this process has run.
+    pub executed_before: u64,
+}
+
+/// What the client told last.
+#[derive(Clone, Debug)]
+pub struct ClientTold {
+    /// How it is.
+    pub report: Arc<Report>,
+    /// What it has learned.
+    pub costs: Arc<LearnedCosts>,
+    /// When that reached this process.
+    pub at: Instant,
+}
+
+/// What Redis shows of the copy that is handed out.
+#[derive(Clone, Debug, Default)]
+pub struct RedisView {
+    /// Why it could not be asked.
+    pub fault: Option<String>,
+    /// Length of each stream.
+    pub lengths: PerStream<u64>,
+    /// Groups of each stream.
+    pub groups: PerStream<Vec<GroupState>>,
+    /// Entries that clients had to leave out.
+    pub dead_letters: u64,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Views {
+    /// What does not change.
+    pub about: Arc<About>,
+    /// The queue, as last published.
+    pub queue: watch::Receiver<QueueView>,
+    /// The last window.
+    pub window: watch::Receiver<LastWindow>,
+    /// The last minutes.
+    pub overview: watch::Receiver<Arc<Overview>>,
+    /// The daemon's pace.
+    pub pace: watch::Receiver<Pace>,
+    /// Where the outbox stands.
+    pub outbox: watch::Receiver<Published>,
+    /// How far shipping is, where there is any.
+    pub shipping: Option<watch::Receiver<Shipping>>,
+    /// What the client told.
+    pub told: watch::Receiver<Option<ClientTold>>,
+    /// What Redis shows, where the journal is handed out.
+    pub redis: Option<watch::Receiver<RedisView>>,
+    /// All actors.
+    pub actors: Vec<ActorHealth>,
+    /// Whether the process is about to end.
+    pub draining: watch::Receiver<bool>,
+    /// What works less well than it should, and does not make the server unready.
+    pub degraded: watch::Receiver<Degraded>,
+    /// Adds delays.
+    pub delay: Port<Delay>,
+    /// Takes slots.
+    pub control: Port<Control>,
+    /// Changes who decides.
+    pub set_mode: Port<SetMode>,
+    /// Remembers windows.
+    pub steps: Port<GetSteps>,
+}

@@ -1,0 +1,321 @@
+//! Bearer tokens: a file of names, scopes and hashes. The tokens themselves are shown once and kept nowhere.
+//!
+//! ```text
+//! # name   scope    hash of the token
+//! grafana  read     sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//! client   control  sha256:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+//! ```
+//!
+//! A token is 256 random bits, so one round of SHA-256 hides it; a slow hash is for what people make up. Two
+//! lines may have the same name: the new token is handed out before the old one's line is removed.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    str::FromStr,
+};
+
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+/// How all tokens begin, so that secret scanners know them.
+const PREFIX: &str = "evk_";
+/// Live tokens of one name.
+const PER_NAME_MAX: usize = 2;
+/// A file with more is a mistake.
+const TOKENS_MAX: usize = 1_000;
+
+/// What a token allows; each scope includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// See everything.
+    Read,
+    /// Place slots, add delays.
+    Control,
+    /// Change the mode.
+    Admin,
+}
+
+impl Scope {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Control, Self::Admin];
+
+    /// As it stands in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Control => "control",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|scope| scope.name() == text);
+        found.ok_or_else(|| format!("unknown scope `{text}`: one of read, control, admin"))
+    }
+}
+
+/// SHA-256 of a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hashed([u8; 32]);
+
+impl Hashed {
+    /// The hash of `secret`.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// Whether they are equal, in a time that does not depend on where they differ.
+    pub fn is(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl fmt::Display for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:…")
+    }
+}
+
+impl FromStr for Hashed {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or(())?;
+        let mut bytes = [0; 32];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).map_err(|_| ())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose it is.
+    pub name: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// Its hash.
+    pub hash: Hashed,
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.name, self.scope, self.hash)
+    }
+}
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// It cannot be read or written.
+    #[error("{file}: {error}")]
+    Io {
+        /// Which one.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It says something that it cannot say.
+    #[error("{file}, line {line}: {reason}")]
+    Line {
+        /// Which one.
+        file: String,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong. The line itself is not shown: a token may have been put there by mistake.
+        reason: String,
+    },
+    /// A third token of one name.
+    #[error("`{0}` has two live tokens: remove the line of the older one first")]
+    TooMany(String),
+    /// A name that the file cannot hold.
+    #[error("`{0}` cannot be a name: 1 to 64 letters, digits, `-`, `_`, `.`")]
+    Name(String),
+}
+
+/// A token in clear: it is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Reads the one token that `file` holds.
+    ///
+    /// # Errors
+    /// [`TokensError`]; what the file says is not shown.
+    pub fn read(file: &Path) -> Result<Self, TokensError> {
+        let named = || file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
+        let token = text.trim();
+        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+            let reason = "expected one token, as `evenkeel token new` prints it".to_owned();
+            return Err(TokensError::Line { file: named(), line: 1, reason });
+        }
+        Ok(Self(token.to_owned()))
+    }
+
+    /// The token itself, for the header that carries it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The live tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens(Vec<Token>);
+
+impl Tokens {
+    /// Reads `file`.
+    ///
+    /// # Errors
+    /// [`TokensError`].
+    pub fn read(file: &Path) -> Result<Self, TokensError> {
+        let named = || file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
+        let mut tokens = Self::default();
+        for (at, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let added = parse(line).and_then(|token| tokens.add(token).map_err(|error| error.to_string()));
+            added.map_err(|reason| TokensError::Line { file: named(), line: at + 1, reason })?;
+        }
+        Ok(tokens)
+    }
+
+    fn add(&mut self, token: Token) -> Result<(), TokensError> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if token.name.is_empty() || token.name.len() > 64 || !token.name.chars().all(fits) {
+            return Err(TokensError::Name(token.name));
+        }
+        if self.0.iter().filter(|other| other.name == token.name).count() >= PER_NAME_MAX
+            || self.0.len() >= TOKENS_MAX
+        {
+            return Err(TokensError::TooMany(token.name));
+        }
+        self.0.push(token);
+        Ok(())
+    }
+
+    /// The token with this hash, found in a time that does not depend on which it is.
+    pub fn find(&self, hash: &Hashed) -> Option<&Token> {
+        let mut found = None;
+        for token in &self.0 {
+            if bool::from(token.hash.is(hash)) {
+                found = Some(token);
+            }
+        }
+        found
+    }
+
+    /// Whether there is none: nobody could get in.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Draws a token, adds its hash to `file`, which is created for its owner only, and returns the token.
+    ///
+    /// # Errors
+    /// [`TokensError`]; the file is not changed then.
+    pub fn create(file: &Path, name: &str, scope: Scope) -> Result<String, TokensError> {
+        let io = |error| TokensError::Io { file: file.display().to_string(), error };
+        let mut tokens = if file.exists() { Self::read(file)? } else { Self::default() };
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| io(io::Error::other(error.to_string())))?;
+        let secret = bytes.iter().fold(PREFIX.to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let token = Token { name: name.to_owned(), scope, hash: Hashed::of(&secret) };
+        tokens.add(token.clone())?;
+        let mut out = OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(io)?;
+        writeln!(out, "{token}").and_then(|()| File::sync_all(&out)).map_err(io)?;
+        Ok(secret)
+    }
+}
+
+fn parse(line: &str) -> Result<Token, String> {
+    let [name, scope, hash] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+        return Err("expected `name scope sha256:…`".to_owned());
+    };
+    let hash = hash.parse().map_err(|()| {
+        "expected `sha256:` and 64 hexadecimal digits: `evenkeel token new` writes such a line".to_owned()
+    })?;
+    Ok(Token { name: name.to_owned(), scope: scope.parse()?, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_by_its_hash_and_kept_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let secret = Tokens::create(&file, "grafana", Scope::Read).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(secret.starts_with(PREFIX) && secret.len() == 68 && !text.contains(&secret[4..]), "{text}");
+        let tokens = Tokens::read(&file).unwrap();
+        let found = tokens.find(&Hashed::of(&secret)).unwrap();
+        assert_eq!((found.name.as_str(), found.scope), ("grafana", Scope::Read));
+        assert_eq!(tokens.find(&Hashed::of("evk_other")), None);
+        assert_eq!(format!("{:?}", Hashed::of(&secret)), "sha256:…");
+    }
+
+    #[test]
+    fn two_live_tokens_of_one_name_are_enough_to_rotate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let both = [(); 2].map(|()| Tokens::create(&file, "client", Scope::Control).unwrap());
+        let tokens = Tokens::read(&file).unwrap();
+        assert!(both.iter().all(|secret| tokens.find(&Hashed::of(secret)).is_some()));
+        let third = Tokens::create(&file, "client", Scope::Control).unwrap_err();
+        assert!(third.to_string().contains("remove the line"), "{third}");
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        for (line, wrong) in [
+            ("x read evk_secret", "sha256"),
+            ("x write sha256:00", "sha256"),
+            ("x", "name scope"),
+            (&format!("x write {}", Hashed::of("a")), "unknown scope"),
+            (&format!("a/b read {}", Hashed::of("a")), "cannot be a name"),
+        ] {
+            std::fs::write(&file, format!("# tokens\n{line}\n")).unwrap();
+            let error = Tokens::read(&file).unwrap_err().to_string();
+            assert!(
+                error.contains("line 2") && error.contains(wrong) && !error.contains("secret"),
+                "{error}"
+            );
+        }
+    }
+}
