@@ -4,12 +4,14 @@
 //! GET  /queued /resources        ◀─ watch ─ Queue, Monitor      as existing servers and clients speak it
 //! POST /delay /api/v1/control    ──────────▶ Queue              answered once decided, or durable
 //! GET  /healthz /readyz          ◀─ health, pace
+//! GET  / /login /assets/…        ◀─ files            the dashboard, embedded
 //! ```
 
 mod client;
 mod control;
 mod guarded;
 mod health;
+mod page;
 mod problem;
 mod wire;
 
@@ -113,6 +115,7 @@ fn routes(config: &mut ServiceConfig) {
             .default_service(method_not_allowed(&[Method::POST]))
     };
     config
+        .configure(page::configure)
         .service(read("/queued", web::get().to(wire::queued)))
         .service(read("/resources", web::get().to(wire::resources)))
         .service(write("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
