@@ -6,6 +6,12 @@ import type { Colours } from "./colours";
 
 const FONT = "12px system-ui, sans-serif";
 
+/** Pixels that a label needs: "17:45" fits between minutes where "17:45:30" does not. */
+function labelSpace(_: uPlot, __: number, from: number, to: number, width: number): number {
+  const minute = (width * 60) / Math.max(1, to - from);
+  return minute < 140 ? Math.max(46, minute / 2 + 1) : 70;
+}
+
 export function timeAxis({ text, grid }: Colours): uPlot.Axis {
   return {
     font: FONT,
@@ -14,7 +20,7 @@ export function timeAxis({ text, grid }: Colours): uPlot.Axis {
     ticks: { stroke: grid, size: 4, width: 1 },
     gap: 6,
     size: 28,
-    space: 64,
+    space: labelSpace,
     values: (_, splits) => {
       const minutes = splits.every((seconds) => seconds % 60 === 0);
       return splits.map((seconds) => (minutes ? shortClock : clock)(seconds * 1000));

@@ -36,8 +36,8 @@ export function Figure<Row>({
   return (
     <figure class="card figure" aria-labelledby={id}>
       <div class="figure-head">
-        <h3 id={id}>
-          {title} <span class="unit">{unit}</span>
+        <h3>
+          <span id={id}>{title}</span> <span class="unit">{unit}</span>
         </h3>
         <button
           type="button"

@@ -60,8 +60,8 @@ function columnsOf(rows: (Point | null)[], resource: Resource): (number | null)[
 function reading(point: Point | null | undefined, resource: Resource): string {
   if (point == null) return "No window has closed yet";
   const { average, min, max } = point.measured[resource];
-  const verdict = inCorridor(point.measured[resource]) ? "in the corridor" : "outside the corridor";
-  return `${clock(point.closed_at_ms)}: mean ${number(average)}, range ${number(min)} to ${number(max)}, ${verdict}`;
+  const verdict = inCorridor(point.measured[resource]) ? "inside" : "outside";
+  return `${clock(point.closed_at_ms)}: mean ${number(average)}, range ${number(min)}–${number(max)}: ${verdict}`;
 }
 
 /** What the chart says, in a sentence. */

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { login } from "../api/client";
+import { capitalised } from "../logic/format";
 import { retry } from "../state";
 
 export function LoginView() {
@@ -49,7 +50,7 @@ export function LoginView() {
           />
         </label>
         <p id="login-error" class="error" role="alert">
-          {error}
+          {error !== null && capitalised(error)}
         </p>
         <button type="submit" class="primary" disabled={busy}>
           Sign in

@@ -1,7 +1,7 @@
 // The figures at the head of the first screen.
 
 import type { Point, Status } from "../api/types";
-import { capitalised, DASH, duration, fixed, number, plural, share, ticks } from "../logic/format";
+import { capitalised, DASH, duration, fixed, number, share, ticks } from "../logic/format";
 import { clientSentence, health } from "../logic/health";
 import { MINUTE_WINDOWS } from "../logic/history";
 import { Facts, Tile } from "../parts/tile";
@@ -59,7 +59,7 @@ function Strip({ points }: { points: Point[] }) {
 
 export function BenefitTile({ status, points }: Props & { points: Point[] }) {
   return (
-    <Tile title="In the corridor, last minute" value={share(status?.minute.in_corridor)}>
+    <Tile title="In corridor, last minute" value={share(status?.minute.in_corridor)}>
       <Strip points={points} />
       <Facts
         facts={[
@@ -81,10 +81,7 @@ export function CaptureTile({ status }: Props) {
       <Facts
         facts={[
           ["Executed", number(capture?.executed)],
-          [
-            status?.form === "embedded" ? "= in the journal" : "= in the journal (Redis)",
-            number(capture?.journalled),
-          ],
+          [status?.form === "embedded" ? "= in the journal" : "= in Redis", number(capture?.journalled)],
           ["+ only in the outbox", number(capture?.in_outbox)],
         ]}
       />
@@ -119,7 +116,7 @@ export function DelayTile({ status }: Props) {
         facts={[
           ["p50 / p95 / p99", `${number(delay?.p50)} / ${number(delay?.p95)} / ${number(delay?.p99)}`],
           ["Longest", ticks(delay?.max)],
-          ["Executed", status == null ? DASH : plural(status.minute.executed, "query", "queries")],
+          ["Executed", number(status?.minute.executed)],
         ]}
       />
     </Tile>
