@@ -61,7 +61,7 @@ fmt: web/node_modules/.package-lock.json ## Format the sources
 
 screenshots: web ## Take the pictures of the dashboard in docs/ anew, from a run of five minutes
 	$(CARGO) build --release --locked --quiet
-	EVENKEEL_BIN=$(CURDIR)/$${CARGO_TARGET_DIR:-target}/release/evenkeel $(NPM) run screenshots
+	EVENKEEL_BIN=$$(realpath $${CARGO_TARGET_DIR:-target}/release/evenkeel) $(NPM) run screenshots
 
 bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
 	$(CARGO) build --release --locked --quiet

@@ -19,7 +19,7 @@ export const denied = signal(false);
 /** Data are shown that may no longer be true. */
 export const stale = computed(() => connection.value === "lost" && status.value !== null);
 export const tickMs = computed(() => status.value?.tick_ms ?? 100);
-export const mayControl = computed(() => session.value?.scopes.includes("control") ?? false);
+export const maySwitchMode = computed(() => session.value?.scopes.includes("admin") ?? false);
 
 function onChange(change: Change, snapshot: boolean): void {
   // Another database under the same address counts its ticks anew.

@@ -38,11 +38,13 @@ export interface Lease {
   until_tick: number;
 }
 
-/** Executed by this process = journalled + still only in the outbox. */
+/** Executed + under way = journalled + still only in the outbox. */
 export interface Capture {
   executed: number;
   journalled: number;
   in_outbox: number;
+  /** Recorded, and on the way to the database. */
+  under_way: number;
   complete: boolean;
 }
 
@@ -72,7 +74,7 @@ export interface Status {
   reasons: string[];
   degraded: string[];
   lease: Lease | null;
-  queued: number;
+  queued: number | null;
   oldest_wait_ticks: number | null;
   late_ticks: number;
   refused_arrivals: number;
@@ -94,7 +96,7 @@ export interface Point {
   predicted: PerResource<number> | null;
   /** At learned costs, had every query run when it was due. */
   without: PerResource<Extent> | null;
-  queued: number;
+  queued: number | null;
   oldest_wait_ticks: number | null;
   delay_ticks: DelayTicks | null;
 }
@@ -117,7 +119,8 @@ export interface Waiting {
   planned_tick: number;
   planned_ms: number;
   held_ticks: number;
-  reason: string;
+  /** Null without a slot. */
+  reason: string | null;
 }
 
 export interface Queued {
@@ -191,7 +194,10 @@ export interface Group {
 export interface Stream {
   stream: string;
   key: string;
+  /** Entries that the outbox keeps. */
   length: number;
+  /** Entries in Redis; null without it. */
+  redis_length: number | null;
   first_seq: number | null;
   last_seq: number | null;
   last_id: string | null;

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import type { Point, Resource } from "../api/types";
 import { clock, number, plural } from "../logic/format";
-import { corridor, inCorridor, timeline } from "../logic/history";
+import { corridor, stayedInside, timeline } from "../logic/history";
 import type { Column } from "../parts/table";
 import { aroundValues, bare, fromZero, timeAxis, valueAxis } from "./axes";
 import type { Colours } from "./colours";
@@ -60,7 +60,7 @@ function columnsOf(rows: (Point | null)[], resource: Resource): (number | null)[
 function reading(point: Point | null | undefined, resource: Resource): string {
   if (point == null) return "No window has closed yet";
   const { average, min, max } = point.measured[resource];
-  const verdict = inCorridor(point.measured[resource]) ? "inside" : "outside";
+  const verdict = stayedInside(point, resource) ? "inside" : "outside";
   return `${clock(point.closed_at_ms)}: mean ${number(average)}, range ${number(min)}–${number(max)}: ${verdict}`;
 }
 
@@ -71,7 +71,7 @@ function spoken(points: Point[], resource: Resource): string {
   if (last === undefined) return `${name}: nothing measured yet`;
   const { low, high } = corridor(last.measured[resource]);
   const { average, min, max } = last.measured[resource];
-  const inside = points.filter((point) => inCorridor(point.measured[resource])).length;
+  const inside = points.filter((point) => stayedInside(point, resource)).length;
   const without = last.without === null ? null : last.without[resource];
   const overlay =
     without === null ? "" : ` Without evenkeel it would be ${number(without.min)} to ${number(without.max)}.`;
@@ -102,7 +102,7 @@ function tableColumns(resource: Resource): Column<Point>[] {
       numeric: true,
       render: (point) => number(corridor(extent(point)).high, 1),
     },
-    { key: "inside", label: "Inside", render: (point) => (inCorridor(extent(point)) ? "yes" : "no") },
+    { key: "inside", label: "Inside", render: (point) => (stayedInside(point, resource) ? "yes" : "no") },
     {
       key: "wmin",
       label: "Without, lowest",

@@ -8,12 +8,11 @@ export const WINDOWS_MAX = 300;
 /** Windows in the tile and curve of "the last minute". */
 export const MINUTE_WINDOWS = 60;
 
-/** History with what has come since; where both know a tick, the newer word counts. */
+/** History with what has come since. A window may come again when more is known of it: the newer word counts. */
 export function merged(points: Point[], fresh: Point[], max = WINDOWS_MAX): Point[] {
-  const first = fresh[0];
-  if (first === undefined) return points;
-  const kept = points.filter((point) => point.last_tick < first.first_tick);
-  return [...kept, ...fresh].slice(-max);
+  if (fresh.length === 0) return points;
+  const windows = new Map([...points, ...fresh].map((point) => [point.first_tick, point]));
+  return [...windows.values()].sort((a, b) => a.first_tick - b.first_tick).slice(-max);
 }
 
 export interface Corridor {
@@ -30,6 +29,11 @@ export function corridor(extent: Extent): Corridor {
 export function inCorridor(extent: Extent): boolean {
   const { low, high } = corridor(extent);
   return extent.average > 0 && extent.min >= low && extent.max <= high;
+}
+
+/** Whether a resource stayed in it. A window's own verdict is from exact sums; its mean is truncated. */
+export function stayedInside(point: Point, resource: Resource): boolean {
+  return point.in_corridor === point.windows || inCorridor(point.measured[resource]);
 }
 
 /** Windows of a point that would have been in the corridor without levelling; null when unknown. */
@@ -65,8 +69,6 @@ export function rollingShares(points: Point[], windows = MINUTE_WINDOWS): Shares
   });
 }
 
-export type Column = (number | null)[];
-
 /** Seconds of each point, and one row more wherever nothing was measured for a while: there a line breaks. */
 export function timeline(points: Point[]): { seconds: number[]; rows: (Point | null)[] } {
   const seconds: number[] = [];
@@ -89,15 +91,4 @@ export function timeline(points: Point[]): { seconds: number[]; rows: (Point | n
     last = point;
   }
   return { seconds, rows };
-}
-
-/** The widest of what a resource's last points show, for the spoken label. */
-export function extremes(points: Point[], resource: Resource): Extent | null {
-  if (points.length === 0) return null;
-  const extents = points.map((point) => point.measured[resource]);
-  return {
-    average: extents.reduce((sum, extent) => sum + extent.average, 0) / extents.length,
-    min: Math.min(...extents.map((extent) => extent.min)),
-    max: Math.max(...extents.map((extent) => extent.max)),
-  };
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { setMode } from "../api/client";
 import { MODES, type Mode } from "../api/types";
 import { capitalised } from "../logic/format";
-import { mayControl, status } from "../state";
+import { maySwitchMode, status } from "../state";
 
 const EFFECTS: Record<Mode, string> = {
   off: "Nothing is held any more: every execution runs when it is due. What waits past its due tick leaves oldest first, at most twice the usual rate, so that it is no peak. Recording and learning go on.",
@@ -17,8 +17,11 @@ const EFFECTS: Record<Mode, string> = {
 export function ModeSwitch() {
   const [asked, setAsked] = useState<Mode | null>(null);
   const mode = status.value?.mode ?? null;
-  const disabled = status.value === null || !mayControl.value;
-  const why = disabled && status.value !== null ? "Your session may not switch the mode" : undefined;
+  const disabled = status.value === null || !maySwitchMode.value;
+  const why =
+    disabled && status.value !== null
+      ? "Your token may not switch the mode: that needs the scope admin"
+      : undefined;
   return (
     <>
       <fieldset class="switch" title={why} disabled={disabled}>

@@ -19,8 +19,10 @@ export function Tile({ title, value, level, children }: TileProps) {
   );
 }
 
+export type Fact = [string, ComponentChildren];
+
 /** A name and its value, a line each. */
-export function Facts({ facts }: { facts: [string, ComponentChildren][] }) {
+export function Facts({ facts }: { facts: Fact[] }) {
   return (
     <dl class="facts">
       {facts.map(([name, value]) => (

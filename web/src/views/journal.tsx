@@ -10,7 +10,8 @@ import { usePolled } from "../polled";
 
 const STREAMS: Column<Stream>[] = [
   { key: "stream", label: "Stream", render: ({ stream, key }) => <code title={key}>{stream}</code> },
-  { key: "length", label: "Entries", numeric: true, render: ({ length }) => number(length) },
+  { key: "length", label: "In the outbox", numeric: true, render: ({ length }) => number(length) },
+  { key: "redis", label: "In Redis", numeric: true, render: ({ redis_length }) => number(redis_length) },
   { key: "first", label: "First seq", numeric: true, render: ({ first_seq }) => number(first_seq) },
   { key: "last", label: "Last seq", numeric: true, render: ({ last_seq }) => number(last_seq) },
   { key: "shipped", label: "Shipped to", numeric: true, render: ({ shipped_seq }) => number(shipped_seq) },

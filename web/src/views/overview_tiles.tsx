@@ -4,7 +4,7 @@ import type { Point, Status } from "../api/types";
 import { capitalised, DASH, duration, fixed, number, share, ticks } from "../logic/format";
 import { clientSentence, health } from "../logic/health";
 import { MINUTE_WINDOWS } from "../logic/history";
-import { Facts, Tile } from "../parts/tile";
+import { type Fact, Facts, Tile } from "../parts/tile";
 
 interface Props {
   status: Status | null;
@@ -76,15 +76,21 @@ export function CaptureTile({ status }: Props) {
   const capture = status?.capture;
   const level = capture === undefined ? undefined : capture.complete ? "good" : "bad";
   const value = capture === undefined ? DASH : capture.complete ? "Complete" : "Incomplete";
+  const before: Fact[] = [
+    ["Executed", number(capture?.executed)],
+    ["+ recorded, about to run", number(capture?.under_way)],
+  ];
+  const recorded = number(capture?.journalled);
+  const after: Fact[] =
+    status?.form === "server"
+      ? [
+          ["= in Redis", recorded],
+          ["+ only in the outbox", number(capture?.in_outbox)],
+        ]
+      : [["= in the journal", recorded]];
   return (
     <Tile title="Recorded" value={value} level={level}>
-      <Facts
-        facts={[
-          ["Executed", number(capture?.executed)],
-          [status?.form === "embedded" ? "= in the journal" : "= in Redis", number(capture?.journalled)],
-          ["+ only in the outbox", number(capture?.in_outbox)],
-        ]}
-      />
+      <Facts facts={[...before, ...after]} />
     </Tile>
   );
 }
