@@ -6,6 +6,7 @@ import { BenefitChart, DelayChart, QueueChart } from "../charts/lines";
 import { Utilisation } from "../charts/utilisation";
 import { duration } from "../logic/format";
 import { WINDOWS_MAX } from "../logic/history";
+import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { points, status } from "../state";
 import { BenefitTile, CaptureTile, DelayTile, HealthTile, QueueTile } from "./overview_tiles";
@@ -22,19 +23,20 @@ function longPath({ tick }: Status): string | null {
   return `/api/v1/resources/history?from_tick=${from}&step_windows=${LONG_STEP}`;
 }
 
-function useRange(long: boolean): Point[] {
+/** The points of the chosen range, and why they cannot be had. */
+function useRange(long: boolean): { shown: Point[]; error: string | null } {
   const now = status.value;
   const path = long && now !== null ? longPath(now) : null;
   const [kept, keep] = useState<Point[]>([]);
-  const { data } = usePolled<History>(path, 3_600_000);
+  const { data, error } = usePolled<History>(path, 3_600_000);
   if (data !== null && data.points !== kept) keep(data.points);
-  return long ? (data?.points ?? kept) : points.value;
+  return long ? { shown: data?.points ?? kept, error } : { shown: points.value, error: null };
 }
 
 export function OverviewView() {
   const [long, setLong] = useState(false);
   const [overlay, setOverlay] = useState(true);
-  const shown = useRange(long);
+  const { shown, error } = useRange(long);
   const now = status.value;
   const windowMs = WINDOW_TICKS * (now?.tick_ms ?? 100);
   const short = duration(WINDOWS_MAX * windowMs);
@@ -69,6 +71,7 @@ export function OverviewView() {
           </button>
         </fieldset>
       </div>
+      <Trouble error={error} />
       <div class="charts">
         {RESOURCES.map((resource) => (
           <Utilisation key={resource} resource={resource} points={shown} overlay={overlay} />
