@@ -68,5 +68,5 @@ export const cursor: uPlot.Cursor = {
 export const bare = {
   legend: { show: false },
   cursor,
-  padding: [8, 8, 0, 0] as uPlot.Padding,
+  padding: [8, 18, 0, 0] as uPlot.Padding,
 } satisfies Partial<uPlot.Options>;
