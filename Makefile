@@ -5,16 +5,33 @@ CARGO ?= cargo
 SEED ?= 1
 KILLS ?= 200
 MINUTES ?= 0
-.PHONY: help run test chaos tools lint fmt bench
+.PHONY: help run web test chaos tools lint fmt bench screenshots
+
+# Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
+NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
+WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts web/tsconfig.json -type f)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## Run everything in one process: the simulated database, the journal, the levelling
+run: ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2; \
+	else echo "no npm here: the program is built without its dashboard; it needs Node 20.19 or later with npm" >&2; fi
 	$(CARGO) run --release --locked --quiet --bin evenkeel -- run
 
-test: tools ## Run all tests
+web: web/dist/index.html ## Build the dashboard, which the program then embeds
+
+web/dist/index.html: $(WEB_SOURCES) web/node_modules/.package-lock.json
+	$(NPM) run build
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20.19 or later with npm (https://nodejs.org)" >&2; exit 1; }
+	$(NPM) ci
+	@touch $@
+
+test: tools web ## Run all tests
 	$(CARGO) test --workspace --locked
+	$(NPM) test
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	KILLS=2 $(CARGO) test --features faults --locked --test chaos
 	@echo
@@ -24,20 +41,27 @@ test: tools ## Run all tests
 chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) $(CARGO) test --locked --release --test chaos
 
-tools: ## Install what tests start, where it is missing: redis-server, faketime
-	@command -v redis-server >/dev/null && command -v faketime >/dev/null && exit; \
+TOOLS := redis-server faketime chromium
+tools: ## Install what tests start, where it is missing: redis-server, faketime, chromium
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; [ -z "$$missing" ] && exit; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "redis-server or faketime is missing: install them, as with \`sudo apt-get install redis-server faketime\`" >&2; exit 1; \
+		echo "of $(TOOLS) one is missing: install them, as with \`sudo apt-get install $(TOOLS)\`" >&2; exit 1; \
 	fi; \
-	apt-get update -qq && apt-get install -qq -y --no-install-recommends redis-server faketime
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends $(TOOLS)
 
-lint: ## Formatting, clippy and documentation, with warnings as errors
+lint: web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(NPM) run check
 
-fmt: ## Format the sources
+fmt: web/node_modules/.package-lock.json ## Format the sources
 	$(CARGO) fmt --all
+	$(NPM) run format
+
+screenshots: web ## Take the pictures of the dashboard in docs/ anew, from a run of five minutes
+	$(CARGO) build --release --locked --quiet
+	EVENKEEL_BIN=$$(realpath $${CARGO_TARGET_DIR:-target}/release/evenkeel) $(NPM) run screenshots
 
 bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
 	$(CARGO) build --release --locked --quiet

@@ -6,6 +6,7 @@
 //!                                            ├─ POST /api/v1/control         ──────────▶ Queue
 //!                                            ├─ /api/v1/…  events            ◀─ watch ─ Observer, client, outbox
 //!                                            ├─ /metrics /healthz /readyz    ◀─ health, pace
+//!                                            ├─ / /login /assets/…           the dashboard, embedded
 //!                                            └─ /login /logout               tokens, sessions
 //! ```
 
@@ -15,6 +16,7 @@ mod control;
 mod front;
 mod health;
 mod metrics;
+mod page;
 mod problem;
 mod v1;
 mod views;
@@ -150,13 +152,19 @@ fn post(path: &str, bytes_max: usize, handler: actix_web::Route) -> actix_web::R
 
 fn routes(config: &mut ServiceConfig) {
     config
+        .configure(page::configure)
         .service(get("/queued", web::get().to(wire::queued)))
         .service(get("/resources", web::get().to(wire::resources)))
         .service(post("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
         .service(post("/api/v1/control", CONTROL_BYTES_MAX, web::post().to(control::control)))
         .service(get("/api/v1/session", web::get().to(access::session)))
         .service(get("/readyz", web::get().to(health::readyz)))
-        .service(post("/login", access::LOGIN_BYTES_MAX, web::post().to(access::login)))
+        .service(
+            web::resource("/login")
+                .app_data(PayloadConfig::new(access::LOGIN_BYTES_MAX))
+                .route(web::post().to(access::login))
+                .default_service(method_not_allowed(&[Method::GET, Method::HEAD, Method::POST])),
+        )
         .service(post("/logout", access::LOGIN_BYTES_MAX, web::post().to(access::logout)));
 }
 

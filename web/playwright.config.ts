@@ -1,0 +1,35 @@
+import { defineConfig } from "@playwright/test";
+
+// The system's chromium: nothing is downloaded. As root it needs to go without its sandbox.
+const browser = {
+  browserName: "chromium" as const,
+  launchOptions: {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+  },
+};
+
+export default defineConfig({
+  testDir: "tests",
+  // Tests share the machine with the servers that they start.
+  workers: 1,
+  forbidOnly: true,
+  reporter: "list",
+  outputDir: "test-results",
+  timeout: 90_000,
+  expect: { timeout: 30_000 },
+  projects: [
+    { name: "unit", testMatch: "unit/*.test.ts" },
+    {
+      name: "page",
+      testMatch: "page/*.test.ts",
+      use: { ...browser, viewport: { width: 1440, height: 900 } },
+    },
+    {
+      name: "screenshots",
+      testMatch: "screenshots.ts",
+      timeout: 600_000,
+      use: { ...browser, viewport: { width: 1440, height: 900 } },
+    },
+  ],
+});

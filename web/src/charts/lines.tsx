@@ -1,0 +1,231 @@
+// The charts with plain lines: the queue, the delay, the benefit.
+
+import { useMemo, useState } from "preact/hooks";
+import type uPlot from "uplot";
+import type { Point } from "../api/types";
+import { clock, number, share, ticks } from "../logic/format";
+import { rollingShares, type Shares, timeline } from "../logic/history";
+import type { Column } from "../parts/table";
+import { bare, fromZero, timeAxis, valueAxis } from "./axes";
+import type { Colours } from "./colours";
+import { Figure, type LegendEntry } from "./figure";
+import { Plot } from "./plot";
+
+type Options = (colours: Colours) => Omit<uPlot.Options, "width" | "height">;
+
+interface LinesProps<Row> {
+  title: string;
+  unit: string;
+  points: Point[];
+  /** One row a point. */
+  rows: Row[];
+  options: Options;
+  /** Drawn values of a row. */
+  series: ((row: Row) => number | null | undefined)[];
+  /** A row in words. */
+  words: (row: Row) => string;
+  legend: LegendEntry[];
+  columns: Column<Row>[];
+}
+
+/** A row with the point that it belongs to. */
+interface WithPoint {
+  point: Point;
+}
+
+function Lines<Row extends WithPoint>(props: LinesProps<Row>) {
+  const { title, unit, points, rows, options, series, words, legend, columns } = props;
+  const [at, setAt] = useState<number | null>(null);
+  const { seconds, drawn } = useMemo(() => {
+    const line = timeline(points);
+    const of = new Map(rows.map((row) => [row.point, row]));
+    return { seconds: line.seconds, drawn: line.rows.map((point) => (point && of.get(point)) ?? null) };
+  }, [points, rows]);
+  const data = useMemo(
+    () =>
+      [
+        seconds,
+        ...series.map((value) => drawn.map((row) => row && (value(row) ?? null))),
+      ] as uPlot.AlignedData,
+    [seconds, drawn, series],
+  );
+  const newestFirst = useMemo(() => [...rows].reverse(), [rows]);
+  const said = (row: Row | null | undefined) =>
+    row == null ? "No window has closed yet" : `${clock(row.point.closed_at_ms)}: ${words(row)}`;
+  return (
+    <Figure
+      title={title}
+      unit={unit}
+      reading={said(at === null ? rows.at(-1) : drawn[at])}
+      legend={legend}
+      rows={newestFirst}
+      rowKey={(row) => row.point.last_tick}
+      columns={[
+        { key: "time", label: "Time", render: (row) => clock(row.point.closed_at_ms) },
+        { key: "ticks", label: "Ticks", render: (row) => `${row.point.first_tick}–${row.point.last_tick}` },
+        ...columns,
+      ]}
+    >
+      <Plot label={`${title}, ${unit}. ${said(rows.at(-1))}`} options={options} data={data} onPoint={setAt} />
+    </Figure>
+  );
+}
+
+const line = (stroke: string, more: uPlot.Series = {}): uPlot.Series => ({
+  stroke,
+  width: 2,
+  points: { show: false },
+  ...more,
+});
+
+const queueOptions: Options = (colours) => ({
+  ...bare,
+  padding: [8, 0, 0, 0],
+  scales: { y: fromZero, wait: fromZero },
+  axes: [
+    timeAxis(colours),
+    valueAxis(colours),
+    valueAxis(colours, { scale: "wait", side: 1, grid: { show: false } }),
+  ],
+  series: [
+    {},
+    line(colours.accent, { fill: colours.corridor }),
+    line(colours.without, { scale: "wait", width: 1.5 }),
+  ],
+});
+const QUEUE_SERIES = [
+  ({ point }: WithPoint) => point.queued,
+  ({ point }: WithPoint) => point.oldest_wait_ticks,
+];
+const QUEUE_LEGEND = [
+  { swatch: "swatch-line", label: "waiting executions (left)" },
+  { swatch: "swatch-line grey", label: "oldest wait in ticks (right)" },
+];
+
+const asRows = (points: Point[]): WithPoint[] => points.map((point) => ({ point }));
+
+export function QueueChart({ points }: { points: Point[] }) {
+  const rows = useMemo(() => asRows(points), [points]);
+  return (
+    <Lines
+      title="Queue"
+      unit="executions, ticks"
+      points={points}
+      rows={rows}
+      options={queueOptions}
+      series={QUEUE_SERIES}
+      words={({ point }) =>
+        `${number(point.queued)} waiting, the oldest for ${ticks(point.oldest_wait_ticks)}`
+      }
+      legend={QUEUE_LEGEND}
+      columns={[
+        { key: "queued", label: "Waiting", numeric: true, render: ({ point }) => number(point.queued) },
+        {
+          key: "oldest",
+          label: "Oldest, ticks",
+          numeric: true,
+          render: ({ point }) => number(point.oldest_wait_ticks),
+        },
+      ]}
+    />
+  );
+}
+
+const delayOptions: Options = (colours) => ({
+  ...bare,
+  scales: { y: fromZero },
+  axes: [timeAxis(colours), valueAxis(colours)],
+  series: [
+    {},
+    line(colours.accent),
+    line(colours.accentSoft, { width: 1.5 }),
+    line(colours.without, { width: 1 }),
+  ],
+});
+const DELAY_SERIES = [
+  ({ point }: WithPoint) => point.delay_ticks?.p50,
+  ({ point }: WithPoint) => point.delay_ticks?.p95,
+  ({ point }: WithPoint) => point.delay_ticks?.p99,
+];
+const DELAY_LEGEND = [
+  { swatch: "swatch-line", label: "p50" },
+  { swatch: "swatch-line faint", label: "p95" },
+  { swatch: "swatch-line grey", label: "p99" },
+];
+
+export function DelayChart({ points }: { points: Point[] }) {
+  const rows = useMemo(() => asRows(points), [points]);
+  const cell = (
+    key: "mean" | "p50" | "p95" | "p99" | "max",
+    label: string,
+    digits = 0,
+  ): Column<WithPoint> => ({
+    key,
+    label,
+    numeric: true,
+    render: ({ point }) => number(point.delay_ticks?.[key], digits),
+  });
+  return (
+    <Lines
+      title="Delay"
+      unit="ticks from queued to executed"
+      points={points}
+      rows={rows}
+      options={delayOptions}
+      series={DELAY_SERIES}
+      words={({ point: { delay_ticks: delay } }) =>
+        `p50 ${number(delay?.p50)}, p95 ${number(delay?.p95)}, p99 ${number(delay?.p99)} ticks`
+      }
+      legend={DELAY_LEGEND}
+      columns={[
+        cell("mean", "Mean", 1),
+        cell("p50", "p50"),
+        cell("p95", "p95"),
+        cell("p99", "p99"),
+        cell("max", "Longest"),
+      ]}
+    />
+  );
+}
+
+const benefitOptions: Options = (colours) => ({
+  ...bare,
+  scales: { y: { range: () => [0, 105] } },
+  axes: [timeAxis(colours), valueAxis(colours)],
+  series: [{}, line(colours.accent, { fill: colours.corridor }), line(colours.without, { width: 1.5 })],
+});
+type BenefitRow = WithPoint & Shares;
+const percent = (value: number | null) => (value === null ? null : value * 100);
+const BENEFIT_SERIES = [
+  ({ measured }: BenefitRow) => percent(measured),
+  ({ without }: BenefitRow) => percent(without),
+];
+const BENEFIT_LEGEND = [
+  { swatch: "swatch-line", label: "measured" },
+  { swatch: "swatch-line grey", label: "without evenkeel" },
+];
+
+export function BenefitChart({ points }: { points: Point[] }) {
+  const rows = useMemo(() => {
+    const shares = rollingShares(points);
+    return points.map((point, at) => ({ point, ...(shares[at] as Shares) }));
+  }, [points]);
+  return (
+    <Lines
+      title="In the corridor"
+      unit="% of the last 60 windows"
+      points={points}
+      rows={rows}
+      options={benefitOptions}
+      series={BENEFIT_SERIES}
+      words={({ measured, without }) =>
+        `${share(measured)} in the corridor, without evenkeel ${share(without)}`
+      }
+      legend={BENEFIT_LEGEND}
+      columns={[
+        { key: "measured", label: "Measured", numeric: true, render: ({ measured }) => share(measured) },
+        { key: "without", label: "Without", numeric: true, render: ({ without }) => share(without) },
+      ]}
+    />
+  );
+}

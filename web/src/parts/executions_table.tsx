@@ -1,0 +1,61 @@
+import type { Executed } from "../api/types";
+import { clock, number, shortId } from "../logic/format";
+import { link } from "../route";
+import { type Column, Table } from "./table";
+
+const EXECUTION: Column<Executed> = {
+  key: "execution",
+  label: "Execution",
+  render: ({ execution }) => (
+    <a href={link("decisions", execution)} title={execution}>
+      <code>{shortId(execution)}</code>
+    </a>
+  ),
+};
+const QUERY: Column<Executed> = {
+  key: "query",
+  label: "Query",
+  render: ({ query }) => (
+    <a href={link("queries", query)} title={query}>
+      <code>{shortId(query)}</code>
+    </a>
+  ),
+};
+const REST: Column<Executed>[] = [
+  { key: "queued", label: "Queued", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
+  { key: "due", label: "Due", numeric: true, render: ({ due_tick }) => number(due_tick) },
+  {
+    key: "tick",
+    label: "Ran",
+    numeric: true,
+    hint: "The tick it ran in",
+    render: ({ tick }) => number(tick),
+  },
+  { key: "delay", label: "Delay, ticks", numeric: true, render: ({ delay_ticks }) => number(delay_ticks) },
+  { key: "outcome", label: "Outcome", render: ({ outcome }) => outcome },
+  {
+    key: "reason",
+    label: "Reason",
+    render: ({ reason }) => <span class="reason">{reason || "ran when it was due"}</span>,
+  },
+];
+const TIME: Column<Executed> = {
+  key: "time",
+  label: "Time",
+  render: ({ executed_at_ms }) => clock(executed_at_ms),
+};
+
+const ALL = [TIME, EXECUTION, QUERY, ...REST];
+const OF_ONE_QUERY = [TIME, EXECUTION, ...REST];
+
+export function ExecutionsTable({ executions, withQuery }: { executions: Executed[]; withQuery: boolean }) {
+  return (
+    <Table
+      label="Executions"
+      columns={withQuery ? ALL : OF_ONE_QUERY}
+      rows={executions}
+      rowKey={({ id }) => id}
+      empty="No execution is known"
+    />
+  );
+}

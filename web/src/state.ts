@@ -1,0 +1,63 @@
+// What every view reads: the server's state as last heard, the connection, the session, where the reader is.
+
+import { computed, signal } from "@preact/signals";
+import { follow, type Live } from "./api/live";
+import type { Change, Point, Session, Status } from "./api/types";
+import { merged } from "./logic/history";
+
+export type Connection = "connecting" | "live" | "lost";
+
+export const status = signal<Status | null>(null);
+export const points = signal<Point[]>([]);
+export const connection = signal<Connection>("connecting");
+/** When the last event came, by this machine's clock. */
+export const heardMs = signal<number | null>(null);
+export const session = signal<Session | null>(null);
+/** A token is needed before anything can be shown. */
+export const denied = signal(false);
+
+/** Data are shown that may no longer be true. */
+export const stale = computed(() => connection.value === "lost" && status.value !== null);
+export const tickMs = computed(() => status.value?.tick_ms ?? 100);
+export const maySwitchMode = computed(() => session.value?.scopes.includes("admin") ?? false);
+
+function onChange(change: Change, snapshot: boolean): void {
+  // Another database under the same address counts its ticks anew.
+  const newest = points.value.at(-1)?.last_tick ?? 0;
+  const restarted = snapshot && change.status.tick !== null && change.status.tick < newest;
+  points.value = merged(restarted ? [] : points.value, change.points);
+  status.value = change.status;
+  connection.value = "live";
+  heardMs.value = Date.now();
+  denied.value = false;
+}
+
+let live: Live | null = null;
+
+export function start(): void {
+  live = follow(
+    {
+      onChange,
+      onSession: (found) => {
+        session.value = found;
+        denied.value = false;
+      },
+      onLost: () => {
+        connection.value = "lost";
+      },
+      onDenied: () => {
+        session.value = null;
+        denied.value = true;
+      },
+    },
+    () => points.value.at(-1)?.last_tick ?? null,
+  );
+  window.addEventListener("online", retry);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && connection.value === "lost") retry();
+  });
+}
+
+export function retry(): void {
+  live?.retry();
+}

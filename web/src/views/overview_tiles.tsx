@@ -1,0 +1,138 @@
+// The figures at the head of the first screen.
+
+import type { Point, Status } from "../api/types";
+import { capitalised, DASH, duration, fixed, number, share, ticks } from "../logic/format";
+import { clientSentence, health } from "../logic/health";
+import { MINUTE_WINDOWS } from "../logic/history";
+import { type Fact, Facts, Tile } from "../parts/tile";
+
+interface Props {
+  status: Status | null;
+}
+
+export function HealthTile({ status }: Props) {
+  if (status === null) return <Tile title="Mode and health" value={DASH} />;
+  const { level, title, details } = health(status);
+  return (
+    <Tile title="Mode and health" value={title} level={level}>
+      {details.length > 0 && (
+        <ul class={`details ${level}`}>
+          {details.map((detail) => (
+            <li key={detail}>{detail}</li>
+          ))}
+        </ul>
+      )}
+      <Facts
+        facts={[
+          ["Mode", status.mode === null ? DASH : capitalised(status.mode)],
+          ["Client", capitalised(clientSentence(status.client))],
+          ["Up for", duration(status.now_ms - status.started_ms)],
+        ]}
+      />
+    </Tile>
+  );
+}
+
+/** The last minute's windows, a cell each: filled = in the corridor. */
+function Strip({ points }: { points: Point[] }) {
+  const cells = points.slice(-MINUTE_WINDOWS);
+  return (
+    <svg class="strip" viewBox={`0 0 ${MINUTE_WINDOWS * 4} 12`} preserveAspectRatio="none" aria-hidden="true">
+      {Array.from({ length: MINUTE_WINDOWS }, (_, at) => {
+        const point = cells[at - MINUTE_WINDOWS + cells.length];
+        const kind =
+          point === undefined ? "unknown" : point.in_corridor === point.windows ? "inside" : "outside";
+        return (
+          <rect
+            key={at}
+            class={kind}
+            x={at * 4}
+            y={kind === "outside" ? 6 : 0}
+            width="3"
+            height={kind === "outside" ? 6 : 12}
+          />
+        );
+      })}
+    </svg>
+  );
+}
+
+export function BenefitTile({ status, points }: Props & { points: Point[] }) {
+  return (
+    <Tile title="In corridor, last minute" value={share(status?.minute.in_corridor)}>
+      <Strip points={points} />
+      <Facts
+        facts={[
+          ["Without evenkeel", share(status?.minute.in_corridor_without)],
+          ["Five minutes", share(status?.five_minutes.in_corridor, 1)],
+          ["Without, five minutes", share(status?.five_minutes.in_corridor_without, 1)],
+        ]}
+      />
+    </Tile>
+  );
+}
+
+export function CaptureTile({ status }: Props) {
+  const capture = status?.capture;
+  const level = capture === undefined ? undefined : capture.complete ? "good" : "bad";
+  const value = capture === undefined ? DASH : capture.complete ? "Complete" : "Incomplete";
+  const before: Fact[] = [
+    ["Executed", number(capture?.executed)],
+    ["+ recorded, about to run", number(capture?.under_way)],
+  ];
+  const recorded = number(capture?.journalled);
+  const after: Fact[] =
+    status?.form === "server"
+      ? [
+          ["= in Redis", recorded],
+          ["+ only in the outbox", number(capture?.in_outbox)],
+        ]
+      : [["= in the journal", recorded]];
+  return (
+    <Tile title="Recorded" value={value} level={level}>
+      <Facts facts={[...before, ...after]} />
+    </Tile>
+  );
+}
+
+export function QueueTile({ status }: Props) {
+  const oldest = status?.oldest_wait_ticks;
+  return (
+    <Tile title="Queue" value={number(status?.queued)}>
+      <Facts
+        facts={[
+          [
+            "Oldest wait",
+            oldest == null ? DASH : `${ticks(oldest)} (${duration(oldest * (status?.tick_ms ?? 100))})`,
+          ],
+          ["Late ticks", number(status?.late_ticks)],
+          ["Refused arrivals", number(status?.refused_arrivals)],
+        ]}
+      />
+    </Tile>
+  );
+}
+
+export function DelayTile({ status }: Props) {
+  const delay = status?.minute.delay_ticks;
+  const value = delay == null ? DASH : fixed(delay.mean, 1);
+  return (
+    <Tile title="Mean delay, last minute" value={<Ticks value={value} />}>
+      <Facts
+        facts={[
+          ["p50 / p95 / p99", `${number(delay?.p50)} / ${number(delay?.p95)} / ${number(delay?.p99)}`],
+          ["Longest", ticks(delay?.max)],
+          ["Executed", number(status?.minute.executed)],
+        ]}
+      />
+    </Tile>
+  );
+}
+
+function Ticks({ value }: { value: string }) {
+  return (
+    <>
+      {value} <span class="value-unit">ticks</span>
+    </>
+  );
+}

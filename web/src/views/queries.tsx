@@ -1,0 +1,140 @@
+// What each query costs, as learned, and what levelling does to it.
+
+import { useMemo, useState } from "preact/hooks";
+import { type Queries, type Query, RESOURCES, type Resource } from "../api/types";
+import { duration, fixed, interval, number, share, shortId } from "../logic/format";
+import { type Order, sorted } from "../logic/sort";
+import { type Column, Table } from "../parts/table";
+import { Trouble } from "../parts/trouble";
+import { usePolled } from "../polled";
+import { link } from "../route";
+import { tickMs } from "../state";
+
+/** Rows shown at first, and more with each press: 10,000 at once would be slow to draw and to read. */
+const PAGE = 100;
+const LABELS: Record<Resource, string> = { cpu: "CPU", io: "IO", memory: "Memory" };
+
+const costColumn = (resource: Resource): Column<Query> => ({
+  key: resource,
+  label: LABELS[resource],
+  numeric: true,
+  hint: "Learned cost of one execution ± two standard errors, in cost units",
+  sort: (query) => query.cost?.[resource],
+  render: (query) => interval(query.cost?.[resource], query.standard_error?.[resource]),
+});
+
+const COLUMNS: Column<Query>[] = [
+  {
+    key: "query",
+    label: "Query",
+    sort: ({ query }) => query,
+    render: ({ query }) => (
+      <a href={link("queries", query)} title={query}>
+        <code>{shortId(query)}</code>
+      </a>
+    ),
+  },
+  {
+    key: "executed",
+    label: "Executed",
+    numeric: true,
+    sort: (q) => q.executed,
+    render: (q) => number(q.executed),
+  },
+  {
+    key: "share",
+    label: "Load share",
+    numeric: true,
+    hint: "Its share of all executions' cost",
+    sort: (q) => q.load_share,
+    render: (q) => share(q.load_share, 1),
+  },
+  ...RESOURCES.map(costColumn),
+  {
+    key: "identifiable",
+    label: "Known",
+    hint: "Whether its cost can be told apart from that of the queries that run beside it",
+    sort: (q) => q.identifiable,
+    render: (q) => (q.identifiable ? "yes" : "not yet"),
+  },
+  {
+    key: "observations",
+    label: "Observations",
+    numeric: true,
+    sort: (q) => q.observations,
+    render: (q) => number(q.observations),
+  },
+  {
+    key: "delay",
+    label: "Added delay, ticks",
+    numeric: true,
+    hint: "Mean of the ticks that levelling added",
+    sort: (q) => q.added_delay_ticks_mean,
+    render: (q) => fixed(q.added_delay_ticks_mean, 1),
+  },
+];
+
+export function QueriesView() {
+  const { data, error } = usePolled<Queries>("/api/v1/queries", 5000);
+  const [order, setOrder] = useState<Order>({ column: "share", direction: "descending" });
+  const [search, setSearch] = useState("");
+  const [limit, setLimit] = useState(PAGE);
+  const found = useMemo(() => {
+    const wanted = search.trim().toLowerCase();
+    const rows = (data?.queries ?? []).filter(({ query }) => query.includes(wanted));
+    const key = COLUMNS.find(({ key }) => key === order.column)?.sort;
+    return key === undefined ? rows : sorted(rows, key, order.direction);
+  }, [data, order, search]);
+  const over = data === null ? "" : ` over the last ${duration(data.over_ticks * tickMs.value)}`;
+  return (
+    <>
+      <div class="section-head">
+        <h1>Queries</h1>
+        <p class="note">
+          Costs in units per execution, as learned from window averages, ± two standard errors (about 95 %).
+          Executions, load share and delay{over}.
+          {data?.age_ms != null && ` Learned ${duration(data.age_ms)} ago.`}
+        </p>
+        <label class="field">
+          <span class="unseen">Find by id</span>
+          <input
+            type="search"
+            placeholder="Find by id"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        </label>
+      </div>
+      <Trouble error={error} />
+      <Table
+        label="Queries"
+        columns={COLUMNS}
+        rows={found.slice(0, limit)}
+        rowKey={({ query }) => query}
+        order={order}
+        onOrder={setOrder}
+        empty={
+          data === null ? "Reading…" : search === "" ? "No query has run yet" : "No query has such an id"
+        }
+      />
+      <p class="after">
+        {number(Math.min(limit, found.length))} of {number(found.length)}
+        {found.length > limit && (
+          <button type="button" class="quiet" onClick={() => setLimit(limit + PAGE)}>
+            Show {PAGE} more
+          </button>
+        )}
+      </p>
+      {data?.background != null && (
+        <p class="note">
+          Beside all queries, per tick:{" "}
+          {RESOURCES.map((resource) => {
+            const background = data.background?.[resource];
+            return `${LABELS[resource]} ${interval(background?.cost, background?.standard_error)}`;
+          }).join(", ")}
+          .
+        </p>
+      )}
+    </>
+  );
+}
