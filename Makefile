@@ -41,13 +41,21 @@ test: tools web ## Run all tests
 chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) $(CARGO) test --locked --release --test chaos
 
-TOOLS := redis-server faketime chromium
-tools: ## Install what tests start, where it is missing: redis-server, faketime, chromium
+TOOLS := redis-server faketime chromium prometheus
+SCHEMATHESIS := target/schemathesis/bin/schemathesis
+tools: $(SCHEMATHESIS) ## Install what tests start, where it is missing: redis-server, faketime, chromium, prometheus, schemathesis
 	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; [ -z "$$missing" ] && exit; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "of $(TOOLS) one is missing: install them, as with \`sudo apt-get install $(TOOLS)\`" >&2; exit 1; \
 	fi; \
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends $(TOOLS)
+
+$(SCHEMATHESIS): tests/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv; } || \
+		{ echo "python3 with venv is missing: install it, as with \`sudo apt-get install python3-venv\`" >&2; exit 1; }
+	python3 -m venv target/schemathesis
+	target/schemathesis/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
 
 lint: web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
 	$(CARGO) fmt --all --check

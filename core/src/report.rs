@@ -46,6 +46,8 @@ pub struct Decided {
 pub struct LearnedCosts {
     /// By query, in the order of their ids.
     pub queries: Vec<LearnedCost>,
+    /// What to expect of one that is not among them.
+    pub unseen: Option<CostEstimate>,
 }
 
 /// The learned cost of one query.
@@ -61,12 +63,12 @@ pub struct LearnedCost {
 impl From<&Estimates> for LearnedCosts {
     fn from(estimates: &Estimates) -> Self {
         let queries = estimates.iter().map(|(query, estimate)| LearnedCost { query, estimate: *estimate });
-        Self { queries: queries.collect() }
+        Self { queries: queries.collect(), unseen: estimates.unseen().copied() }
     }
 }
 
 impl LearnedCosts {
-    /// What is known of `query`.
+    /// What is known of `query` itself.
     pub fn get(&self, query: QueryId) -> Option<&CostEstimate> {
         let at = self.queries.binary_search_by_key(&query, |learned| learned.query).ok()?;
         Some(&self.queries[at].estimate)

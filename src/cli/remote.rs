@@ -18,13 +18,19 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct ServerOptions {
     /// Where the server is.
-    #[arg(long, env = "EVENKEEL_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "EVENKEEL_SERVER",
+        default_value = "http://127.0.0.1:7070",
+        value_name = "URL"
+    )]
     server: String,
     /// File that holds the bearer token.
-    #[arg(long, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Print the answer as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 

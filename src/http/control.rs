@@ -4,13 +4,15 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
 use evenkeel_core::control::{ControlError, ControlRequest};
 
+use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{CONTROL_BYTES_MAX, Views, problem::Problem, v1::ModeName};
+use super::{CONTROL_BYTES_MAX, Views, integers, problem::Problem, v1::ModeName};
 
 /// As [`ControlRequest`], for the API's description.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what the core's own types read and write")]
 pub(super) struct ControlBody {
     /// A stable name of the client.
@@ -18,22 +20,23 @@ pub(super) struct ControlBody {
     /// Its fencing token.
     epoch: u64,
     /// How long the lease shall live from the last tick.
-    #[schema(minimum = 1, maximum = 50, default = 10)]
-    lease_ticks: Option<u64>,
+    #[schema(minimum = 1, maximum = 50, default = 10, required = false)]
+    lease_ticks: u64,
     /// Slots.
-    #[schema(max_items = 10_000)]
-    set: Option<Vec<Slot>>,
+    #[schema(max_items = 10_000, required = false)]
+    set: Vec<Slot>,
 }
 
 /// Run `execution` at `due_tick`; one that has passed means the next tick.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "as above")]
 struct Slot {
     execution: Uuid,
     due_tick: u64,
     /// One sentence for the journal.
-    #[schema(max_length = 400)]
-    reason: Option<String>,
+    #[schema(max_length = 400, required = false)]
+    reason: String,
 }
 
 /// As [`evenkeel_core::control::ControlResponse`].
@@ -71,7 +74,7 @@ pub(super) async fn control(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, CONTROL_BYTES_MAX))?;
-    let request: ControlRequest = serde_json::from_slice(&body).map_err(|error| {
+    let request: ControlRequest = integers::from_slice(&body).map_err(|error| {
         Problem::bad_request(format!(
             "the body is not {{client, epoch, lease_ticks, set: [{{execution, due_tick, reason}}]}}: {error}"
         ))

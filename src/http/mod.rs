@@ -15,6 +15,7 @@ mod client;
 mod control;
 mod front;
 mod health;
+mod integers;
 mod metrics;
 mod page;
 mod problem;

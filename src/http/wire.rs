@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{DELAY_BYTES_MAX, Views, problem::Problem};
+use super::{DELAY_BYTES_MAX, Views, integers, problem::Problem};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct QueuedItem {
@@ -134,7 +134,7 @@ pub(super) async fn delay(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, DELAY_BYTES_MAX))?;
-    let DelayBody { id, delay } = serde_json::from_slice(&body).map_err(|error| {
+    let DelayBody { id, delay } = integers::from_slice(&body).map_err(|error| {
         Problem::bad_request(format!(
             "the body is not {{\"id\": uuid of a queued execution, \"delay\": ticks as an integer}}: {error}"
         ))

@@ -61,6 +61,11 @@ impl Estimates {
         self.by_query.get(&query).or(self.unseen.as_ref())
     }
 
+    /// What to expect of a query that was never seen; nothing before the first window.
+    pub fn unseen(&self) -> Option<&CostEstimate> {
+        self.unseen.as_ref()
+    }
+
     /// All queries that were seen.
     pub fn iter(&self) -> impl Iterator<Item = (QueryId, &CostEstimate)> {
         self.by_query.iter().map(|(query, estimate)| (*query, estimate))

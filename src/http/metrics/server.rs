@@ -125,7 +125,7 @@ impl ServerNumbers {
             Some(([("over", *over), ("levelling", "without")], span.in_corridor_without?))
         });
         writer.gauges("corridor_share", "Share of windows in the corridor.", shares.chain(without))?;
-        let bounds = DELAY_BOUNDS.into_iter().map(|bound| bound as f64).chain([f64::MAX]);
+        let bounds = DELAY_BOUNDS.into_iter().map(|bound| bound as f64).chain([f64::INFINITY]);
         writer.histogram(
             "delay_ticks",
             "Ticks from arrival to run; 1 is none added.",

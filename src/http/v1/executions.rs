@@ -23,7 +23,7 @@ const CHUNK: usize = 1_000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
-    /// Executions before this entry id, newest first. The default: the newest.
+    /// Executions before this entry id, newest first unless `after` is given, too. The default: the newest.
     #[param(pattern = r"^\d{1,20}-\d{1,20}$", example = "1800000000000-0")]
     before: Option<String>,
     /// Executions after this entry id, oldest first; `0-0` begins at the first.
@@ -110,15 +110,20 @@ enum Cursor {
     After(EntryId),
 }
 
+/// Later than every entry.
+const END: EntryId = EntryId { ms: u64::MAX, n: u64::MAX };
+
 impl Page {
-    fn cursor(&self) -> Result<Cursor, Problem> {
-        let parsed = |id: &str| id.parse::<EntryId>().map_err(Problem::bad_request);
-        match (&self.before, &self.after) {
-            (Some(_), Some(_)) => Err(Problem::bad_request("`before` and `after` exclude each other")),
-            (Some(before), None) => Ok(Cursor::Before(parsed(before)?)),
-            (None, Some(after)) => Ok(Cursor::After(parsed(after)?)),
-            (None, None) => Ok(Cursor::Before(EntryId { ms: u64::MAX, n: u64::MAX })),
-        }
+    /// Where to begin and in which direction, and before which entry to end.
+    fn cursor(&self) -> Result<(Cursor, EntryId), Problem> {
+        let parsed = |id: &Option<String>| {
+            id.as_deref().map(|id| id.parse::<EntryId>().map_err(Problem::bad_request)).transpose()
+        };
+        let (before, after) = (parsed(&self.before)?, parsed(&self.after)?);
+        Ok(match after {
+            Some(after) => (Cursor::After(after), before.unwrap_or(END)),
+            None => (Cursor::Before(before.unwrap_or(END)), END),
+        })
     }
 }
 
@@ -154,7 +159,11 @@ pub(super) async fn read<T: Send + 'static>(
     }
 }
 
-fn fetch(outbox: &OutboxReader, mut cursor: Cursor, page: &Page) -> Result<Executions, ReadError> {
+fn fetch(
+    outbox: &OutboxReader,
+    (mut cursor, end): (Cursor, EntryId),
+    page: &Page,
+) -> Result<Executions, ReadError> {
     let mut found = Vec::new();
     let mut looked_at = 0;
     let chunk = if page.query.is_some() { CHUNK } else { page.limit };
@@ -166,7 +175,8 @@ fn fetch(outbox: &OutboxReader, mut cursor: Cursor, page: &Page) -> Result<Execu
         if matches!(cursor, Cursor::Before(_)) {
             entries.reverse();
         }
-        let ended = entries.len() < chunk;
+        let ended = entries.len() < chunk || entries.iter().any(|entry| entry.id >= end);
+        entries.retain(|entry| entry.id < end);
         looked_at += entries.len();
         for entry in &entries {
             cursor = match cursor {

@@ -43,8 +43,14 @@ impl Modify for Everywhere {
             .description("what was wrong, and what would be right (RFC 9457)")
             .content("application/problem+json", problem)
             .build();
-        for item in openapi.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten() {
+        for (path, item) in &mut openapi.paths.paths {
+            let methods = [("get", &mut item.get), ("put", &mut item.put), ("post", &mut item.post)];
+            for (method, operation) in methods {
+                let Some(operation) = operation else { continue };
+                // Whoever generates a client makes names of these.
+                let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+                operation.operation_id =
+                    Some([method].into_iter().chain(words).collect::<Vec<_>>().join("_"));
                 operation.responses.responses.insert("default".to_owned(), RefOr::T(other.clone()));
             }
         }

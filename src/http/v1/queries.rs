@@ -72,6 +72,11 @@ impl Known {
         self.costs()?.get(query)
     }
 
+    /// The same, or what is to be expected of one that has only just come.
+    fn expected(&self, query: QueryId) -> Option<&CostEstimate> {
+        self.cost(query).or(self.costs()?.unseen.as_ref())
+    }
+
     /// All that ran or are known, in order.
     fn ids(&self) -> BTreeSet<QueryId> {
         let learned = self.costs().map(|costs| costs.queries.iter().map(|learned| learned.query));
@@ -82,7 +87,7 @@ impl Known {
     fn load(&self) -> Option<[f64; 3]> {
         let mut load = [0.0; 3];
         for (query, activity) in &*self.activity {
-            let cost = self.cost(*query)?.cost;
+            let cost = self.expected(*query)?.cost;
             for (sum, r) in load.iter_mut().zip(Resource::ALL) {
                 *sum += cost[r] * activity.executed as f64;
             }
@@ -94,7 +99,7 @@ impl Known {
         let activity = self.activity.get(&id).copied().unwrap_or_default();
         let QueryActivity { executed, added_ticks } = activity;
         let learned = self.cost(id);
-        let share = learned.zip(load).map(|(learned, load)| {
+        let share = self.expected(id).zip(load).map(|(learned, load)| {
             let shares = Resource::ALL
                 .into_iter()
                 .zip(load)
