@@ -89,7 +89,7 @@ const queueOptions: Options = (colours) => ({
   ],
   series: [
     {},
-    line(colours.accent, { fill: colours.corridor }),
+    line(colours.accent, { fill: colours.area }),
     line(colours.without, { scale: "wait", width: 1.5 }),
   ],
 });
@@ -192,7 +192,7 @@ const benefitOptions: Options = (colours) => ({
   ...bare,
   scales: { y: { range: () => [0, 105] } },
   axes: [timeAxis(colours), valueAxis(colours)],
-  series: [{}, line(colours.accent, { fill: colours.corridor }), line(colours.without, { width: 1.5 })],
+  series: [{}, line(colours.accent, { fill: colours.area }), line(colours.without, { width: 1.5 })],
 });
 type BenefitRow = WithPoint & Shares;
 const percent = (value: number | null) => (value === null ? null : value * 100);
@@ -205,11 +205,18 @@ const BENEFIT_LEGEND = [
   { swatch: "swatch-line grey", label: "without evenkeel" },
 ];
 
-export function BenefitChart({ points }: { points: Point[] }) {
+interface BenefitProps {
+  points: Point[];
+  /** What is known of the time before them, and they: the shares are over a minute. */
+  history: Point[];
+}
+
+export function BenefitChart({ points, history }: BenefitProps) {
   const rows = useMemo(() => {
-    const shares = rollingShares(points);
-    return points.map((point, at) => ({ point, ...(shares[at] as Shares) }));
-  }, [points]);
+    const shares = rollingShares(history);
+    const all = history.map((point, at) => ({ point, ...(shares[at] as Shares) }));
+    return all.slice(-points.length || all.length);
+  }, [points, history]);
   return (
     <Lines
       title="In the corridor"
