@@ -8,7 +8,7 @@ import type { Change, Session } from "./types";
 const SILENCE_MS_MAX = 8000;
 
 export interface Listener {
-  /** `snapshot`: the first after a (re)connect; `resumed` when it only holds what came since. */
+  /** `snapshot`: the first after a connect, with all that is newer than what `since` told. */
   onChange(change: Change, snapshot: boolean): void;
   onSession(session: Session): void;
   /** The connection broke, or the server cannot be reached. */

@@ -48,11 +48,11 @@ export const fromZero: uPlot.Scale = {
   range: (_, __, max) => [0, Math.max(max ?? 0, 1) * 1.08],
 };
 
-/** A scale around the values: shows more of what stays within a narrow range. */
+/** A scale around the values: a corridor is narrow. */
 export const aroundValues: uPlot.Scale = {
   range: (_, min, max) => {
     if (min == null || max == null) return [0, 1];
-    const room = Math.max((max - min) * 0.15, max * 0.02, 1);
+    const room = Math.max((max - min) * 0.1, max * 0.02, 1);
     return [Math.max(0, min - room), max + room];
   },
 };

@@ -5,6 +5,7 @@ export interface Colours {
   grid: string;
   accent: string;
   accentSoft: string;
+  area: string;
   corridor: string;
   range: string;
   without: string;
@@ -17,6 +18,7 @@ const TOKENS: Record<keyof Colours, string> = {
   grid: "--line",
   accent: "--accent",
   accentSoft: "--accent-soft",
+  area: "--area",
   corridor: "--corridor",
   range: "--range",
   without: "--without",

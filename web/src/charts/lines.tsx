@@ -16,8 +16,7 @@ type Options = (colours: Colours) => Omit<uPlot.Options, "width" | "height">;
 interface LinesProps<Row> {
   title: string;
   unit: string;
-  points: Point[];
-  /** One row a point. */
+  /** Oldest first. */
   rows: Row[];
   options: Options;
   /** Drawn values of a row. */
@@ -28,19 +27,19 @@ interface LinesProps<Row> {
   columns: Column<Row>[];
 }
 
-/** A row with the point that it belongs to. */
+/** What a row has at least: the point that it belongs to. */
 interface WithPoint {
   point: Point;
 }
 
 function Lines<Row extends WithPoint>(props: LinesProps<Row>) {
-  const { title, unit, points, rows, options, series, words, legend, columns } = props;
+  const { title, unit, rows, options, series, words, legend, columns } = props;
   const [at, setAt] = useState<number | null>(null);
   const { seconds, drawn } = useMemo(() => {
-    const line = timeline(points);
+    const line = timeline(rows.map(({ point }) => point));
     const of = new Map(rows.map((row) => [row.point, row]));
     return { seconds: line.seconds, drawn: line.rows.map((point) => (point && of.get(point)) ?? null) };
-  }, [points, rows]);
+  }, [rows]);
   const data = useMemo(
     () =>
       [
@@ -89,7 +88,7 @@ const queueOptions: Options = (colours) => ({
   ],
   series: [
     {},
-    line(colours.accent, { fill: colours.corridor }),
+    line(colours.accent, { fill: colours.area }),
     line(colours.without, { scale: "wait", width: 1.5 }),
   ],
 });
@@ -110,7 +109,6 @@ export function QueueChart({ points }: { points: Point[] }) {
     <Lines
       title="Queue"
       unit="executions, ticks"
-      points={points}
       rows={rows}
       options={queueOptions}
       series={QUEUE_SERIES}
@@ -169,7 +167,6 @@ export function DelayChart({ points }: { points: Point[] }) {
     <Lines
       title="Delay"
       unit="ticks from queued to executed"
-      points={points}
       rows={rows}
       options={delayOptions}
       series={DELAY_SERIES}
@@ -192,7 +189,7 @@ const benefitOptions: Options = (colours) => ({
   ...bare,
   scales: { y: { range: () => [0, 105] } },
   axes: [timeAxis(colours), valueAxis(colours)],
-  series: [{}, line(colours.accent, { fill: colours.corridor }), line(colours.without, { width: 1.5 })],
+  series: [{}, line(colours.accent, { fill: colours.area }), line(colours.without, { width: 1.5 })],
 });
 type BenefitRow = WithPoint & Shares;
 const percent = (value: number | null) => (value === null ? null : value * 100);
@@ -205,16 +202,22 @@ const BENEFIT_LEGEND = [
   { swatch: "swatch-line grey", label: "without evenkeel" },
 ];
 
-export function BenefitChart({ points }: { points: Point[] }) {
+interface BenefitProps {
+  points: Point[];
+  /** What is known of the time before them, and they: the shares are over a minute. */
+  history: Point[];
+}
+
+export function BenefitChart({ points, history }: BenefitProps) {
   const rows = useMemo(() => {
-    const shares = rollingShares(points);
-    return points.map((point, at) => ({ point, ...(shares[at] as Shares) }));
-  }, [points]);
+    const shares = rollingShares(history);
+    const all = history.map((point, at) => ({ point, ...(shares[at] as Shares) }));
+    return all.slice(-points.length || all.length);
+  }, [points, history]);
   return (
     <Lines
       title="In the corridor"
       unit="% of the last 60 windows"
-      points={points}
       rows={rows}
       options={benefitOptions}
       series={BENEFIT_SERIES}

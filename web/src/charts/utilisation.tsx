@@ -6,7 +6,7 @@ import type { Point, Resource } from "../api/types";
 import { clock, number, plural } from "../logic/format";
 import { corridor, stayedInside, timeline } from "../logic/history";
 import type { Column } from "../parts/table";
-import { aroundValues, bare, fromZero, timeAxis, valueAxis } from "./axes";
+import { aroundValues, bare, timeAxis, valueAxis } from "./axes";
 import type { Colours } from "./colours";
 import { Figure } from "./figure";
 import { Plot } from "./plot";
@@ -18,11 +18,12 @@ const [WITHOUT_HIGH, WITHOUT_LOW, HIGH, LOW, MAX, MIN, AVERAGE] = [1, 2, 3, 4, 5
 
 function options(overlay: boolean) {
   return (colours: Colours): Omit<uPlot.Options, "width" | "height"> => {
-    const edge = { stroke: colours.without, width: 1, points: { show: false }, show: overlay };
+    // An area without an outline: three hundred windows of peaks would hide what lies within.
+    const edge = { stroke: "transparent", width: 0, points: { show: false }, show: overlay };
     const none = { stroke: "transparent", width: 0, points: { show: false } };
     return {
       ...bare,
-      scales: { y: overlay ? fromZero : aroundValues },
+      scales: { y: aroundValues },
       axes: [timeAxis(colours), valueAxis(colours)],
       series: [
         {},
@@ -32,7 +33,7 @@ function options(overlay: boolean) {
         none,
         none,
         none,
-        { stroke: colours.accent, width: 2, points: { show: false } },
+        { stroke: colours.accent, width: 1.5, points: { show: false } },
       ],
       bands: [
         { series: [WITHOUT_HIGH, WITHOUT_LOW], fill: colours.withoutFill },

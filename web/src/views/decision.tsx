@@ -60,7 +60,6 @@ export function DecisionView({ id }: { id: string }) {
               ["Delay", ticks(data.delay_ticks)],
               ["Held by levelling", ticks(data.held_ticks)],
               ["Added by /delay", ticks(data.added_ticks)],
-              ["Reason in the journal", data.reason || "none"],
               [
                 "Query",
                 <a key="query" href={link("queries", data.query)}>

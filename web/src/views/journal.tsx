@@ -8,13 +8,26 @@ import { Facts, Tile } from "../parts/tile";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 
-const STREAMS: Column<Stream>[] = [
+/** The columns of a journal that is handed out; of one process alone without those of Redis. */
+const STREAMS: (Column<Stream> & { ofRedis?: boolean })[] = [
   { key: "stream", label: "Stream", render: ({ stream, key }) => <code title={key}>{stream}</code> },
   { key: "length", label: "In the outbox", numeric: true, render: ({ length }) => number(length) },
-  { key: "redis", label: "In Redis", numeric: true, render: ({ redis_length }) => number(redis_length) },
+  {
+    key: "redis",
+    ofRedis: true,
+    label: "In Redis",
+    numeric: true,
+    render: ({ redis_length }) => number(redis_length),
+  },
   { key: "first", label: "First seq", numeric: true, render: ({ first_seq }) => number(first_seq) },
   { key: "last", label: "Last seq", numeric: true, render: ({ last_seq }) => number(last_seq) },
-  { key: "shipped", label: "Shipped to", numeric: true, render: ({ shipped_seq }) => number(shipped_seq) },
+  {
+    key: "shipped",
+    ofRedis: true,
+    label: "Shipped to",
+    numeric: true,
+    render: ({ shipped_seq }) => number(shipped_seq),
+  },
   { key: "id", label: "Last id", render: ({ last_id }) => <code>{last_id ?? DASH}</code> },
 ];
 
@@ -85,6 +98,7 @@ export function JournalView() {
   const groups = (data?.streams ?? []).flatMap(({ stream, groups }) =>
     groups.map((group) => ({ ...group, stream })),
   );
+  const alone = data?.redis === null;
   return (
     <>
       <div class="section-head">
@@ -112,17 +126,25 @@ export function JournalView() {
       <div class="section-head">
         <h2>Streams</h2>
       </div>
-      <Table label="Streams" columns={STREAMS} rows={data?.streams ?? []} rowKey={({ key }) => key} />
-      <div class="section-head">
-        <h2>Groups</h2>
-      </div>
       <Table
-        label="Groups"
-        columns={GROUPS}
-        rows={groups}
-        rowKey={({ stream, name }) => `${stream} ${name}`}
-        empty={data?.redis === null ? "None: one process reads its own outbox" : "None"}
+        label="Streams"
+        columns={STREAMS.filter(({ ofRedis }) => !(alone && ofRedis))}
+        rows={data?.streams ?? []}
+        rowKey={({ key }) => key}
       />
+      {!alone && (
+        <>
+          <div class="section-head">
+            <h2>Groups</h2>
+          </div>
+          <Table
+            label="Groups"
+            columns={GROUPS}
+            rows={groups}
+            rowKey={({ stream, name }) => `${stream} ${name}`}
+          />
+        </>
+      )}
       {data !== null && data.commands.length > 0 && (
         <>
           <div class="section-head">

@@ -1,46 +1,49 @@
 // The first screen: is it healthy, is it level, is the record complete, and what does it cost.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { type History, type Point, RESOURCES, type Status } from "../api/types";
 import { BenefitChart, DelayChart, QueueChart } from "../charts/lines";
 import { Utilisation } from "../charts/utilisation";
 import { duration } from "../logic/format";
-import { WINDOWS_MAX } from "../logic/history";
+import { MINUTE_WINDOWS, WINDOWS_MAX } from "../logic/history";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
-import { points, status } from "../state";
+import { points, status, tickMs } from "../state";
 import { BenefitTile, CaptureTile, DelayTile, HealthTile, QueueTile } from "./overview_tiles";
 
 const WINDOW_TICKS = 10;
-/** The longer range: twelve windows a point, as many points as the short one. */
-const LONG_STEP = 12;
+/** Windows that the charts show; what the page does not keep itself comes in steps of several windows. */
+const RANGES = [
+  { windows: MINUTE_WINDOWS, step: 1 },
+  { windows: WINDOWS_MAX, step: 1 },
+  { windows: 12 * WINDOWS_MAX, step: 12 },
+];
+type Range = (typeof RANGES)[number];
 
-function longPath({ tick }: Status): string | null {
-  if (tick === null) return null;
-  const step = LONG_STEP * WINDOW_TICKS;
+function historyPath({ tick }: Status, { windows, step }: Range): string | null {
+  if (tick === null || step === 1) return null;
+  const ticks = step * WINDOW_TICKS;
   // Rounded to the step, so that the same points are asked for until a new one is there.
-  const from = Math.max(0, Math.floor(tick / step - WINDOWS_MAX) * step);
-  return `/api/v1/resources/history?from_tick=${from}&step_windows=${LONG_STEP}`;
+  const from = Math.max(0, Math.floor(tick / ticks - windows / step) * ticks);
+  return `/api/v1/resources/history?from_tick=${from}&step_windows=${step}`;
 }
 
 /** The points of the chosen range, and why they cannot be had. */
-function useRange(long: boolean): { shown: Point[]; error: string | null } {
+function useRange(range: Range): { shown: Point[]; error: string | null } {
   const now = status.value;
-  const path = long && now !== null ? longPath(now) : null;
   const [kept, keep] = useState<Point[]>([]);
-  const { data, error } = usePolled<History>(path, 3_600_000);
+  const { data, error } = usePolled<History>(now === null ? null : historyPath(now, range), 3_600_000);
   if (data !== null && data.points !== kept) keep(data.points);
-  return long ? { shown: data?.points ?? kept, error } : { shown: points.value, error: null };
+  const recent = useMemo(() => points.value.slice(-range.windows), [points.value, range]);
+  return range.step === 1 ? { shown: recent, error: null } : { shown: data?.points ?? kept, error };
 }
 
 export function OverviewView() {
-  const [long, setLong] = useState(false);
+  const [range, setRange] = useState(RANGES[0] as Range);
   const [overlay, setOverlay] = useState(true);
-  const { shown, error } = useRange(long);
+  const { shown, error } = useRange(range);
   const now = status.value;
-  const windowMs = WINDOW_TICKS * (now?.tick_ms ?? 100);
-  const short = duration(WINDOWS_MAX * windowMs);
-  const wide = duration(WINDOWS_MAX * LONG_STEP * windowMs);
+  const windowMs = WINDOW_TICKS * tickMs.value;
   return (
     <>
       <h1 class="unseen">Overview</h1>
@@ -63,16 +66,20 @@ export function OverviewView() {
         </label>
         <fieldset class="switch small">
           <legend class="unseen">Range of time</legend>
-          <button type="button" aria-pressed={!long} onClick={() => setLong(false)}>
-            {short}
-          </button>
-          <button type="button" aria-pressed={long} onClick={() => setLong(true)}>
-            {wide}
-          </button>
+          {RANGES.map((one) => (
+            <button
+              key={one.windows}
+              type="button"
+              aria-pressed={one === range}
+              onClick={() => setRange(one)}
+            >
+              {duration(one.windows * windowMs)}
+            </button>
+          ))}
         </fieldset>
       </div>
       <Trouble error={error} />
-      <div class="charts">
+      <div class="charts tall">
         {RESOURCES.map((resource) => (
           <Utilisation key={resource} resource={resource} points={shown} overlay={overlay} />
         ))}
@@ -83,7 +90,7 @@ export function OverviewView() {
       <div class="charts">
         <QueueChart points={shown} />
         <DelayChart points={shown} />
-        <BenefitChart points={shown} />
+        <BenefitChart points={shown} history={range.step === 1 ? points.value : shown} />
       </div>
     </>
   );

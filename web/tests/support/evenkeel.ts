@@ -1,6 +1,6 @@
 // A real `evenkeel run` with a folder of its own.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,16 @@ function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("EVENKEEL_") && name !== "RUST_LOG",
   );
-  return Object.fromEntries(kept) as NodeJS.ProcessEnv;
+  return { ...Object.fromEntries(kept), RUST_LOG: "warn" };
+}
+
+/** What a command prints. */
+export function output(...options: string[]): string {
+  return execFileSync(PROGRAM, options, {
+    env: environment(),
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
 }
 
 export class Evenkeel {
