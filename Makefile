@@ -5,7 +5,7 @@ CARGO ?= cargo
 SEED ?= 1
 KILLS ?= 200
 MINUTES ?= 0
-.PHONY: help run web test chaos tools lint fmt bench screenshots
+.PHONY: help run web test chaos tools lint fmt bench screenshots node
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -15,8 +15,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2; \
-	else echo "no npm here: the program is built without its dashboard; it needs Node 20.19 or later with npm" >&2; fi
+	@$(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2
 	$(CARGO) run --release --locked --quiet --bin evenkeel -- run
 
 web: web/dist/index.html ## Build the dashboard, which the program then embeds
@@ -24,12 +23,17 @@ web: web/dist/index.html ## Build the dashboard, which the program then embeds
 web/dist/index.html: $(WEB_SOURCES) web/node_modules/.package-lock.json
 	$(NPM) run build
 
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node 20.19 or later with npm (https://nodejs.org)" >&2; exit 1; }
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json | node
 	$(NPM) ci
 	@touch $@
 
-test: tools web ## Run all tests
+# The oldest that Vite supports.
+node:
+	@command -v npm >/dev/null && \
+	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b > 18) ? 0 : 1)' || \
+	{ echo "the dashboard needs Node 20.19 or later with npm: install it (https://nodejs.org)" >&2; exit 1; }
+
+test: tools node web ## Run all tests
 	$(CARGO) test --workspace --locked
 	$(NPM) test
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
@@ -57,13 +61,13 @@ $(SCHEMATHESIS): tests/requirements.txt
 	target/schemathesis/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	@touch $@
 
-lint: web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
+lint: node web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(NPM) run check
 
-fmt: web/node_modules/.package-lock.json ## Format the sources
+fmt: node web/node_modules/.package-lock.json ## Format the sources
 	$(CARGO) fmt --all
 	$(NPM) run format
 
