@@ -46,6 +46,8 @@ pub struct File {
     pub mode: Option<Mode>,
     /// See `--redis`.
     pub redis: Option<String>,
+    /// See `--redis-password-file`.
+    pub redis_password_file: Option<std::path::PathBuf>,
     /// See `--server`.
     pub server: Option<String>,
     /// See `--token-file`.

@@ -156,12 +156,12 @@ pub enum TokensError {
     Name(String),
 }
 
-/// A token in clear: it is never printed.
+/// A token or password in clear: it is never printed.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Reads the one token that `file` holds.
+    /// Reads the one token or password that `file` holds, in one line.
     ///
     /// # Errors
     /// [`TokensError`]; what the file says is not shown.
@@ -170,13 +170,13 @@ impl Secret {
         let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
         let token = text.trim();
         if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
-            let reason = "expected one token, as `evenkeel token new` prints it".to_owned();
+            let reason = "expected one line that holds the secret and nothing else".to_owned();
             return Err(TokensError::Line { file: named(), line: 1, reason });
         }
         Ok(Self(token.to_owned()))
     }
 
-    /// The token itself, for the header that carries it.
+    /// The secret itself, for whoever carries it to where it is asked for.
     pub fn expose(&self) -> &str {
         &self.0
     }

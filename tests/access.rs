@@ -240,8 +240,13 @@ fn a_client_with_a_token_levels_a_server_that_asks_for_one() {
     let pair = Pair::new(World::new("x10", &["--tokens", text(&guarded.file)]));
     let server = pair.start_server();
     let mut command = evenkeel();
-    command.args(["client", "--redis", &pair.redis.url("client"), "--server", &server.base]);
+    let redis = pair.redis.url("client").replace("only-for-these-tests", "wrong");
+    command.args(["client", "--redis", &redis, "--server", &server.base]);
     command.args(["--listen", "127.0.0.1:0", "--token-file", text(&secret)]);
+    // The password may stand in a file, and then goes before what the address says.
+    let password = guarded.file.with_file_name("redis-password");
+    std::fs::write(&password, "only-for-these-tests\n").unwrap();
+    command.args(["--redis-password-file", text(&password)]);
     let _client = start(command, &pair.world.path("client.stderr.txt"));
     wait_until("slots decide", || {
         ask(&server, "GET", "/api/v1/status", &[("authorization", &bearer(&token))], "")

@@ -78,3 +78,49 @@ impl Drop for Unanswered {
         self.0.count_answered();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, Context, Handler, ResponseFuture, System};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::health::ActorName;
+
+    /// Answers when it is told to.
+    struct Slow(watch::Receiver<bool>);
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Ask;
+
+    impl Actor for Slow {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Ask> for Slow {
+        type Result = ResponseFuture<()>;
+
+        fn handle(&mut self, _: Ask, _context: &mut Self::Context) -> Self::Result {
+            let mut told = self.0.clone();
+            Box::pin(async move { drop(told.wait_for(|told| *told).await) })
+        }
+    }
+
+    #[test]
+    fn what_has_no_answer_is_counted_until_it_has_or_nobody_waits() {
+        System::new().block_on(async {
+            let (tell, told) = watch::channel(false);
+            let health = ActorHealth::new(ActorName::Queue);
+            let port = Port::new(Slow(told).start().recipient(), health.clone());
+            let (first, second) = (port.send(Ask), port.send(Ask));
+            port.offer(Ask);
+            assert_eq!(health.unanswered(), 2);
+            drop(second);
+            assert_eq!(health.unanswered(), 1);
+            tell.send_replace(true);
+            first.await.unwrap();
+            assert_eq!(health.unanswered(), 0);
+        });
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     http::AccessSettings,
     run::{Common, Levelling, Serving},
     telemetry::LogFormat,
-    tokens::Tokens,
+    tokens::{Secret, Tokens},
 };
 
 /// What every long-running command takes.
@@ -173,6 +173,9 @@ pub(super) struct RedisOptions {
     /// Where Redis is, redis://[user:password@]host[:port]; a password is better kept in the environment or the file.
     #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
     redis: Option<String>,
+    /// File that holds the password for it, as of a container's secret.
+    #[arg(long, env = "EVENKEEL_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    redis_password_file: Option<PathBuf>,
 }
 
 impl RedisOptions {
@@ -182,6 +185,8 @@ impl RedisOptions {
                 "where is Redis? --redis redis://127.0.0.1:6379, EVENKEEL_REDIS, or `redis` in the file",
             )
         })?;
-        url.parse().map_err(ExitError::usage)
+        let file = self.redis_password_file.as_deref().or(file.redis_password_file.as_deref());
+        let password = file.map(Secret::read).transpose().map_err(ExitError::usage)?;
+        Target::new(url, password.as_ref().map(Secret::expose)).map_err(ExitError::usage)
     }
 }

@@ -36,10 +36,23 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(url: &str) -> Result<Self, TargetError> {
+        Self::new(url, None)
+    }
+}
+
+impl Target {
+    /// The Redis at `url`, with `password` in place of the one that the url holds or does not.
+    ///
+    /// # Errors
+    /// [`TargetError`]; it shows no password.
+    pub fn new(url: &str, password: Option<&str>) -> Result<Self, TargetError> {
         let shown = without_password(url);
         let opened = url.into_connection_info().and_then(|info| {
             // The library's name for `CLIENT LIST`: a right that nobody needs.
-            let settings = info.redis_settings().clone().set_skip_set_lib_name();
+            let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
+            if let Some(password) = password {
+                settings = settings.set_password(password);
+            }
             Client::open(info.set_redis_settings(settings))
         });
         match opened {
