@@ -1,7 +1,8 @@
 //! `make chaos SEED=1 KILLS=200 MINUTES=0`: real processes, a real Redis, faults at random, until so many processes have been killed
 //! and so many minutes have passed. Exit 0 only when nothing was lost; on failure the command that repeats it is printed.
 //!
-//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times.
+//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times. With the
+//! feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
@@ -10,6 +11,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     env,
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
@@ -18,6 +20,7 @@ use support::{
     World, output,
     pair::Pair,
     pause,
+    proxy::{Proxy, Way},
     three::{Dice, Fault, Three, assert_state_is_the_fold},
 };
 
@@ -35,6 +38,9 @@ const POINTS: [&str; 6] = [
     "after-outbox-mark",
 ];
 
+/// Kills within which a known fault must show.
+const MUTANT_KILLS_MAX: u64 = 300;
+
 fn main() {
     let number = |name, default| env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let seed: u64 = number("SEED", 1);
@@ -45,6 +51,9 @@ fn main() {
     }));
     let begun = Instant::now();
     let mut totals = Totals::default();
+    if cfg!(feature = "mutants") {
+        return notice_known_faults(seed);
+    }
     if cfg!(feature = "faults") {
         die_at_points(seed, kills, &mut totals);
     } else {
@@ -96,7 +105,9 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
     let seed = dice.roll(1_000_000).to_string();
     let parameters = format!("rate = {rate}.0\ntick_ms = {tick_ms}\n");
     println!("world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}", totals.worlds + 1);
-    let mut three = Three::start(Pair::new(World::with_parameters(&parameters, &["--seed", &seed])));
+    let mut pair = Pair::new(World::with_parameters(&parameters, &["--seed", &seed]));
+    pair.way = Some(Proxy::start(pair.redis.address()));
+    let mut three = Three::start(pair);
     let (begun, before) = (Instant::now(), totals.kills());
     let more = |totals: &Totals| totals.kills() < kills && totals.kills() < before + KILLS_A_WORLD;
     let mut round = 0;
@@ -123,7 +134,8 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
         names.filter(|(_, hit)| *hit).map(|(name, _)| name).collect::<Vec<_>>()
     };
     let away = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
-    match dice.roll(100) {
+    match dice.roll(112) {
+        100.. => trouble(dice, three, totals),
         0..70 => {
             // Server and client far more often than Redis, which takes the longest to start.
             let victims = [
@@ -212,6 +224,64 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
     }
 }
 
+/// Something passing, on the way to Redis, in Redis, or at the server's door.
+fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
+    let (way, redis) = (three.pair.way.as_ref().unwrap(), &three.pair.redis);
+    let time = Duration::from_millis(200 + dice.roll(1_500));
+    let name = match dice.roll(8) {
+        kind @ 0..2 => {
+            let one = Way::BOTH[kind as usize];
+            way.hold_up(one, true);
+            pause(time);
+            way.hold_up(one, false);
+            ["nothing gets to Redis", "nothing comes from Redis"][kind as usize]
+        }
+        2 => {
+            way.refuse(true);
+            pause(time);
+            way.refuse(false);
+            "the way to Redis is cut"
+        }
+        3 => {
+            way.slow_down(10 + dice.roll(190));
+            way.narrow(Some(8_000 + dice.roll(100_000)));
+            pause(time);
+            way.slow_down(0);
+            way.narrow(None);
+            "a slow and narrow way to Redis"
+        }
+        4 => {
+            redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+            pause(time);
+            redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+            "Redis out of memory"
+        }
+        5 => {
+            redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+            pause(time);
+            redis.cli(&["REPLICAOF", "NO", "ONE"]);
+            "Redis read only"
+        }
+        6 => {
+            let key = format!("evenkeel:{{main}}:{}", Stream::ALL[dice.roll(3) as usize]);
+            redis.cli(&["XADD", &key, "9999999999999-0", "who", "somebody else"]);
+            pause(time);
+            redis.cli(&["DEL", &key]);
+            "a foreign entry, and its stream deleted"
+        }
+        _ => {
+            let address = three.server().base.trim_start_matches("http://").parse().unwrap();
+            let open: Vec<_> =
+                (0..200).filter_map(|_| TcpStream::connect_timeout(&address, time).ok()).collect();
+            pause(time);
+            drop(open);
+            "200 silent connections to the server"
+        }
+    };
+    totals.count(name);
+    format!("{name} for {} ms", time.as_millis())
+}
+
 /// Everything that must hold at the end of a world.
 fn judge(three: Three, totals: &mut Totals) {
     let pair = three.end();
@@ -240,4 +310,56 @@ fn die_at_points(seed: u64, times: u64, totals: &mut Totals) {
         let server = Some(pair.start_server());
         judge(Three { pair, server, client: Some(client) }, totals);
     }
+}
+
+/// Three known faults, and the kill that shows each.
+fn notice_known_faults(seed: u64) {
+    type Kill = fn(&mut Dice, &mut Three);
+    let server: Kill = |dice, three| kill(dice, three, [true, false, false]);
+    let client: Kill = |dice, three| kill(dice, three, [false, true, false]);
+    let redis: Kill = |dice, three| lose_the_last_entries(dice, three);
+    // What is panicked about is what is hoped for.
+    std::panic::set_hook(Box::new(|_| {}));
+    for (mutant, kill, rounds) in
+        [("NoIntent", server, 5), ("PendingNotRead", client, 5), ("StaleCursor", redis, 3)]
+    {
+        let mut dice = Dice::new(seed);
+        let mut kills = 0;
+        let noticed = loop {
+            let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut pair =
+                    Pair::new(World::with_parameters("rate = 8.0\ntick_ms = 10\n", &["--seed", "1"]));
+                pair.mutant = Some(mutant);
+                let mut three = Three::start(pair);
+                for _ in 0..rounds {
+                    pause(Duration::from_millis(300 + dice.roll(700)));
+                    kill(&mut dice, &mut three);
+                    kills += 1;
+                }
+                judge(three, &mut Totals::default());
+            }));
+            match said {
+                Err(said) => break said.downcast_ref::<String>().cloned().unwrap_or_default(),
+                Ok(()) => {
+                    if kills >= MUTANT_KILLS_MAX {
+                        eprintln!("{mutant} was not noticed within {kills} kills");
+                        std::process::exit(1);
+                    }
+                }
+            }
+        };
+        let noticed = noticed.lines().next().unwrap_or_default().chars().take(160).collect::<String>();
+        println!("{mutant}: noticed after {kills} kills: {noticed}");
+    }
+}
+
+fn kill(dice: &mut Dice, three: &mut Three, victims: [bool; 3]) {
+    three.suffer(Fault::Kill, victims, Duration::from_millis(dice.roll(50)));
+}
+
+fn lose_the_last_entries(dice: &mut Dice, three: &mut Three) {
+    let redis = &mut three.pair.redis;
+    redis.kill();
+    redis.cut_append_only_file(10_000 + dice.roll(50_000));
+    redis.restart();
 }

@@ -64,7 +64,7 @@ pub(super) struct ExplainOptions {
 pub(super) fn mode(options: &ModeOptions) -> anyhow::Result<Exit> {
     let answer = match options.command {
         ModeCommand::Get => ask(&options.server, "/api/v1/mode", None)?,
-        ModeCommand::Set { mode } => ask(&options.server, "/api/v1/mode", Some(json!({"mode": mode})))?,
+        ModeCommand::Set { mode } => ask(&options.server, "/api/v1/mode", Some(&json!({"mode": mode})))?,
     };
     print(&options.server, &answer, "mode");
     Ok(Exit::Ok)
@@ -84,7 +84,7 @@ fn print(options: &ServerOptions, answer: &Value, field: &str) {
 }
 
 /// GETs `path`, or PUTs `body` to it.
-fn ask(options: &ServerOptions, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+fn ask(options: &ServerOptions, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
     let token = options.token_file.as_deref().map(Secret::read).transpose().map_err(ExitError::usage)?;
     let url = format!("{}{path}", options.server.trim_end_matches('/'));
     actix::System::new().block_on(async {
@@ -97,7 +97,7 @@ fn ask(options: &ServerOptions, path: &str, body: Option<Value>) -> anyhow::Resu
             exit: Exit::Unreachable,
             message: format!("{} does not answer: {cause}", options.server),
         };
-        let sent = match &body {
+        let sent = match body {
             Some(body) => http.put(&url).send_json(body).await,
             None => http.get(&url).send().await,
         };

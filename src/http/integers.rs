@@ -24,8 +24,11 @@ fn whole(value: &mut Value) -> bool {
             let integer = float.filter(|float| (0.0..=9_007_199_254_740_992.0).contains(float));
             integer.map(|float| *number = Number::from(float as u64)).is_some()
         }
-        Value::Array(values) => values.iter_mut().fold(false, |any, value| whole(value) || any),
-        Value::Object(fields) => fields.values_mut().fold(false, |any, value| whole(value) || any),
+        // All of them, not only up to the first.
+        Value::Array(values) => values.iter_mut().filter_map(|value| whole(value).then_some(())).count() > 0,
+        Value::Object(fields) => {
+            fields.values_mut().filter_map(|value| whole(value).then_some(())).count() > 0
+        }
         _ => false,
     }
 }

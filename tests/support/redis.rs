@@ -19,7 +19,7 @@ pub struct Redis {
 }
 
 /// Of all users; it protects nothing.
-const PASSWORD: &str = "only-for-these-tests";
+pub const PASSWORD: &str = "only-for-these-tests";
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -66,18 +66,25 @@ impl Redis {
 
     /// Starts it again over what is on its disk; waits until it answers.
     pub fn restart(&mut self) {
+        self.start_with(&[]);
+        wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
+    }
+
+    /// Starts it again with more settings, and does not wait.
+    pub fn start_with(&mut self, more: &[&str]) {
         let configuration = repository().join("redis/redis.conf");
         let log = self.folder.path().join("redis.log");
-        let mut command = Command::new("redis-server");
+        // A file that may not grow is an error to Redis, as a full disk is, and not its end.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec redis-server \"$@\"", "redis-server"]);
         command.arg(configuration).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", text(self.folder.path()), "--logfile", text(&log)]);
-        command.args(["--daemonize", "no"]);
+        command.args(["--daemonize", "no"]).args(more);
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = started.unwrap_or_else(|error| {
             panic!("redis-server cannot be started ({error}): install it, for instance apt-get install redis-server")
         });
         self.child = Some(child);
-        wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
     }
 
     /// `redis-cli` with `arguments` and every right; what it printed.
@@ -88,8 +95,13 @@ impl Redis {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn signal(&self, name: &str) {
-        signal(self.child.as_ref().unwrap().id(), name);
+        signal(self.pid(), name);
     }
 
     /// kill -9, and gone.
@@ -103,10 +115,15 @@ impl Redis {
     }
 
     fn end(&mut self, name: &str) {
-        self.signal(name);
-        // One that was stopped ends when it goes on.
-        self.signal("CONT");
-        self.child.take().unwrap().wait().unwrap();
+        let mut child = self.child.take().unwrap();
+        // It may have ended by itself; one that was stopped ends when it goes on.
+        for name in [name, "CONT"] {
+            let _ = Command::new("kill")
+                .args([format!("-{name}"), child.id().to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
+        child.wait().unwrap();
     }
 
     /// Takes the last `bytes` from its file, as a power cut under `everysec` might. It must not be running.

@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_core::{client::ClientState, journal::Stream};
+use evenkeel_core::{
+    client::ClientState,
+    journal::Stream,
+    mutant::{self, Mutant},
+};
 use redis::cmd;
 use tokio::time::Instant;
 
@@ -83,6 +87,13 @@ struct Seen {
     beat: String,
     since: Instant,
     looks: u32,
+}
+
+/// Whether a state stands in Redis.
+enum Saved {
+    Now,
+    /// A later one has been saved before: what that acknowledged is not given again.
+    Before,
 }
 
 /// See the module. Blocking.
@@ -197,7 +208,7 @@ impl RedisStateStore {
         journal: &str,
         state: &ClientState,
         bytes: &[u8],
-    ) -> Result<(), StateError> {
+    ) -> Result<Saved, StateError> {
         if bytes.len() > SNAPSHOT_BYTES_MAX {
             return Err(StateError::Unavailable(format!(
                 "a state of {} bytes is too large: at most {SNAPSHOT_BYTES_MAX}",
@@ -206,6 +217,9 @@ impl RedisStateStore {
         }
         self.generation += 1;
         let value = Snapshot::write(self.generation, journal, bytes);
+        if mutant::is(Mutant::SplitSnapshot) {
+            self.save_with_old_positions(link, journal, state)?;
+        }
         let keys =
             [self.keys.lease(), self.keys.snapshot(), self.keys.previous_snapshot(), self.keys.client()];
         let keys: Vec<_> = keys.into_iter().chain(self.keys.streams()).collect();
@@ -219,13 +233,26 @@ impl RedisStateStore {
         let answer =
             link.script(&self.scripts.save, &keys, &arguments).map_err(|fault| unavailable(&fault))?;
         match array(answer).map_err(|fault| unavailable(&fault))?.into_iter().next().map(text) {
-            Some(Ok(saved)) if saved == "saved" => Ok(()),
+            Some(Ok(saved)) if saved == "saved" => Ok(Saved::Now),
             Some(Ok(fenced)) if fenced == "fenced" => Err(StateError::Fenced),
-            Some(Ok(older)) if older == "older" => {
-                Err(StateError::Unavailable("a later state has been saved meanwhile".to_owned()))
-            }
+            Some(Ok(older)) if older == "older" => Ok(Saved::Before),
             answer => Err(StateError::Unavailable(format!("{answer:?} to a save"))),
         }
+    }
+
+    /// Only with [`Mutant::SplitSnapshot`].
+    fn save_with_old_positions(
+        &self,
+        link: &mut Link,
+        journal: &str,
+        state: &ClientState,
+    ) -> Result<(), StateError> {
+        let before = self.last.as_ref().map(|(_, bytes)| decode(bytes).positions).unwrap_or_default();
+        let bytes = encode(&ClientState { positions: before, ..state.clone() })?;
+        let value = Snapshot::write(self.generation, journal, &bytes);
+        link.call(cmd("SET").arg(self.keys.snapshot()).arg(value))
+            .map(drop)
+            .map_err(|fault| unavailable(&fault))
     }
 
     fn journal(&self, link: &mut Link) -> Result<String, StateError> {
@@ -253,6 +280,8 @@ impl StateStore for RedisStateStore {
                 Some((of, bytes)) if of == journal => {
                     tracing::warn!("Redis has lost the client's state: it gets it back");
                     let state = decode(&bytes);
+                    // Redis may have taken a later one whose answer was lost, and then lost that: this one is saved when it
+                    // has read on beyond that.
                     store.save(link, &journal, &state, &bytes)?;
                     Ok(state)
                 }
@@ -270,9 +299,15 @@ impl StateStore for RedisStateStore {
         let bytes = encode(state)?;
         self.with_link(|store, link| {
             let journal = store.journal(link)?;
-            store.save(link, &journal, state, &bytes)?;
-            store.last = Some((journal, bytes));
-            Ok(())
+            match store.save(link, &journal, state, &bytes)? {
+                Saved::Before => {
+                    Err(StateError::Unavailable("a later state has been saved meanwhile".to_owned()))
+                }
+                Saved::Now => {
+                    store.last = Some((journal, bytes));
+                    Ok(())
+                }
+            }
         })
     }
 
