@@ -22,7 +22,7 @@ export const test = base.extend<Worlds, { server: Evenkeel }>({
   ],
   // biome-ignore lint/correctness/noEmptyPattern: as above
   allowed: async ({}, use) => use([]),
-  page: async ({ page, allowed, server }, use) => {
+  page: async ({ page, allowed }, use) => {
     const complaints: string[] = [];
     const foreign: string[] = [];
     const complain = (text: string) => allowed.some((pattern) => pattern.test(text)) || complaints.push(text);
@@ -31,8 +31,8 @@ export const test = base.extend<Worlds, { server: Evenkeel }>({
     });
     page.on("pageerror", (error) => complain(String(error)));
     page.on("request", (request) => {
-      const { origin } = new URL(request.url());
-      if (!origin.startsWith("http://127.0.0.1:") && origin !== server.url) foreign.push(request.url());
+      const own = request.isNavigationRequest() || request.url().startsWith(`${new URL(page.url()).origin}/`);
+      if (!own) foreign.push(request.url());
     });
     await use(page);
     expect(complaints, "the browser's console").toEqual([]);
