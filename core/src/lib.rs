@@ -24,6 +24,7 @@ pub mod control;
 pub mod counterfactual;
 pub mod estimator;
 pub mod forecast;
+pub mod foreign;
 pub mod ids;
 pub mod invariants;
 pub mod journal;
