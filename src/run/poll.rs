@@ -4,7 +4,7 @@
 //! server ◀─ looks twice a tick ─ ForeignServer ─ entries ─▶ ClientHalf ─ slots ─▶ ForeignServer ─ POST /delay ─▶ server
 //! ```
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, io::Write as _, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
@@ -77,7 +77,8 @@ fn seen(coverage: &Coverage) -> String {
         (restarts, "restarts"),
     ] {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", {count} {what}");
         }
     }
     text

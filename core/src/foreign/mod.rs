@@ -40,7 +40,7 @@ const RATE_TICKS: f64 = 300.0;
 /// Ticks after the last seen end of a window from which on another end may have been missed.
 const WINDOW_TICKS_MAX: f64 = 14.0;
 
-/// What a server showed. Times are microseconds of one monotonic clock.
+/// What a server's queue showed. Times are microseconds of one monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     /// When it was asked.
@@ -49,8 +49,19 @@ pub struct Look {
     pub answered_us: u64,
     /// What waits there.
     pub queued: Vec<(ExecutionId, QueryId)>,
-    /// Its last window, when it said one, and a mark that differs from that of the window before.
-    pub resources: Option<(PerResource<Extent>, String)>,
+}
+
+/// What a server said of its last window.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// When it was asked.
+    pub asked_us: u64,
+    /// When the answer was there.
+    pub answered_us: u64,
+    /// The window.
+    pub usage: PerResource<Extent>,
+    /// Differs from that of the window before.
+    pub mark: String,
 }
 
 /// What a look tells.
@@ -214,10 +225,30 @@ impl Watcher {
         for (execution, query) in appeared {
             seen.records.push(self.appeared(execution, query, tick, is_new));
         }
-        self.resources(look, &mut seen, tick);
+        for told in self.windows.told(&self.clock, tick) {
+            seen.observations.extend(told.observation);
+            seen.records.push(Record::Window(told.window));
+        }
         seen.began = (before < Some(tick)).then_some(tick);
         self.last = Some((asked, answered, tick));
         seen
+    }
+
+    /// What the server said of its last window; what it means is told by the looks to come.
+    pub fn read(&mut self, reading: Reading) {
+        let Reading { asked_us, answered_us, usage, mark } = reading;
+        let asked = asked_us as f64;
+        if let Some((before_asked, before)) = &self.read {
+            // Answers may overtake each other.
+            if asked < *before_asked {
+                return;
+            }
+            if *before != mark {
+                let border = Border { from_us: *before_asked, to_us: answered_us as f64 };
+                self.windows.closed(border, usage, WINDOW_TICKS_MAX * self.clock.tick_us());
+            }
+        }
+        self.read = Some((asked, mark));
     }
 
     /// Many that were to wait longer are gone at once.
@@ -242,8 +273,8 @@ impl Watcher {
         let Some((_, _, last)) = self.last else { return by_clock };
         let soon = self.clock.tick_at(answered_us + 0.35 * self.clock.tick_us());
         let moved = !vanished.is_empty() || (!appeared.is_empty() && soon > last);
-        let least = last.after(u64::from(moved));
-        let by_clock = by_clock.max(least);
+        let earliest = last.after(u64::from(moved));
+        let by_clock = by_clock.max(earliest);
         if restarted {
             return by_clock;
         }
@@ -254,7 +285,7 @@ impl Watcher {
         let contradicted = |tick: Tick| {
             ran.iter().filter(|due| **due > tick).count() + stay.iter().filter(|due| **due <= tick).count()
         };
-        let from = by_clock.0.saturating_sub(TRIED_TICKS).max(least.0);
+        let from = by_clock.0.saturating_sub(TRIED_TICKS).max(earliest.0);
         let tried = (from..=by_clock.0 + TRIED_TICKS).map(Tick);
         let best = tried.min_by_key(|tick| (contradicted(*tick), tick.0.abs_diff(by_clock.0)));
         best.unwrap_or(by_clock)
@@ -344,24 +375,6 @@ impl Watcher {
         let waiting = Waiting { query, queued_tick: tick, due };
         self.waiting.insert(execution, waiting);
         queued(execution, &waiting)
-    }
-
-    fn resources(&mut self, look: &Look, seen: &mut Seen, tick: Tick) {
-        let (asked, answered) = (look.asked_us as f64, look.answered_us as f64);
-        if let Some((usage, mark)) = &look.resources {
-            if let Some((read_at, before)) = &self.read
-                && before != mark
-            {
-                let border = Border { from_us: *read_at, to_us: answered };
-                let most = WINDOW_TICKS_MAX * self.clock.tick_us();
-                self.windows.closed(border, *usage, most);
-            }
-            self.read = Some((asked, mark.clone()));
-        }
-        for told in self.windows.told(&self.clock, tick) {
-            seen.observations.extend(told.observation);
-            seen.records.push(Record::Window(told.window));
-        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
 const LAGS: [f64; 6] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5];
 /// Windows before the lag is judged.
 const WINDOWS_FIRST: usize = 8;
+/// Windows until which the lag that fits best is taken: later ones are levelled and tell little about it.
+const WINDOWS_TELLING: usize = 25;
 /// Weight of a window in that judgement when the next one comes.
 const KEEP: f64 = 0.99;
 /// By how much another lag must fit better, so that level windows, which fit all, change nothing.
@@ -151,7 +153,7 @@ impl Windows {
         }
         let residuals = self.proportions.map(|proportion| proportion.residual());
         let best = (0..LAGS.len()).min_by(|a, b| residuals[*a].total_cmp(&residuals[*b])).unwrap_or_default();
-        if self.seen <= WINDOWS_FIRST || residuals[best] < CLEARLY * residuals[self.lag] {
+        if self.seen <= WINDOWS_TELLING || residuals[best] < CLEARLY * residuals[self.lag] {
             self.lag = best;
         }
     }

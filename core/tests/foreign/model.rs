@@ -109,14 +109,13 @@ impl Model {
     /// Adds ticks; false when it does not wait.
     pub(crate) fn delay(&mut self, execution: ExecutionId, ticks: u64) -> bool {
         let found = self.waiting.iter_mut().find(|one| one.execution == execution);
-        let is_there = found.is_some();
-        found.into_iter().for_each(|one| one.due += ticks);
-        if is_there {
-            self.delays += 1;
-        } else {
+        let Some(one) = found else {
             self.refused += 1;
-        }
-        is_there
+            return false;
+        };
+        one.due += ticks;
+        self.delays += 1;
+        true
     }
 
     /// Starts anew: what waited is gone, and everything has another id.

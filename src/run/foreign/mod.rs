@@ -37,12 +37,12 @@ pub(super) const TICK_MS: u64 = 100;
 /// Time between two looks: a little less than half a tick, so that looks wander over the tick and its beginning
 /// is found.
 const LOOK_EVERY: Duration = Duration::from_millis(47);
-/// Looks under way at once: one that is answered late must not keep the next ones from being taken.
-const LOOKS_MAX: usize = 16;
+/// Requests under way at once: one that is answered late must not keep the next ones from being made.
+const ASKING_MAX: usize = 32;
 /// Reads that wait for the consumer.
 const READS_AHEAD: usize = 16;
-/// Looks in a row that fail before somebody is told: half a second.
-const FAILED_LOOKS: u32 = 10;
+/// Answers in a row that are of no use before somebody is told: half a second.
+const USELESS_ANSWERS: u32 = 10;
 
 /// The consumer's source → [`ForeignServer`]: send what is seen here from now on, what waits already first.
 #[derive(Debug, Message)]
@@ -66,6 +66,29 @@ impl Source for ForeignSource {
     }
 }
 
+/// Answers of one kind, so that trouble is told once.
+struct Answers {
+    meanwhile: &'static str,
+    /// How many of no use came last.
+    useless: u32,
+}
+
+impl Answers {
+    fn useful(&mut self) {
+        if self.useless >= USELESS_ANSWERS {
+            tracing::info!("the server answers again");
+        }
+        self.useless = 0;
+    }
+
+    fn useless(&mut self, cause: &str) {
+        self.useless += 1;
+        if self.useless == USELESS_ANSWERS {
+            tracing::warn!(cause, meanwhile = self.meanwhile, "the server does not answer as it should");
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct ForeignServer {
     requests: Requests,
@@ -74,10 +97,11 @@ pub(super) struct ForeignServer {
     /// What the reader has not taken yet.
     unread: Read,
     numbered: u64,
-    looking: usize,
+    asking: usize,
     /// When the last look that counts was asked for: older ones come too late.
     looked_us: u64,
-    failed: u32,
+    looks: Answers,
+    readings: Answers,
     nonsense: bool,
     health: ActorHealth,
     coverage: watch::Sender<Coverage>,
@@ -97,43 +121,52 @@ impl ForeignServer {
             reads: None,
             unread: nothing_read(),
             numbered: 0,
-            looking: 0,
+            asking: 0,
             looked_us: 0,
-            failed: 0,
+            looks: Answers { meanwhile: "nothing is levelled", useless: 0 },
+            readings: Answers { meanwhile: "no costs are learned", useless: 0 },
             nonsense: false,
             health,
             coverage,
         }
     }
 
+    /// Asks for queue and window at once; the answers are used as they come.
     fn look(&mut self, context: &mut Context<Self>) {
-        if self.looking >= LOOKS_MAX {
+        if self.asking >= ASKING_MAX {
             return;
         }
-        self.looking += 1;
+        self.asking += 2;
         let look = self.requests.clone().look();
         context.spawn(look.into_actor(self).map(|look, actor, _context| {
-            actor.looking -= 1;
+            actor.asking -= 1;
             match look {
-                Ok((look, trouble)) => actor.looked(&look, trouble),
-                Err(cause) => actor.not_looked(&cause),
+                Ok((look, nonsense)) => actor.looked(&look, nonsense),
+                Err(cause) => actor.looks.useless(&cause),
+            }
+        }));
+        let read = self.requests.clone().read();
+        context.spawn(read.into_actor(self).map(|reading, actor, _context| {
+            actor.asking -= 1;
+            match reading {
+                Ok(reading) => {
+                    actor.readings.useful();
+                    actor.watcher.read(reading);
+                }
+                Err(cause) => actor.readings.useless(&cause),
             }
         }));
     }
 
-    fn looked(&mut self, look: &Look, trouble: Option<String>) {
-        if self.failed >= FAILED_LOOKS {
-            tracing::info!("the server answers again");
+    fn looked(&mut self, look: &Look, nonsense: usize) {
+        self.looks.useful();
+        if nonsense > 0 && !self.nonsense {
+            tracing::warn!(
+                nonsense,
+                "items of /queued make no sense: expected {{\"query\":{{\"id\"}},\"execution\":{{\"id\"}}}}; the others are used"
+            );
         }
-        self.failed = 0;
-        match trouble {
-            Some(trouble) if !self.nonsense => {
-                self.nonsense = true;
-                tracing::warn!(trouble, "the server says what makes no sense: the rest is used");
-            }
-            Some(_) => {}
-            None => self.nonsense = false,
-        }
+        self.nonsense = nonsense > 0;
         if look.asked_us < self.looked_us {
             return;
         }
@@ -151,13 +184,6 @@ impl ForeignServer {
         self.unread.observed.get_or_insert_default().extend(observations);
         self.unread.caught_up = began.or(self.unread.caught_up);
         self.deliver();
-    }
-
-    fn not_looked(&mut self, cause: &str) {
-        self.failed += 1;
-        if self.failed == FAILED_LOOKS {
-            tracing::warn!(cause, "the server does not answer: nothing is levelled meanwhile");
-        }
     }
 
     /// Entries have ids as in a journal; these mean nothing elsewhere.
@@ -210,7 +236,7 @@ impl Actor for ForeignServer {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.looking = 0;
+        self.asking = 0;
         self.health.set_recovering(false);
         context.run_interval(LOOK_EVERY, Self::look);
     }

@@ -11,7 +11,7 @@ use awc::{
     error::{ConnectError, SendRequestError},
 };
 use evenkeel_core::{
-    foreign::{DelayOutcome, Look},
+    foreign::{DelayOutcome, Look, Reading},
     ids::ExecutionId,
 };
 
@@ -23,7 +23,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Largest answer: 100,000 waiting executions.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// How long connections are not used again after one was found closed.
-const WARY: Duration = Duration::from_secs(60);
+const WARY: Duration = Duration::from_mins(1);
 
 /// A server's address, and connections to it.
 #[derive(Clone)]
@@ -73,32 +73,24 @@ impl Requests {
         error.to_string()
     }
 
-    /// Looks at the queue and at the resources. The number is of items that made no sense.
+    /// Looks at the queue. The number is of items that made no sense.
     ///
     /// # Errors
-    /// The queue cannot be read, and why. Resources that cannot be read are none.
-    pub(super) async fn look(self) -> Result<(Look, Option<String>), String> {
+    /// It cannot be read, and why.
+    pub(super) async fn look(self) -> Result<(Look, usize), String> {
         let asked_us = self.now_us();
-        let queued = async {
-            let body = self.get("queued").await?;
-            wire::queued(&body).map(|queued| (queued, self.now_us()))
-        };
-        let resources = async {
-            let body = self.get("resources").await?;
-            wire::resources(&body).map(|resources| (resources, self.now_us()))
-        };
-        let (queued, resources) = futures_util::future::join(queued, resources).await;
-        let ((queued, nonsense), queued_at) = queued?;
-        let mut trouble = (nonsense > 0).then(|| format!("{nonsense} items of /queued make no sense"));
-        // Both count as answered when the later one was.
-        let (resources, answered_us) = match resources {
-            Ok((resources, at)) => (Some(resources), at.max(queued_at)),
-            Err(cause) => {
-                trouble = Some(cause);
-                (None, queued_at)
-            }
-        };
-        Ok((Look { asked_us, answered_us, queued, resources }, trouble))
+        let (queued, nonsense) = wire::queued(&self.get("queued").await?)?;
+        Ok((Look { asked_us, answered_us: self.now_us(), queued }, nonsense))
+    }
+
+    /// Reads the last window.
+    ///
+    /// # Errors
+    /// It cannot be read, and why.
+    pub(super) async fn read(self) -> Result<Reading, String> {
+        let asked_us = self.now_us();
+        let (usage, mark) = wire::resources(&self.get("resources").await?)?;
+        Ok(Reading { asked_us, answered_us: self.now_us(), usage, mark })
     }
 
     async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -120,11 +112,10 @@ impl Requests {
             let sent = self.client().post(format!("{}/delay", self.server)).send_json(&body).await;
             match sent {
                 Ok(answer) if answer.status().is_success() => return DelayOutcome::Added,
-                Ok(_) => return DelayOutcome::Refused,
                 // It was not sent: again, once.
                 Err(SendRequestError::Connect(error))
                     if !matches!(error, ConnectError::Timeout) && tries == 1 => {}
-                Err(SendRequestError::Connect(_)) => return DelayOutcome::Refused,
+                Ok(_) | Err(SendRequestError::Connect(_)) => return DelayOutcome::Refused,
                 Err(error) => {
                     self.failed(&error);
                     return DelayOutcome::Unknown;
