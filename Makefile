@@ -6,7 +6,7 @@ SEED ?= 1
 KILLS ?= 200
 MINUTES ?= 0
 SECONDS ?= 60
-.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node
+.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -55,6 +55,33 @@ fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
 		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=4096 || exit 1; \
 	done
 
+secrets: ## Draw the passwords and tokens that docker-compose.yml needs, where they are missing
+	@compose/make-secrets
+
+compose-test: ## Build the images and run the stack: kills, restarts, the same volumes; needs Docker, or root on Debian
+	tests/compose/run
+
+DENY := target/tools/bin/cargo-deny
+deny: $(DENY) ## Check licences, sources and known weaknesses of dependencies
+	$(DENY) --all-features check bans licenses sources
+	@$(DENY) --all-features check advisories || { \
+		[ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ] && exit 1; \
+		echo "not run: advisories, because their database cannot be reached"; }
+
+$(DENY):
+	$(CARGO) install --quiet --locked --root target/tools cargo-deny
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+DIST := dist/evenkeel-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
+dist: web ## Build a release into dist/: the stripped program with its page, completions, checksums
+	CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false $(CARGO) build --release --locked --bin evenkeel --target-dir target/dist
+	rm -rf $(DIST) && mkdir -p $(DIST)/completions
+	cp target/dist/release/evenkeel README.md CHANGELOG.md LICENSE $(DIST)
+	for shell in bash zsh fish; do $(DIST)/evenkeel completions $$shell > $(DIST)/completions/evenkeel.$$shell; done
+	[ "$$($(DIST)/evenkeel --version)" = "evenkeel $(VERSION)" ]
+	tar -C dist -czf $(DIST).tar.gz $(notdir $(DIST))
+	cd dist && sha256sum $(notdir $(DIST)).tar.gz $$(cd $(notdir $(DIST)) && find . -type f -printf '$(notdir $(DIST))/%P\n' | sort) > SHA256SUMS
+
 TOOLS := redis-server faketime chromium prometheus
 SCHEMATHESIS := target/schemathesis/bin/schemathesis
 tools: $(SCHEMATHESIS) ## Install what tests start, where it is missing: redis-server, faketime, chromium, prometheus, schemathesis
@@ -91,5 +118,7 @@ bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over 
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench levelling
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench estimates -- seed 1 10 3000,20000
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench outbox
+	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench capture
 	$(CARGO) bench --locked --quiet --bench redis
 	$(CARGO) bench --locked --quiet --bench live
+	$(CARGO) bench --locked --quiet --bench poll

@@ -180,7 +180,7 @@ async fn read_up_to(source: &dyn Source, after: Positions, tick: u64) -> PerStre
     let mut found = PerStream::<Vec<Entry>>::default();
     let all = async {
         loop {
-            let Read { entries, caught_up } = reads.recv().await.unwrap().unwrap();
+            let Read { entries, caught_up, .. } = reads.recv().await.unwrap().unwrap();
             for entry in entries {
                 found[entry.record.stream()].push(entry);
             }

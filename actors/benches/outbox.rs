@@ -2,42 +2,15 @@
 //!
 //! `cargo bench -p evenkeel-actors --bench outbox [directory]`: the directory decides which disk is measured.
 
+#[path = "support/decider.rs"]
+mod decider;
+
 use std::{env, path::PathBuf, time::Instant};
 
+use decider::{Decider, NOW_MS};
+
 use evenkeel_actors::journal::outbox::{Identity, Limits, Outbox};
-use evenkeel_core::{
-    control::Mode,
-    ids::{ExecutionId, QueryId},
-    journal::{Commit, Recovered},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
-    tick::Tick,
-    window::OpenWindow,
-};
 use uuid::Uuid;
-
-const NOW_MS: u64 = 1_800_000_000_000;
-
-/// A server's decisions with as many arrivals, hence executions, in every tick.
-struct Decider {
-    queue: RecordedQueue,
-    open: OpenWindow,
-    arrivals: u64,
-}
-
-impl Decider {
-    fn tick(&mut self) -> Commit {
-        let tick = self.queue.queue().next_tick();
-        let before = tick.0.checked_sub(1).map(Tick);
-        let closed =
-            before.and_then(|tick| self.open.add(tick, &Usage::all(1), self.arrivals).expect("in turn"));
-        let measured = Measured { closed, open: self.open, last: closed };
-        let at_ms = NOW_MS + tick.0 * 100;
-        let arrivals = (0..self.arrivals)
-            .map(|n| (ExecutionId::new(at_ms, n.into()), QueryId::simulated(1, (n % 100) as usize)));
-        self.queue.advance(tick, at_ms, arrivals.collect(), measured).expect("in turn").0
-    }
-}
 
 fn main() {
     let directory = env::args().skip(1).find(|argument| !argument.starts_with("--"));
@@ -52,10 +25,8 @@ fn measure(directory: &std::path::Path, arrivals: u64, group: usize, commits: us
     let identity = Identity { label: "bench".to_owned(), text: String::new() };
     let (mut outbox, _) =
         Outbox::open(dir.path(), &identity, Uuid::nil(), NOW_MS, Limits::default()).expect("opens");
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
-    // Nobody levels: what arrives runs in the next tick.
-    outbox.commit(vec![queue.set_mode(Mode::Off, NOW_MS)]).remove(0).expect("commits");
-    let mut decider = Decider { queue, open: OpenWindow::default(), arrivals };
+    let (mut decider, first) = Decider::new(arrivals);
+    outbox.commit(vec![first]).remove(0).expect("commits");
 
     let mut latencies_us = Vec::new();
     let mut records = 0;

@@ -63,14 +63,19 @@ impl Handler<Batch> for Estimator {
             return Box::pin(actix::fut::ready(Err(Lost.into())));
         };
         let mut windows = false;
-        for entry in batch.entries.iter() {
-            match &entry.record {
-                Record::Executed(executed) => core.executed(executed),
-                Record::Window(window) => {
-                    core.window(window);
-                    windows = true;
+        if let Some(observed) = &batch.observed {
+            observed.iter().for_each(|observation| core.observe(observation));
+            windows = !observed.is_empty();
+        } else {
+            for entry in batch.entries.iter() {
+                match &entry.record {
+                    Record::Executed(executed) => core.executed(executed),
+                    Record::Window(window) => {
+                        core.window(window);
+                        windows = true;
+                    }
+                    Record::Queue(_) => {}
                 }
-                Record::Queue(_) => {}
             }
         }
         if windows {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::Message;
 use evenkeel_core::{
     control::{ControlError, ControlRequest, ControlResponse, Mode},
-    estimator::{Estimates, Estimator},
+    estimator::{Estimates, Estimator, Observation},
     ids::{ExecutionId, QueryId},
     journal::{Commit, Entry, Executed, Positions, Recovered},
     queue::{DelayError, Measured, OutOfStep},
@@ -166,6 +166,9 @@ pub struct Restore(pub Arc<Recovered>);
 pub struct Batch {
     /// What was read.
     pub entries: Arc<Vec<Entry>>,
+    /// Windows of a server that is watched from outside: what runs in them is known only so well, and costs
+    /// are learned from these instead of from `entries`. None for a journal.
+    pub observed: Option<Arc<Vec<Observation>>>,
     /// The last tick that they tell about, when nothing younger was there to be read: time to decide.
     pub caught_up: Option<Tick>,
 }

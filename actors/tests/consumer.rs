@@ -70,7 +70,7 @@ impl Source for Parts {
             .collect::<Vec<_>>();
         actix::spawn(async move {
             for part in left.chunks(at_once) {
-                let read = Read { entries: part.to_vec(), caught_up: None };
+                let read = Read { entries: part.to_vec(), observed: None, caught_up: None };
                 if reads.send(Ok(read)).await.is_err() {
                     return;
                 }

@@ -13,6 +13,7 @@
 //!   forecast, benefit ──▶ report    what the client tells people
 //!   recap                           what the server remembers for them
 //!   simulate    runs that circle in virtual time, with the same parts as live
+//!   foreign     a server that is watched from outside, turned into what its journal would say
 //!   invariants  what must hold of a journal, written once, checked everywhere
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod control;
 pub mod counterfactual;
 pub mod estimator;
 pub mod forecast;
+pub mod foreign;
 pub mod ids;
 pub mod invariants;
 pub mod journal;

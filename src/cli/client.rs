@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::options::{CommonOptions, LevellingOptions, RedisOptions};
 use crate::{
+    config::File,
     exit::{Exit, ExitError},
-    run::{self, ClientSettings},
+    run::{self, ClientSettings, PollSettings},
     telemetry,
     tokens::Secret,
 };
@@ -26,16 +27,28 @@ pub(super) struct Options {
     token_file: Option<PathBuf>,
     #[command(flatten)]
     redis: RedisOptions,
+    /// Watch a server that offers only /queued, /resources and /delay, without Redis.
+    #[arg(long, env = "EVENKEEL_POLL", conflicts_with = "redis")]
+    poll: bool,
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let settings = settings(options)?;
-    telemetry::init(settings.common.log_format);
-    run::client(&settings)
+    let file = options.common.file()?;
+    let common = options.common.merge(&file, "127.0.0.1:7071")?;
+    let levelling = options.levelling.merge(&file)?;
+    let server = server(options, &file)?;
+    let token_file = options.token_file.as_deref().or(file.token_file.as_deref());
+    let token = token_file.map(Secret::read).transpose().map_err(ExitError::usage)?;
+    if options.poll {
+        telemetry::init(common.log_format);
+        return run::poll(&PollSettings { common, levelling, server, token });
+    }
+    let redis = options.redis.merge(&file)?;
+    telemetry::init(common.log_format);
+    run::client(&ClientSettings { common, levelling, server, token, redis })
 }
 
-fn settings(options: &Options) -> Result<ClientSettings, ExitError> {
-    let file = options.common.file()?;
+fn server(options: &Options, file: &File) -> Result<String, ExitError> {
     let server = options.server.clone().or_else(|| file.server.clone()).ok_or_else(|| {
         ExitError::usage(
             "where is the server? --server http://127.0.0.1:7070, EVENKEEL_SERVER, or `server` in the file",
@@ -44,12 +57,5 @@ fn settings(options: &Options) -> Result<ClientSettings, ExitError> {
     if !server.starts_with("http://") {
         return Err(ExitError::usage(format!("`{server}` names no server: expected http://host:port")));
     }
-    let token_file = options.token_file.as_deref().or(file.token_file.as_deref());
-    Ok(ClientSettings {
-        common: options.common.merge(&file, "127.0.0.1:7071")?,
-        levelling: options.levelling.merge(&file)?,
-        server,
-        token: token_file.map(Secret::read).transpose().map_err(ExitError::usage)?,
-        redis: options.redis.merge(&file)?,
-    })
+    Ok(server)
 }

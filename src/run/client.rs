@@ -9,6 +9,7 @@ use evenkeel_actors::{
     health::ActorName,
     journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
 };
+use evenkeel_core::scheduler::PolicyName;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
         let mut line = line::Client::default();
         let Process { gave_up, client, .. } = &mut process;
         // Without a reader there is nobody to tell, and levelling goes on.
-        let each_second = || drop(line.print(&client.role.borrow(), &client.decision));
+        let each_second = || drop(line.print(&client.role.borrow(), &client.decision, ""));
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
         finish(end, process.end(), signals).await
     })
@@ -107,6 +108,7 @@ impl Process {
             source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
             states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
             control: remote.port(),
+            policy: PolicyName::Evenkeel,
             applied: None,
         };
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);

@@ -37,6 +37,8 @@ pub(super) struct Ports {
     pub(super) source: Box<dyn Source + Send>,
     pub(super) states: Box<dyn StateStore>,
     pub(super) control: Port<Control>,
+    /// How slots are chosen, as far as control allows.
+    pub(super) policy: PolicyName,
     /// Told what may be trimmed, where the journal is in this process.
     pub(super) applied: Option<Port<Applied>>,
 }
@@ -49,16 +51,11 @@ impl ClientHalf {
         arbiter: Arbiter,
         starter: &mut Starter,
     ) -> Self {
-        let Ports { client, epoch, source, states, control, applied } = ports;
+        let Ports { client, epoch, source, states, control, policy, applied } = ports;
         let (decision_sender, decision) = watch::channel(None);
         let (role_sender, role) = watch::channel(Role::default());
-        let settings = scheduler::Settings {
-            client,
-            epoch,
-            policy: PolicyName::Evenkeel,
-            limits,
-            delay_budget: levelling.delay_budget,
-        };
+        let settings =
+            scheduler::Settings { client, epoch, policy, limits, delay_budget: levelling.delay_budget };
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
             Scheduler::new(settings, control, health, decision_sender)
         });

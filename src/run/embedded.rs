@@ -8,6 +8,7 @@ use evenkeel_actors::{
     guard::GaveUp,
     journal::{outbox::Limits, redis::LeaseEpoch, source::OutboxSource, state::FileStateStore},
 };
+use evenkeel_core::scheduler::PolicyName;
 use tokio::sync::mpsc;
 
 use super::{
@@ -92,6 +93,7 @@ impl Process {
             source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
             states,
             control: server.queue.port(),
+            policy: PolicyName::Evenkeel,
             applied: Some(server.journal.port()),
         };
         let client =

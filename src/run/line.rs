@@ -136,7 +136,12 @@ pub(super) struct Client(Headed);
 impl Client {
     /// # Errors
     /// Nobody reads standard output any more.
-    pub(super) fn print(&mut self, role: &Role, decision: &watch::Receiver<LastDecision>) -> io::Result<()> {
+    pub(super) fn print(
+        &mut self,
+        role: &Role,
+        decision: &watch::Receiver<LastDecision>,
+        seen: &str,
+    ) -> io::Result<()> {
         let heading = format!("    tick{BENEFIT}   slots  note");
         let line = match (role, &*decision.borrow()) {
             (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
@@ -145,7 +150,7 @@ impl Client {
             (Role::Levelling, None) => format!("{:>8} nothing has been decided yet", "-"),
             (Role::Levelling, Some(decision)) => {
                 let Decision { tick, slots, benefit, .. } = decision;
-                format!("{:>8} {} {slots:>7}  {}", tick.0, Benefit(*benefit), note(decision))
+                format!("{:>8} {} {slots:>7}  {} {seen}", tick.0, Benefit(*benefit), note(decision))
             }
         };
         self.0.print(&heading, line.trim_end())

@@ -4,6 +4,7 @@
 //! embedded  open the outbox ─▶ ServerHalf + ClientHalf over it ─▶ HTTP ─▶ a line a second
 //! server    open the outbox ─▶ ServerHalf + Shipper ─▶ Redis      HTTP: wire, control, health
 //! client    Redis ─▶ ClientHalf ─▶ RemoteQueue ─▶ server          HTTP: health
+//! poll      server ◀─ ForeignServer ─▶ ClientHalf                  HTTP: health
 //!    signal, --until-tick ─▶ no further tick ─▶ the state is saved ─▶ what Redis takes is shipped ─▶ exit 0
 //!    an actor gave up     ─▶ exit 70: whoever runs the process starts it afresh
 //! ```
@@ -11,7 +12,9 @@
 mod client;
 mod client_half;
 mod embedded;
+mod foreign;
 mod line;
+mod poll;
 mod remote_queue;
 mod server;
 mod server_half;
@@ -34,8 +37,9 @@ use tokio::{
 pub use self::{
     client::run as client,
     embedded::run as embedded,
+    poll::run as poll,
     server::run as server,
-    settings::{ClientSettings, Common, EmbeddedSettings, Levelling, ServerSettings, Serving},
+    settings::{ClientSettings, Common, EmbeddedSettings, Levelling, PollSettings, ServerSettings, Serving},
 };
 use crate::exit::{Exit, ExitError};
 

@@ -84,3 +84,16 @@ pub struct ClientSettings {
     /// Where the journal is read.
     pub redis: Target,
 }
+
+/// `evenkeel client --poll`.
+#[derive(Clone, Debug)]
+pub struct PollSettings {
+    /// See there.
+    pub common: Common,
+    /// See there.
+    pub levelling: Levelling,
+    /// The server's address, `http://host:port`.
+    pub server: String,
+    /// What it asks for, if anything.
+    pub token: Option<Secret>,
+}

@@ -19,6 +19,7 @@ use actix::{
 };
 use evenkeel_core::{
     client::{ClientState, Progress},
+    estimator::Observation,
     journal::{Entry, Positions},
     tick::Tick,
 };
@@ -58,6 +59,8 @@ pub trait Source {
 pub struct Read {
     /// What was read; may be empty when a tick recorded nothing.
     pub entries: Vec<Entry>,
+    /// See [`Batch::observed`].
+    pub observed: Option<Vec<Observation>>,
     /// See [`Batch::caught_up`].
     pub caught_up: Option<Tick>,
 }
@@ -298,7 +301,7 @@ impl Handler<EntriesRead> for Consumer {
         if !self.progress.takes(generation) {
             return Box::pin(actix::fut::ready(false));
         }
-        let Read { entries, caught_up } = match read {
+        let Read { entries, observed, caught_up } = match read {
             Ok(read) => read,
             Err(cause) => {
                 tracing::warn!(%cause, "reading starts again");
@@ -308,7 +311,7 @@ impl Handler<EntriesRead> for Consumer {
         };
         self.applying.send_replace(true);
         let parts = self.progress.read(entries).into_iter().map(Arc::new).collect();
-        let applied = apply(self.ports.estimator.clone(), parts, caught_up);
+        let applied = apply(self.ports.estimator.clone(), parts, observed.map(Arc::new), caught_up);
         let applied = applied.into_actor(self).map(move |Outcome { done, failed }, actor, context| {
             // Somebody has begun to restore everything meanwhile.
             if !actor.progress.counts(generation) {
@@ -376,12 +379,20 @@ struct Outcome {
 }
 
 /// Sends the parts one after the other; the last one says whether it is time to decide.
-async fn apply(estimator: Port<Batch>, parts: Vec<Arc<Vec<Entry>>>, caught_up: Option<Tick>) -> Outcome {
+async fn apply(
+    estimator: Port<Batch>,
+    parts: Vec<Arc<Vec<Entry>>>,
+    observed: Option<Arc<Vec<Observation>>>,
+    caught_up: Option<Tick>,
+) -> Outcome {
     let mut done = Vec::with_capacity(parts.len());
     let last = parts.len() - 1;
     for (index, part) in parts.into_iter().enumerate() {
         let caught_up = caught_up.filter(|_| index == last);
-        let sent = estimator.send(Batch { entries: Arc::clone(&part), caught_up }).await;
+        // Each part of what was watched says so; the windows come with the last one.
+        let observed =
+            observed.as_ref().map(|all| if index == last { Arc::clone(all) } else { Arc::default() });
+        let sent = estimator.send(Batch { entries: Arc::clone(&part), observed, caught_up }).await;
         match sent.unwrap_or(Err(LearnError::Failed("estimator"))) {
             Ok(()) => done.push(part),
             Err(cause) => return Outcome { done, failed: Some((part, cause)) },

@@ -423,7 +423,7 @@ fn takes_only_what_is_new() -> bool {
 
 fn read_of(entries: PerStream<Vec<Entry>>, caught_up: Option<Tick>) -> Option<Read> {
     let entries = in_order(entries);
-    (!entries.is_empty() || caught_up.is_some()).then_some(Read { entries, caught_up })
+    (!entries.is_empty() || caught_up.is_some()).then_some(Read { entries, observed: None, caught_up })
 }
 
 /// What the script gave.

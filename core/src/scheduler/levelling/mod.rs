@@ -8,6 +8,7 @@
 
 mod alike;
 mod anneal;
+mod at_arrival;
 mod by_tick;
 mod by_window;
 mod carry;
@@ -27,6 +28,7 @@ mod worth;
 
 use std::collections::BTreeMap;
 
+pub(super) use self::at_arrival::AtArrival;
 pub use self::carry::Carry;
 use self::{
     by_tick::Care,

@@ -15,7 +15,10 @@ use self::{
     aimd::Aimd, evenkeel::Evenkeel, jitter::Jitter, least_loaded::LeastLoaded, none::NoPolicy,
     token_bucket::TokenBucket,
 };
-use super::problem::{Plan, Problem};
+use super::{
+    levelling::AtArrival,
+    problem::{Plan, Problem},
+};
 use crate::{journal::Executed, window::Window};
 
 /// Chooses slots.
@@ -46,6 +49,9 @@ pub enum PolicyName {
     Aimd,
     /// Every tick near the same sums of all three resources.
     Evenkeel,
+    /// The same for a database that can only be asked to run something later: each execution is placed
+    /// once, when it arrives.
+    AtArrival,
 }
 
 /// No policy has this name.
@@ -57,7 +63,7 @@ pub struct UnknownPolicy {
 }
 
 impl PolicyName {
-    /// All of them.
+    /// Those that are compared with each other.
     pub const ALL: [Self; 6] =
         [Self::None, Self::Jitter, Self::TokenBucket, Self::LeastLoaded, Self::Aimd, Self::Evenkeel];
 
@@ -70,6 +76,7 @@ impl PolicyName {
             Self::LeastLoaded => "least-loaded",
             Self::Aimd => "aimd",
             Self::Evenkeel => "evenkeel",
+            Self::AtArrival => "at-arrival",
         }
     }
 
@@ -87,6 +94,7 @@ impl PolicyName {
             Self::LeastLoaded => Box::new(LeastLoaded::default()),
             Self::Aimd => Box::new(Aimd::default()),
             Self::Evenkeel => Box::new(Evenkeel::default()),
+            Self::AtArrival => Box::new(AtArrival::default()),
         }
     }
 }
@@ -101,9 +109,14 @@ impl FromStr for PolicyName {
     type Err = UnknownPolicy;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
+        (Self::ALL.into_iter().chain([Self::AtArrival]))
             .find(|policy| policy.name() == text)
             .ok_or_else(|| UnknownPolicy { name: text.to_owned() })
+    }
+}
+
+impl Policy for AtArrival {
+    fn plan(&mut self, problem: &Problem<'_>) -> Plan {
+        Self::plan(self, problem)
     }
 }

@@ -142,7 +142,7 @@ impl Client {
 
     fn apply(&mut self) {
         let Some(read) = self.reads.pop_front() else { return };
-        let Some(Read { entries, caught_up }) = read else { return self.restore() };
+        let Some(Read { entries, caught_up, .. }) = read else { return self.restore() };
         for part in self.progress.read(entries) {
             if world::with(|world| world.dies_here(ProcessId::Client(self.which))) {
                 return;

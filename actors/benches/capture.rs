@@ -1,0 +1,275 @@
+//! How fast executions are captured, each way beside its yardstick in the same run, as ratios.
+//!
+//! ```text
+//! over Redis  commits ─▶ outbox's writer ─▶ outbox ─▶ Shipment ─▶ Redis    against  XADD of the same fields, pipelined
+//! embedded    commits ─▶ outbox                                            against  the same rows in a plain SQLite
+//!                                                                                   table, and a write + fdatasync
+//! ```
+//!
+//! `cargo bench -p evenkeel-actors --bench capture [directory]`: the directory decides which disk is measured.
+
+#[path = "support/decider.rs"]
+mod decider;
+
+use std::{
+    env,
+    fs::File,
+    io::Write as _,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use decider::{Decider, NOW_MS};
+use evenkeel_actors::journal::{
+    outbox::{Identity, Limits, Outbox, OutboxReader, OutboxWriter},
+    redis::{Keys, Shipment, ShipmentSettings},
+};
+use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Stream};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Executions a tick, and ticks: 50,000 executions a second for four seconds.
+const LARGE: (u64, usize) = (5_000, 40);
+/// As at `x50`.
+const SMALL: (u64, usize) = (75, 1_000);
+/// Commands in a pipeline of the yardstick.
+const PIPELINE: usize = 1_000;
+/// Times that each is measured, in turn with its yardstick; the median counts.
+const TIMES: usize = 3;
+
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Error> {
+    let directory = env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let directory = directory.map_or_else(env::temp_dir, PathBuf::from);
+    for fsync in ["everysec", "always"] {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..TIMES {
+            let redis = Redis::start(&directory, fsync)?;
+            let (seconds, entries) = over_redis(&directory, &redis)?;
+            ours.push(seconds);
+            theirs.push(raw_xadd(&redis, &entries)?);
+        }
+        report(&format!("over Redis, appendfsync {fsync}"), "pipelined XADD", LARGE, ours, theirs);
+    }
+    for size in [LARGE, SMALL] {
+        let (mut ours, mut sqlite, mut file) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TIMES {
+            let (seconds, batches) = embedded(&directory, size)?;
+            ours.push(seconds);
+            sqlite.push(raw_sqlite(&directory, &batches)?);
+            file.push(raw_file(&directory, &batches)?);
+        }
+        report("embedded", "plain SQLite", size, ours.clone(), sqlite);
+        report("embedded", "write + fdatasync", size, ours, file);
+    }
+    Ok(())
+}
+
+fn report(
+    what: &str,
+    yardstick: &str,
+    (a_tick, ticks): (u64, usize),
+    mut ours: Vec<f64>,
+    mut theirs: Vec<f64>,
+) {
+    ours.sort_by(f64::total_cmp);
+    theirs.sort_by(f64::total_cmp);
+    let executions = a_tick as f64 * ticks as f64;
+    let (ours, theirs) = (executions / ours[TIMES / 2], executions / theirs[TIMES / 2]);
+    print(&format!(
+        "{what}, {a_tick} a tick: {ours:.0} executions/s; {yardstick}: {theirs:.0}/s; ratio {:.2}",
+        ours / theirs
+    ));
+}
+
+/// What a server decides in as many ticks, and the first commit, which says that nobody levels.
+fn commits((a_tick, ticks): (u64, usize)) -> Vec<Commit> {
+    let (mut decider, first) = Decider::new(a_tick);
+    // What arrives in one tick runs in the next: one more for the last ones.
+    std::iter::once(first).chain((0..=ticks).map(|_| decider.tick())).collect()
+}
+
+fn open(dir: &Path, limits: Limits) -> Result<Outbox, Error> {
+    let identity = Identity { label: "bench".to_owned(), text: String::new() };
+    Ok(Outbox::open(dir, &identity, Uuid::new_v4(), NOW_MS, limits)?.0)
+}
+
+/// Seconds from the first commit until all stands in Redis, and what stands there.
+fn over_redis(directory: &Path, redis: &Redis) -> Result<(f64, Vec<Entry>), Error> {
+    let dir = tempfile::tempdir_in(directory)?;
+    let commits = commits(LARGE);
+    let writer = OutboxWriter::spawn(open(dir.path(), Limits::shipping())?)?;
+    let meta = writer.meta().clone();
+    let settings = ShipmentSettings {
+        target: redis.url().parse()?,
+        keys: Keys::new("evenkeel", "main")?,
+        journal: meta.journal,
+        writer_epoch: meta.writer_epoch,
+        writer: Uuid::new_v4(),
+        label: "bench".to_owned(),
+        tick_ms: 100,
+        age_max: Duration::from_hours(24 * 365),
+        entries_max: 50_000_000,
+    };
+    let mut shipment = Shipment::new(settings, dir.path())?;
+    shipment.ship().map_err(|fault| fault.to_string())?;
+    let begun = now();
+    let committing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        for commit in commits {
+            runtime.block_on(writer.commit(commit)).map_err(std::io::Error::other)?;
+        }
+        Ok::<_, std::io::Error>(())
+    });
+    while !committing.is_finished() {
+        shipment.ship().map_err(|fault| fault.to_string())?;
+    }
+    committing.join().map_err(|_| "the writer failed")??;
+    shipment.ship().map_err(|fault| fault.to_string())?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let entries = recorded(dir.path())?;
+    let shipped: usize =
+        redis.length("evenkeel:{main}:executions")? + redis.length("evenkeel:{main}:queue")?;
+    assert!(shipped >= entries.executions.len() + entries.queue.len(), "all of it is there: {shipped}");
+    let PerStream { executions, queue, windows } = entries;
+    Ok((seconds, [queue, executions, windows].into_iter().flatten().collect()))
+}
+
+fn recorded(dir: &Path) -> Result<PerStream<Vec<Entry>>, Error> {
+    let reader = OutboxReader::open(dir)?;
+    let mut all = PerStream::from_fn(|_| Vec::new());
+    for stream in Stream::ALL {
+        all[stream] = reader.after(stream, EntryId::default(), usize::MAX)?;
+    }
+    Ok(all)
+}
+
+/// Seconds that the same entries take without anything around them.
+fn raw_xadd(redis: &Redis, entries: &[Entry]) -> Result<f64, Error> {
+    let mut connection = redis::Client::open(redis.url())?.get_connection()?;
+    let begun = now();
+    for part in entries.chunks(PIPELINE) {
+        let mut pipeline = redis::pipe();
+        for entry in part {
+            let xadd =
+                pipeline.cmd("XADD").arg(format!("raw:{}", entry.record.stream())).arg(entry.id.to_string());
+            for (name, value) in entry.fields() {
+                xadd.arg(name).arg(value);
+            }
+            xadd.ignore();
+        }
+        pipeline.query::<()>(&mut connection)?;
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// Seconds for all commits, and the rows of each.
+fn embedded(directory: &Path, size: (u64, usize)) -> Result<(f64, Vec<Vec<String>>), Error> {
+    let dir = tempfile::tempdir_in(directory)?;
+    let commits = commits(size);
+    let sizes: Vec<usize> = commits.iter().map(|commit| commit.records.len()).collect();
+    let mut outbox = open(dir.path(), Limits::default())?;
+    let begun = now();
+    for commit in commits {
+        outbox.commit(vec![commit]).remove(0)?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    drop(outbox);
+    let PerStream { executions, queue, windows } = recorded(dir.path())?;
+    let mut bodies = [queue, executions, windows].into_iter().flatten().map(|entry| {
+        let fields: Vec<String> =
+            entry.fields().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        fields.join(" ")
+    });
+    Ok((seconds, sizes.into_iter().map(|count| bodies.by_ref().take(count).collect()).collect()))
+}
+
+fn raw_sqlite(directory: &Path, batches: &[Vec<String>]) -> Result<f64, Error> {
+    let dir = tempfile::tempdir_in(directory)?;
+    let mut connection = rusqlite::Connection::open(dir.path().join("raw.db"))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute("CREATE TABLE rows (seq INTEGER PRIMARY KEY, body TEXT NOT NULL)", [])?;
+    let begun = now();
+    for batch in batches {
+        let transaction = connection.transaction()?;
+        for body in batch {
+            transaction.prepare_cached("INSERT INTO rows (body) VALUES (?1)")?.execute([body])?;
+        }
+        transaction.commit()?;
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+fn raw_file(directory: &Path, batches: &[Vec<String>]) -> Result<f64, Error> {
+    let dir = tempfile::tempdir_in(directory)?;
+    let mut file = File::create(dir.path().join("raw"))?;
+    let begun = now();
+    for batch in batches {
+        file.write_all(batch.concat().as_bytes())?;
+        file.sync_data()?;
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// A Redis of its own.
+struct Redis {
+    port: u16,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Redis {
+    fn start(directory: &Path, fsync: &str) -> Result<Self, Error> {
+        let folder = tempfile::tempdir_in(directory)?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--appendonly", "yes", "--appendfsync", fsync]);
+        command.args(["--save", "", "--maxmemory-policy", "noeviction"]).arg("--dir").arg(folder.path());
+        let child = command.stdout(Stdio::null()).spawn()?;
+        let redis = Self { port, child, _folder: folder };
+        let client = redis::Client::open(redis.url())?;
+        for _ in 0..100 {
+            if client.get_connection().is_ok() {
+                return Ok(redis);
+            }
+            pause(Duration::from_millis(50));
+        }
+        Err("Redis does not start".into())
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn length(&self, key: &str) -> Result<usize, Error> {
+        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        Ok(redis::cmd("XLEN").arg(key).query(&mut connection)?)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // Gone already when it failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement of real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench's own thread has no arbiter to block")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[expect(clippy::disallowed_macros, reason = "a bench's stdout is its report")]
+fn print(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,126 @@
+//! The three requests that a foreign server understands.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use awc::{
+    Client, Connector,
+    error::{ConnectError, SendRequestError},
+};
+use evenkeel_core::{
+    foreign::{DelayOutcome, Look, Reading},
+    ids::ExecutionId,
+};
+
+use super::wire;
+use crate::tokens::Secret;
+
+/// Longest that an answer may take: ten ticks, after which it tells nothing of use.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// Largest answer: 100,000 waiting executions.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// How long connections are not used again after one was found closed.
+const WARY: Duration = Duration::from_mins(1);
+
+/// A server's address, and connections to it.
+#[derive(Clone)]
+pub(super) struct Requests {
+    server: String,
+    kept: Client,
+    fresh: Client,
+    /// A server that closes connections would otherwise swallow delays.
+    wary_until: Rc<Cell<Option<Instant>>>,
+    origin: Instant,
+}
+
+impl Requests {
+    /// Connections to `server`, which `token` opens where it is asked for one.
+    pub(super) fn new(server: &str, token: Option<&Secret>) -> Self {
+        let client = |keep: Duration| {
+            let connector = Connector::new().timeout(ANSWER_MAX).conn_keep_alive(keep);
+            let client = Client::builder().connector(connector).timeout(ANSWER_MAX).disable_redirects();
+            match token {
+                Some(token) => client.bearer_auth(token.expose()).finish(),
+                None => client.finish(),
+            }
+        };
+        Self {
+            server: server.trim_end_matches('/').to_owned(),
+            kept: client(Duration::from_secs(15)),
+            fresh: client(Duration::ZERO),
+            wary_until: Rc::default(),
+            origin: Instant::now(),
+        }
+    }
+
+    /// Microseconds since the start.
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn client(&self) -> &Client {
+        let wary = self.wary_until.get().is_some_and(|until| Instant::now() < until);
+        if wary { &self.fresh } else { &self.kept }
+    }
+
+    fn failed(&self, error: &SendRequestError) -> String {
+        if !matches!(error, SendRequestError::Connect(_) | SendRequestError::Timeout) {
+            self.wary_until.set(Some(Instant::now() + WARY));
+        }
+        error.to_string()
+    }
+
+    /// Looks at the queue. The number is of items that made no sense.
+    ///
+    /// # Errors
+    /// It cannot be read, and why.
+    pub(super) async fn look(self) -> Result<(Look, usize), String> {
+        let asked_us = self.now_us();
+        let (queued, nonsense) = wire::queued(&self.get("queued").await?)?;
+        Ok((Look { asked_us, answered_us: self.now_us(), queued }, nonsense))
+    }
+
+    /// Reads the last window.
+    ///
+    /// # Errors
+    /// It cannot be read, and why.
+    pub(super) async fn read(self) -> Result<Reading, String> {
+        let asked_us = self.now_us();
+        let (usage, mark) = wire::resources(&self.get("resources").await?)?;
+        Ok(Reading { asked_us, answered_us: self.now_us(), usage, mark })
+    }
+
+    async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
+        let sent = self.client().get(format!("{}/{path}", self.server)).send().await;
+        let mut answer = sent.map_err(|error| format!("/{path}: {}", self.failed(&error)))?;
+        if !answer.status().is_success() {
+            return Err(format!("/{path} answered {}", answer.status()));
+        }
+        let body = answer.body().limit(ANSWER_BYTES_MAX).await;
+        body.map(|body| body.to_vec()).map_err(|error| format!("/{path}: {error}"))
+    }
+
+    /// Adds ticks to an execution.
+    pub(super) async fn delay(self, execution: ExecutionId, ticks: u64) -> DelayOutcome {
+        let body = wire::Delay { id: execution, delay: ticks };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let sent = self.client().post(format!("{}/delay", self.server)).send_json(&body).await;
+            match sent {
+                Ok(answer) if answer.status().is_success() => return DelayOutcome::Added,
+                // It was not sent: again, once.
+                Err(SendRequestError::Connect(error))
+                    if !matches!(error, ConnectError::Timeout) && tries == 1 => {}
+                Ok(_) | Err(SendRequestError::Connect(_)) => return DelayOutcome::Refused,
+                Err(error) => {
+                    self.failed(&error);
+                    return DelayOutcome::Unknown;
+                }
+            }
+        }
+    }
+}
