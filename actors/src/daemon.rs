@@ -19,7 +19,7 @@ use actix::{
 };
 use evenkeel_core::{
     ids::{ExecutionId, QueryId},
-    queue::Measured,
+    steps::{Action, Steps},
     tick::Tick,
 };
 use tokio::{
@@ -33,9 +33,7 @@ use crate::{
     fault,
     health::ActorHealth,
     journal::outbox::{Pressure, Published},
-    messages::{
-        Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking, TickUsage,
-    },
+    messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
     port::Port,
 };
 
@@ -83,7 +81,8 @@ pub struct Daemon {
     workload: Box<dyn Workload>,
     outbox: watch::Receiver<Published>,
     ids: ExecutionIds,
-    state: State,
+    /// Taken along by the step that is under way.
+    steps: Steps,
     under_way: watch::Sender<bool>,
     stopping: bool,
     pace: Pace,
@@ -93,14 +92,6 @@ pub struct Daemon {
     published: watch::Sender<Pace>,
     now_ms: fn() -> u64,
     tick_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    /// What is durable must be asked for.
-    Recovering,
-    /// The next tick, and what the one before it used.
-    Ticking(Tick, Option<TickUsage>),
 }
 
 /// A tick is due; from the daemon's ticker to itself.
@@ -164,7 +155,7 @@ impl Daemon {
             workload,
             outbox,
             ids: ExecutionIds::default(),
-            state: State::Recovering,
+            steps: Steps::default(),
             under_way: watch::Sender::new(false),
             stopping: false,
             pace: Pace::default(),
@@ -177,7 +168,7 @@ impl Daemon {
     }
 
     fn start_ticker(&mut self, context: &mut Context<Self>) {
-        self.state = State::Recovering;
+        self.steps = Steps::default();
         self.under_way.send_replace(false);
         self.health.set_recovering(true);
         let address = context.address();
@@ -204,46 +195,44 @@ impl Daemon {
     /// What this tick's steps need, taken along while they run.
     fn step(&mut self) -> Step {
         let at_ms = (self.now_ms)();
-        let (tick, measure, arrivals) = match self.state {
-            State::Recovering => (None, None, Vec::new()),
-            State::Ticking(tick, usage) => {
-                let mut queries = self.workload.arrivals(tick);
-                if self.outbox.borrow().pressure != Pressure::None {
-                    // What is queued still runs and is recorded: the reserve is for that.
-                    self.pace.refused_arrivals += queries.len() as u64;
-                    queries.clear();
-                }
-                let arrivals = queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect();
-                (Some(tick), usage, arrivals)
-            }
-        };
+        let arrivals = self.steps.due().map(|tick| self.arrivals(tick, at_ms)).unwrap_or_default();
         let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
-        Step { ports, database, tick, at_ms, measure, arrivals }
+        Step { ports, database, steps: std::mem::take(&mut self.steps), at_ms, arrivals }
     }
 
-    fn step_done(&mut self, done: Result<(Tick, Option<TickUsage>), StepError>) {
-        match done {
-            Ok((next, usage)) => {
+    fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
+        let mut queries = self.workload.arrivals(tick);
+        if self.outbox.borrow().pressure != Pressure::None {
+            // What is queued still runs and is recorded: the reserve is for that.
+            self.pace.refused_arrivals += queries.len() as u64;
+            queries.clear();
+        }
+        queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect()
+    }
+
+    fn step_done(&mut self, Done { steps, ticked, failed }: Done) {
+        self.steps = steps;
+        match failed {
+            None => {
                 // What could be read can perhaps not be written yet: only a tick shows that.
-                if matches!(self.state, State::Ticking(..)) {
+                if ticked {
                     if self.pace.stalled {
-                        tracing::info!(next = next.0, "ticking again");
+                        tracing::info!(next = ?self.steps.due(), "ticking again");
                     }
                     self.pace.stalled = false;
                 }
-                self.state = State::Ticking(next, usage);
                 self.health.set_recovering(false);
+                let usage = self.steps.last_usage();
                 if let Some(usage) = usage.filter(|usage| self.counted < Some(usage.tick)) {
                     self.counted = Some(usage.tick);
                     self.pace.executed += usage.executed;
                 }
                 self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
             }
-            Err(cause) => {
+            Some(cause) => {
                 if !self.pace.stalled {
                     tracing::warn!(%cause, "a tick did not happen: nothing ran, and it is tried again");
                 }
-                self.state = State::Recovering;
                 self.health.set_recovering(true);
                 self.pace.stalled = true;
             }
@@ -283,49 +272,61 @@ impl Handler<TickDue> for Daemon {
 struct Step {
     ports: Arc<Ports>,
     database: Rc<RefCell<Box<dyn Database>>>,
-    tick: Option<Tick>,
+    steps: Steps,
     at_ms: u64,
-    measure: Option<TickUsage>,
     arrivals: Vec<(ExecutionId, QueryId)>,
 }
 
+/// What came of it.
+struct Done {
+    steps: Steps,
+    /// Whether it was a tick.
+    ticked: bool,
+    failed: Option<StepError>,
+}
+
 impl Step {
-    async fn run(self) -> Result<(Tick, Option<TickUsage>), StepError> {
-        match self.tick {
-            Some(tick) => self.tick(tick).await,
-            None => self.recover().await,
+    async fn run(mut self) -> Done {
+        let ticked = self.steps.due().is_some();
+        loop {
+            if let Err(cause) = self.next().await {
+                self.steps.failed();
+                return Done { steps: self.steps, ticked, failed: Some(cause) };
+            }
+            if self.steps.due().is_some() {
+                return Done { steps: self.steps, ticked, failed: None };
+            }
         }
     }
 
-    async fn tick(self, tick: Tick) -> Result<(Tick, Option<TickUsage>), StepError> {
-        let measured = self.ports.monitor.send(Measure(self.measure)).await;
-        let measured: Measured = measured.map_err(|_| StepError::Mailbox("monitor"))??;
-        let advance = Advance { tick, at_ms: self.at_ms, arrivals: self.arrivals, measured };
-        let batch = self.ports.queue.send(advance).await;
-        let batch = batch.map_err(|_| StepError::Mailbox("queue"))??;
-        let usage = self.database.borrow_mut().start(tick, &batch)?;
-        fault::point!("after-effect");
-        Ok((tick.next(), Some(TickUsage { tick, usage, executed: batch.len() as u64 })))
-    }
-
-    /// Starts again from what is durable. Whether the last batch reached the database is unknown, so it
-    /// is started again; the database tells executions apart by their ids.
-    async fn recover(self) -> Result<(Tick, Option<TickUsage>), StepError> {
-        let recovered = self.ports.journal.send(Recover).await;
-        let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
-        for port in &self.ports.restore {
-            port.send(Restore(Arc::clone(&recovered)))
-                .await
-                .map_err(|_| StepError::Mailbox("queue or monitor"))?;
+    async fn next(&mut self) -> Result<(), StepError> {
+        match self.steps.action() {
+            Action::Recover => {
+                let recovered = self.ports.journal.send(Recover).await;
+                let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
+                for port in &self.ports.restore {
+                    let restored = port.send(Restore(Arc::clone(&recovered))).await;
+                    restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+                }
+                self.steps.recovered(&recovered);
+            }
+            Action::Measure(usage) => {
+                let measured = self.ports.monitor.send(Measure(usage)).await;
+                self.steps.measured(measured.map_err(|_| StepError::Mailbox("monitor"))??);
+            }
+            Action::Advance(tick, measured) => {
+                let arrivals = std::mem::take(&mut self.arrivals);
+                let advance = Advance { tick, at_ms: self.at_ms, arrivals, measured };
+                let batch = self.ports.queue.send(advance).await;
+                self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
+            }
+            Action::Start(tick, batch) => {
+                let usage = self.database.borrow_mut().start(tick, batch)?;
+                fault::point!("after-effect");
+                self.steps.started(usage);
+            }
         }
-        let next = recovered.state.next_tick;
-        if next == Tick(0) {
-            return Ok((next, None));
-        }
-        let last = Tick(next.0 - 1);
-        let usage = self.database.borrow_mut().start(last, &recovered.last_batch)?;
-        let executed = recovered.last_batch.len() as u64;
-        Ok((next, Some(TickUsage { tick: last, usage, executed })))
+        Ok(())
     }
 }
 

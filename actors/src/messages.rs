@@ -14,8 +14,8 @@ use evenkeel_core::{
     queue::{DelayError, Measured, OutOfStep},
     recap::Step,
     report::Report,
-    resource::Usage,
     scheduler::{SchedulerSnapshot, SnapshotError},
+    steps::TickUsage,
     tick::Tick,
     window::OutOfTurn,
 };
@@ -26,17 +26,6 @@ use crate::journal::outbox::{CommitError, ReadError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("recovering: the state is being read from the journal, try again in a moment")]
 pub struct Lost;
-
-/// What a tick used, known when the next one begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TickUsage {
-    /// Which tick.
-    pub tick: Tick,
-    /// Resource units.
-    pub usage: Usage,
-    /// Executions that ran in it.
-    pub executed: u64,
-}
 
 /// Daemon → Monitor: the usage of the last tick; none before the first.
 #[derive(Clone, Copy, Debug, Message)]

@@ -33,6 +33,7 @@ pub mod report;
 pub mod resource;
 pub mod scheduler;
 pub mod simulate;
+pub mod steps;
 pub mod tick;
 pub mod window;
 pub mod world;

@@ -7,7 +7,7 @@
 //! Invariant: the snapshot is one value, positions and what was folded up to them. Start, restart after
 //! a panic, recovery of the others and taking over from another client are one path: load, restore, read on.
 
-mod suspects;
+mod states;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -18,7 +18,7 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    client::ClientState,
+    client::{ClientState, Progress},
     journal::{Entry, Positions},
     tick::Tick,
 };
@@ -28,7 +28,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::suspects::Suspects;
+pub(crate) use self::states::States;
 use crate::{
     health::ActorHealth,
     journal::state::{DeadLetter, StateError, StateStore},
@@ -105,24 +105,17 @@ pub enum Role {
 }
 
 /// Locked only on threads that may block.
-type SharedStates = Arc<Mutex<Box<dyn StateStore>>>;
+type SharedStates = Arc<Mutex<States>>;
 
 /// See the module.
 pub struct Consumer {
     ports: Ports,
     source: Box<dyn Source + Send>,
     states: SharedStates,
-    positions: Positions,
-    suspects: Suspects,
+    progress: Progress,
     /// Whether a batch is on its way through the others: state and positions do not fit together then.
     applying: watch::Sender<bool>,
-    /// Whether the state is being saved for good.
-    ending: bool,
-    /// Counts recoveries: what an older one still delivers is ignored.
-    generation: u64,
-    unsaved_entries: usize,
     saved_at: Instant,
-    saving: bool,
     health: ActorHealth,
     role: watch::Sender<Role>,
 }
@@ -147,15 +140,10 @@ impl Consumer {
         Self {
             ports,
             source,
-            states: Arc::new(Mutex::new(states)),
-            positions: Positions::default(),
-            suspects: Suspects::default(),
+            states: Arc::new(Mutex::new(States::new(states))),
+            progress: Progress::default(),
             applying: watch::Sender::new(false),
-            ending: false,
-            generation: 0,
-            unsaved_entries: 0,
             saved_at: Instant::now(),
-            saving: false,
             health,
             role,
         }
@@ -163,16 +151,14 @@ impl Consumer {
 
     /// Loads the state, restores the others with it, and reads on from there.
     fn recover(&mut self, after: Duration, context: &mut Context<Self>) {
-        self.generation += 1;
-        self.saving = false;
+        let generation = self.progress.restore();
         self.health.set_recovering(true);
         let (ports, states, applying) =
             (self.ports.clone(), Arc::clone(&self.states), self.applying.subscribe());
-        let restored = restore(ports, states, applying, after);
-        let generation = self.generation;
+        let restored = restore(ports, states, generation, applying, after);
         context.spawn(restored.into_actor(self).map(move |restored, actor, context| match restored {
             // The state has been saved for good meanwhile: nothing is read any more.
-            _ if generation != actor.generation || actor.ending => {}
+            _ if !actor.progress.takes(generation) => {}
             Ok(positions) => actor.read_on(positions, context),
             Err(cause) => actor.not_restored(cause, context),
         }));
@@ -201,13 +187,12 @@ impl Consumer {
     }
 
     fn read_on(&mut self, positions: Positions, context: &mut Context<Self>) {
-        self.positions = positions;
-        self.unsaved_entries = 0;
+        self.progress.restored(positions);
         self.saved_at = Instant::now();
         self.health.set_recovering(false);
         self.role.send_replace(Role::Levelling);
         let mut reads = self.source.follow(positions);
-        let (address, generation) = (context.address(), self.generation);
+        let (address, generation) = (context.address(), self.progress.generation());
         let reader = async move {
             while let Some(read) = reads.recv().await {
                 // Answered when the entries are applied: the source is read no faster than that.
@@ -219,19 +204,12 @@ impl Consumer {
         context.spawn(reader.into_actor(self));
     }
 
-    fn applied(&mut self, entries: &[Entry]) {
-        for entry in entries {
-            self.positions.advance(entry.record.stream(), entry.id);
-        }
-        self.unsaved_entries += entries.len();
-    }
-
     /// Collects the state as of the last batch, before the next one is asked for.
     fn snapshot_if_due(&mut self, go_on: bool) -> ResponseActFuture<Self, bool> {
         if !go_on || !self.snapshot_is_due() {
             return Box::pin(actix::fut::ready(go_on));
         }
-        let (ports, positions) = (self.ports.clone(), self.positions);
+        let (ports, positions) = (self.ports.clone(), self.progress.positions());
         let collected = async move { collect(&ports, positions).await };
         Box::pin(collected.into_actor(self).map(move |state, actor, context| {
             // An actor that is away or lost is noticed with the next batch.
@@ -244,20 +222,18 @@ impl Consumer {
     }
 
     fn snapshot_is_due(&self) -> bool {
-        let due = self.saved_at.elapsed() >= SNAPSHOT_EVERY || self.unsaved_entries >= SNAPSHOT_ENTRIES;
-        due && self.unsaved_entries > 0 && !self.saving
+        self.progress.save_is_due(self.saved_at.elapsed() >= SNAPSHOT_EVERY, SNAPSHOT_ENTRIES)
     }
 
     /// Writes a collected state while reading goes on.
     fn write(&mut self, state: ClientState) -> impl ActorFutureExt<Self, Output = ()> + 'static {
-        self.saving = true;
-        self.unsaved_entries = 0;
+        self.progress.save();
         self.saved_at = Instant::now();
         let (journal, states) = (self.ports.journal.clone(), Arc::clone(&self.states));
         let positions = state.positions;
-        let generation = self.generation;
+        let generation = self.progress.generation();
         let written = async move {
-            with(states, move |states| states.store(&state)).await?;
+            with(states, move |states| states.save(generation, &state)).await?;
             if let Some(journal) = journal {
                 // When the journal is away, trimming waits for the next snapshot.
                 let _ = journal.send(Applied(positions)).await;
@@ -265,10 +241,10 @@ impl Consumer {
             Ok::<(), StateError>(())
         };
         written.into_actor(self).map(move |written, actor, context| {
-            actor.saving = false;
+            actor.progress.saved();
             match written {
                 Ok(()) => {}
-                Err(StateError::Fenced) if generation == actor.generation => {
+                Err(StateError::Fenced) if actor.progress.counts(generation) => {
                     tracing::warn!("another client has taken over");
                     actor.recover(RETRY_AFTER, context);
                 }
@@ -280,7 +256,7 @@ impl Consumer {
     /// After a failure: everything from the last durable state on is read again, the suspects alone.
     fn failed(&mut self, cause: &LearnError, part: &[Entry], context: &mut Context<Self>) {
         tracing::warn!(%cause, "a batch was not applied: the client's state is restored");
-        let guilty = matches!(cause, LearnError::Failed(_)).then(|| self.suspects.failed(part)).flatten();
+        let guilty = matches!(cause, LearnError::Failed(_)).then(|| self.progress.failed(part)).flatten();
         if let Some(entry) = guilty {
             let dead = DeadLetter {
                 stream: entry.record.stream(),
@@ -319,7 +295,7 @@ impl Handler<EntriesRead> for Consumer {
         EntriesRead { generation, read }: EntriesRead,
         context: &mut Self::Context,
     ) -> Self::Result {
-        if generation != self.generation || self.ending {
+        if !self.progress.takes(generation) {
             return Box::pin(actix::fut::ready(false));
         }
         let Read { entries, caught_up } = match read {
@@ -331,15 +307,15 @@ impl Handler<EntriesRead> for Consumer {
             }
         };
         self.applying.send_replace(true);
-        let parts = self.suspects.parts(entries).into_iter().map(Arc::new).collect();
+        let parts = self.progress.read(entries).into_iter().map(Arc::new).collect();
         let applied = apply(self.ports.estimator.clone(), parts, caught_up);
         let applied = applied.into_actor(self).map(move |Outcome { done, failed }, actor, context| {
             // Somebody has begun to restore everything meanwhile.
-            if generation != actor.generation {
+            if !actor.progress.counts(generation) {
                 return false;
             }
             for part in &done {
-                actor.applied(part);
+                actor.progress.applied(part);
             }
             match failed {
                 None => true,
@@ -361,10 +337,10 @@ impl Handler<SaveState> for Consumer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: SaveState, _context: &mut Self::Context) -> Self::Result {
-        self.ending = true;
+        self.progress.end();
         let applied = until_applied(self.applying.subscribe());
         let collected = applied.into_actor(self).then(|(), actor, _context| {
-            let (ports, positions) = (actor.ports.clone(), actor.positions);
+            let (ports, positions) = (actor.ports.clone(), actor.progress.positions());
             async move { collect(&ports, positions).await }.into_actor(actor)
         });
         let saved = collected.then(|state, actor, _context| match state {
@@ -431,12 +407,12 @@ async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, Str
 /// Uses the store on a thread that may block.
 async fn with<T: Send + 'static>(
     states: SharedStates,
-    call: impl FnOnce(&mut dyn StateStore) -> Result<T, StateError> + Send + 'static,
+    call: impl FnOnce(&mut States) -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, StateError> {
     let called = tokio::task::spawn_blocking(move || {
         // A poisoned lock is a call that panicked; the store finds out what is whole by itself.
         let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
-        call(&mut **states)
+        call(&mut states)
     });
     called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
 }
@@ -444,12 +420,14 @@ async fn with<T: Send + 'static>(
 async fn restore(
     ports: Ports,
     states: SharedStates,
+    generation: u64,
     applying: watch::Receiver<bool>,
     after: Duration,
 ) -> Result<Positions, StateError> {
     tokio::time::sleep(after).await;
     until_applied(applying).await;
-    let ClientState { positions, estimator, scheduler } = with(states, |states| states.load()).await?;
+    let ClientState { positions, estimator, scheduler } =
+        with(states, move |states| states.load(generation)).await?;
     let away = |_| StateError::Unavailable("an actor is away".to_owned());
     let restored = ports.restore_scheduler.send(RestoreScheduler(scheduler)).await.map_err(away)?;
     restored.map_err(|error| StateError::Unavailable(error.to_string()))?;

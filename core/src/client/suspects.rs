@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::journal::{Entry, EntryId, Positions, Stream};
+use crate::journal::{Entry, EntryId, Positions, Stream};
 
 /// Failures alone after which an entry is set aside: fewer than end the process within a minute.
 const FAILURES_MAX: u32 = 3;
@@ -52,7 +52,7 @@ fn key(entry: &Entry) -> (Stream, EntryId) {
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_core::{
+    use crate::{
         ids::{ExecutionId, QueryId},
         journal::{QueueEvent, QueueRecord, Record},
         tick::Tick,

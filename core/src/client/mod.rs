@@ -1,4 +1,10 @@
-//! The client's durable state, one value: how far it has read, and what it made of that.
+//! The client's durable state, one value: how far it has read, and what it made of that; and how it gets from one
+//! such value to the next.
+
+mod progress;
+mod suspects;
+
+pub use self::progress::Progress;
 
 use serde::{Deserialize, Serialize};
 
