@@ -10,6 +10,32 @@ macro_rules! point {
 }
 pub(crate) use point;
 
+#[cfg(feature = "faults")]
+mod restarts {
+    use std::{cell::RefCell, collections::BTreeSet};
+
+    use crate::health::ActorName;
+
+    thread_local! {
+        static FAILING: RefCell<BTreeSet<ActorName>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// The next `restarting()` of this actor on this thread panics.
+    pub fn fail_next_restart(of: ActorName) {
+        FAILING.with_borrow_mut(|failing| failing.insert(of));
+    }
+
+    /// Panics when that was asked for.
+    pub(crate) fn restarting(actor: ActorName) {
+        let fails = FAILING.with_borrow_mut(|failing| failing.remove(&actor));
+        assert!(!fails, "a fault in restarting()");
+    }
+}
+#[cfg(feature = "faults")]
+pub use restarts::fail_next_restart;
+#[cfg(feature = "faults")]
+pub(crate) use restarts::restarting;
+
 /// Ends the process in one of `n` calls at a point for which `EVENKEEL_FAULT` says `name=1/n`. Nothing is
 /// unwound or flushed, as with kill -9; standard error says which point it was, so that a harness can count.
 #[cfg(feature = "faults")]

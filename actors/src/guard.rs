@@ -135,7 +135,12 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for Guard<A> {
             if let Some(backoff) = &mut self.backoff {
                 ready!(backoff.as_mut().poll(task));
                 self.backoff = None;
-                match catch_unwind(AssertUnwindSafe(|| self.actor.restart())) {
+                let restart = || {
+                    #[cfg(feature = "faults")]
+                    crate::fault::restarting(self.health.name());
+                    self.actor.restart()
+                };
+                match catch_unwind(AssertUnwindSafe(restart)) {
                     Ok(true) => self.health.set_state(ActorState::Running),
                     // Nobody has its address any more.
                     Ok(false) => return Poll::Ready(()),

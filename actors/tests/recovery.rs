@@ -257,17 +257,26 @@ impl Circle {
 }
 
 fn each_fails_and_the_circle_goes_on(names: &[ActorName], poison: Poison) {
+    each_fails(names, poison, 1);
+}
+
+/// Each of them fails, is started again so many times, and everything goes on.
+fn each_fails(names: &[ActorName], poison: Poison, restarts: u64) {
     System::new().block_on(async {
         let circle = circle();
         circle.goes_on(30).await;
         for &name in names {
             let health = circle.health.iter().find(|health| health.name() == name).unwrap();
+            #[cfg(feature = "faults")]
+            if restarts > 1 {
+                evenkeel_actors::fault::fail_next_restart(name);
+            }
             let sent = circle.poison(name, poison).await;
             if poison == Poison::Handler {
                 assert_eq!(sent, Err(MailboxError::Closed), "its outcome is unknown");
             }
             let restarted = async {
-                while (health.restarts(), health.state()) != (1, ActorState::Running) {
+                while (health.restarts(), health.state()) != (restarts, ActorState::Running) {
                     tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
                 }
             };
@@ -278,7 +287,7 @@ fn each_fails_and_the_circle_goes_on(names: &[ActorName], poison: Poison) {
             circle.goes_on(10).await;
             // Two tickers, as there once were after a restart, would step on each other for ever.
             assert!(!circle.pace.borrow().stalled, "{name:?}: a tick failed after tick {late}");
-            assert_eq!(health.restarts(), 1, "{name:?} after {poison:?}");
+            assert_eq!(health.restarts(), restarts, "{name:?} after {poison:?}");
         }
         let mut view = circle.queue_view.clone();
         let levelled = view.wait_for(|view| view.as_ref().is_some_and(|view| view.levelled));
@@ -300,4 +309,12 @@ fn the_clients_half_fails_and_goes_on_from_its_snapshot_and_the_journal() {
     for poison in POISONS {
         each_fails_and_the_circle_goes_on(&ActorName::CLIENT, poison);
     }
+}
+
+/// `cargo test -p evenkeel-actors --features faults --test recovery`
+#[cfg(feature = "faults")]
+#[test]
+fn an_actor_that_fails_again_while_it_is_restarted_comes_back_the_second_time() {
+    each_fails(&ActorName::SERVER, Poison::Handler, 2);
+    each_fails(&ActorName::CLIENT, Poison::Handler, 2);
 }
