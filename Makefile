@@ -37,7 +37,10 @@ test: tools node web ## Run all tests
 	$(CARGO) test --workspace --locked
 	$(NPM) test
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
+	$(CARGO) test --package evenkeel-actors --features faults --locked --test recovery restarted
+	$(CARGO) test --package evenkeel-actors --features mutants --locked --lib simulation::mutants
 	KILLS=2 $(CARGO) test --features faults --locked --test chaos
+	$(CARGO) test --features mutants --locked --test chaos
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"

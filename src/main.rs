@@ -3,5 +3,16 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Nothing of this is in a release: tests/cli.rs looks.
+    #[cfg(feature = "mutants")]
+    if let Ok(name) = std::env::var("EVENKEEL_MUTANT") {
+        match name.parse() {
+            Ok(mutant) => evenkeel_core::mutant::choose(Some(mutant)),
+            Err(unknown) => {
+                eprintln!("evenkeel: {unknown}");
+                return evenkeel::exit::Exit::Usage.into();
+            }
+        }
+    }
     evenkeel::cli::main()
 }

@@ -149,3 +149,15 @@ fn a_journal_that_is_not_there_is_unreachable_and_a_damaged_one_fails_its_check(
     std::fs::write(world.truth(), truth).unwrap();
     assert_eq!(world.verify().status.code(), Some(3));
 }
+
+/// Named points of death, and known faults, are for builds that test the tests.
+#[cfg(not(any(feature = "faults", feature = "mutants")))]
+#[test]
+fn the_program_holds_no_faults_of_the_tests() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_evenkeel")).unwrap();
+    let holds = |name: &str| program.windows(name.len()).any(|window| window == name.as_bytes());
+    assert!(holds("EVENKEEL_DATA_DIR"), "what is looked for in this way is found");
+    for name in ["EVENKEEL_FAULT", "EVENKEEL_MUTANT", "after-outbox-write", "PendingNotRead", "StaleCursor"] {
+        assert!(!holds(name), "{name}");
+    }
+}

@@ -27,6 +27,7 @@ pub mod forecast;
 pub mod ids;
 pub mod invariants;
 pub mod journal;
+pub mod mutant;
 pub mod queue;
 pub mod recap;
 pub mod report;

@@ -5,6 +5,7 @@ use crate::{
     control::{ControlError, ControlRequest, ControlResponse, Mode},
     ids::{ExecutionId, QueryId},
     journal::{Commit, Executed, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    mutant::{self, Mutant},
     resource::Usage,
     tick::Tick,
     window::{OpenWindow, OutOfTurn, Window},
@@ -47,6 +48,8 @@ pub struct RecordedQueue {
     queue: Queue,
     measured: Measured,
     revision: u64,
+    /// Only with [`Mutant::NoIntent`]: what ran and has not been recorded.
+    unrecorded: Vec<Executed>,
 }
 
 impl RecordedQueue {
@@ -54,7 +57,12 @@ impl RecordedQueue {
     pub fn recover(tick_ms: u64, limits: HoldLimits, recovered: &Recovered) -> Self {
         let Recovered { revision, state, queue, .. } = recovered;
         let measured = Measured::recover(state);
-        Self { queue: Queue::recover(tick_ms, limits, state, queue), measured, revision: *revision }
+        Self {
+            queue: Queue::recover(tick_ms, limits, state, queue),
+            measured,
+            revision: *revision,
+            unrecorded: Vec::new(),
+        }
     }
 
     /// A tick; see [`Queue::advance`].
@@ -86,7 +94,11 @@ impl RecordedQueue {
             due_tick: queued.due_tick,
             added_ticks: 0,
         });
-        let records = executed.iter().cloned().map(Record::Executed);
+        let mut ran = executed.clone();
+        if mutant::is(Mutant::NoIntent) {
+            ran = std::mem::replace(&mut self.unrecorded, ran);
+        }
+        let records = ran.into_iter().map(Record::Executed);
         let records = records.chain(arrived.map(Record::Queue)).chain(measured.closed.map(Record::Window));
         let records = records.collect();
         Ok((self.commit(at_ms, records, changes), executed))

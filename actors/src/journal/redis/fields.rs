@@ -1,6 +1,9 @@
 //! Entries as Redis takes and gives them.
 
-use evenkeel_core::journal::{Entry, EntryId, Stream};
+use evenkeel_core::{
+    journal::{Entry, EntryId, Stream},
+    mutant::{self, Mutant},
+};
 use redis::{Cmd, Value, cmd};
 
 use super::link::RedisFault;
@@ -8,7 +11,12 @@ use super::link::RedisFault;
 /// `XADD` under the entry's own id, to a stream that must be there.
 pub(super) fn xadd(key: &str, entry: &Entry) -> Cmd {
     let mut xadd = cmd("XADD");
-    xadd.arg(key).arg("NOMKSTREAM").arg(entry.id.to_string());
+    xadd.arg(key).arg("NOMKSTREAM");
+    if mutant::is(Mutant::ChosenIds) {
+        xadd.arg("*");
+    } else {
+        xadd.arg(entry.id.to_string());
+    }
     for (name, value) in entry.fields() {
         xadd.arg(name).arg(value);
     }

@@ -1,25 +1,25 @@
 //! A connection with deadlines, and errors sorted by what one can do about them.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
-use redis::{
-    Client, Cmd, Connection, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script, Value,
-};
+use evenkeel_core::mutant::{self, Mutant};
+use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script, Value};
 
 use tokio::time::Instant;
 
-use super::keys::Keys;
+use super::{
+    keys::Keys,
+    wire::{Connector, Wire},
+};
 use crate::fault;
 
-/// Longest that connecting may take: a Redis that needs longer is away.
-const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// Longest that an answer may take, blocking reads aside: an fsync on a busy disk, a batch of some MB.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// Where a Redis is, and as whom to speak to it: `redis://user:password@host:port/db`.
 #[derive(Clone)]
 pub struct Target {
-    client: Client,
+    connector: Arc<dyn Connector>,
     /// Without the password.
     shown: String,
 }
@@ -56,9 +56,17 @@ impl Target {
             Client::open(info.set_redis_settings(settings))
         });
         match opened {
-            Ok(client) => Ok(Self { client, shown }),
+            Ok(client) => Ok(Self { connector: Arc::new(client), shown }),
             Err(error) => Err(TargetError { shown, reason: error.to_string() }),
         }
+    }
+}
+
+#[cfg(test)]
+impl Target {
+    /// What `connector` leads to.
+    pub(super) fn over(connector: impl Connector + 'static) -> Self {
+        Self { connector: Arc::new(connector), shown: "a model".to_owned() }
     }
 }
 
@@ -142,7 +150,7 @@ pub(super) fn refused(answer: Value) -> Option<RedisFault> {
 
 /// A connection, dropped after any error that leaves its state open.
 pub struct Link {
-    connection: Connection,
+    wire: Box<dyn Wire>,
 }
 
 impl Link {
@@ -156,10 +164,7 @@ impl Link {
 
     /// Connects, for calls that may block for `block`.
     pub(super) fn open_for(target: &Target, block: Duration) -> Result<Self, RedisFault> {
-        let connection = target.client.get_connection_with_timeout(CONNECT_MAX)?;
-        connection.set_read_timeout(Some(ANSWER_MAX + block))?;
-        connection.set_write_timeout(Some(ANSWER_MAX))?;
-        Ok(Self { connection })
+        Ok(Self { wire: target.connector.connect(ANSWER_MAX + block, ANSWER_MAX)? })
     }
 
     /// Whether this user may read what a client needs first.
@@ -171,13 +176,13 @@ impl Link {
     }
 
     pub(super) fn call(&mut self, command: &Cmd) -> Result<Value, RedisFault> {
-        Ok(command.query(&mut self.connection)?)
+        Ok(command.query(&mut *self.wire)?)
     }
 
     /// The answers of a pipeline's commands, errors among them. The first answer that does not come ends it: the
     /// deadline is for all of them.
     pub(super) fn pipe(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisFault> {
-        self.connection.send_packed_command(&pipeline.get_packed_pipeline())?;
+        self.wire.send(&pipeline.get_packed_pipeline())?;
         self.answers(pipeline.len())
     }
 
@@ -186,8 +191,12 @@ impl Link {
     /// # Errors
     /// Also when it was refused as a whole: then the cause is that of its first command that was refused.
     pub(super) fn transaction(&mut self, pipeline: &mut Pipeline) -> Result<Option<Vec<Value>>, RedisFault> {
+        if mutant::is(Mutant::PlainPipeline) {
+            let answers = self.pipe(pipeline)?;
+            return answers.iter().cloned().find_map(refused).map_or(Ok(Some(answers)), Err);
+        }
         let commands = pipeline.len();
-        self.connection.send_packed_command(&pipeline.atomic().get_packed_pipeline())?;
+        self.wire.send(&pipeline.atomic().get_packed_pipeline())?;
         fault::point!("after-ship-sent");
         // MULTI and the commands are answered at once, EXEC with what they gave.
         let mut answers = self.answers(commands + 2)?;
@@ -212,7 +221,7 @@ impl Link {
             if begun.elapsed() > ANSWER_MAX {
                 return Err(RedisFault::Away(format!("{} of {count} answers in time", answers.len())));
             }
-            answers.push(self.connection.recv_response()?);
+            answers.push(self.wire.receive()?);
         }
         Ok(answers)
     }
@@ -230,7 +239,7 @@ impl Link {
         for argument in arguments {
             invocation.arg(*argument);
         }
-        Ok(invocation.invoke(&mut self.connection)?)
+        Ok(invocation.invoke(&mut *self.wire)?)
     }
 }
 

@@ -13,6 +13,7 @@
 //! that may block. What a call's lost answer would have said is asked of Redis after the reconnect.
 
 mod adopt;
+mod backlog;
 mod fields;
 mod keys;
 mod link;
@@ -21,9 +22,12 @@ mod report;
 mod scripts;
 mod shipment;
 mod shipping;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod state;
 mod verify;
+mod wire;
 
 pub use self::{
     adopt::{AdoptError, Adopted, adopt},

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Record, Stream},
+    mutant::{self, Mutant},
     tick::Tick,
 };
 use redis::{Value, cmd, pipe};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     FORMAT_VERSION, GROUP,
+    backlog::Backlog,
     fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
     scripts::Scripts,
@@ -38,17 +40,16 @@ pub struct Shipment {
     /// This start of the server: a copy of its data directory would be another one with the same epoch.
     writer: Uuid,
     scripts: Scripts,
-    reader: OutboxReader,
+    backlog: Box<dyn Backlog>,
     link: Option<Link>,
     shipped: Shipped,
     /// The most that Redis has had since this server started.
     highest_seq: PerStream<u64>,
     /// The tick that Redis tells, once it is known.
     tick: Option<Tick>,
-    /// The first sequence number of each stream that is still there by our own trimming.
-    first_seq: PerStream<u64>,
     lost: Vec<Lost>,
     warnings: Vec<String>,
+    batch_max: usize,
 }
 
 impl Shipment {
@@ -57,20 +58,31 @@ impl Shipment {
     /// # Errors
     /// The outbox cannot be read.
     pub fn new(settings: ShipmentSettings, dir: &Path) -> Result<Self, ReadError> {
-        let reader = OutboxReader::open(dir)?;
-        Ok(Self {
+        Ok(Self::of(settings, Box::new(OutboxReader::open(dir)?)))
+    }
+
+    /// A shipment of `backlog`, not connected yet.
+    pub(super) fn of(settings: ShipmentSettings, backlog: Box<dyn Backlog>) -> Self {
+        Self {
             writer: settings.writer,
             settings,
             scripts: Scripts::new(),
-            reader,
+            backlog,
             link: None,
             shipped: Shipped::default(),
             highest_seq: PerStream::default(),
             tick: None,
-            first_seq: PerStream::default(),
             lost: Vec::new(),
             warnings: Vec::new(),
-        })
+            batch_max: BATCH_MAX,
+        }
+    }
+
+    /// The same with smaller batches, so that a few entries are several.
+    #[cfg(test)]
+    pub(super) fn with_batches_of(mut self, entries: usize) -> Self {
+        self.batch_max = entries;
+        self
     }
 
     /// Sends what is next, connecting first where that is needed.
@@ -123,9 +135,9 @@ impl Shipment {
 
     /// Entries of whole ticks, at most about a batch, and the tick up to which they tell.
     fn next_ticks(&mut self) -> Result<(Vec<Entry>, Option<Tick>), ShippingFault> {
-        let mut limit = BATCH_MAX;
+        let mut limit = self.batch_max;
         loop {
-            let Since { mut entries, next_tick, more } = self.reader.since(&self.shipped.last, limit)?;
+            let Since { mut entries, next_tick, more } = self.backlog.since(&self.shipped.last, limit)?;
             self.shipped.more = more;
             let mut told = next_tick.0.checked_sub(1).map(Tick);
             if more {
@@ -239,10 +251,13 @@ impl Shipment {
             let known = &mut self.highest_seq[stream];
             *known = self.shipped.last_seq[stream].max(*known);
         }
-        self.shipped = Shipped::default();
+        let before = std::mem::take(&mut self.shipped);
         self.tick = None;
         for stream in Stream::ALL {
             self.attach_stream(&mut link, stream)?;
+        }
+        if mutant::is(Mutant::StaleCursor) && before != Shipped::default() {
+            self.shipped = before;
         }
         self.look(&mut link)?;
         Ok(link)
@@ -252,14 +267,14 @@ impl Shipment {
         let key = self.settings.keys.stream(stream);
         create_group(link, &key)?;
         let Info { last, first_seq, last_entry, .. } = info(link, stream, &key)?;
-        let (our_last, our_last_seq, first_kept) = self.reader.end(stream)?;
+        let (our_last, our_last_seq, first_kept) = self.backlog.end(stream)?;
         let foreign = |what| ShippingFault::Foreign { key: key.clone(), id: last, what };
         if last > our_last {
             return Err(foreign("it is later than this journal's last one"));
         }
         let mut last_seq = 0;
         if last > EntryId::default() {
-            let entry = self.reader.range(stream, last, last, 1)?.pop();
+            let entry = self.backlog.entry(stream, last)?;
             let there = last_entry.filter(|there| there.id() == last);
             last_seq = match (entry, there) {
                 (Some(ours), Some(Stored::Entry(there))) if ours == there => ours.seq,
@@ -279,10 +294,39 @@ impl Shipment {
         if first_kept > last_seq + 1 {
             self.lose(link, Lost { stream, first: last_seq + 1, last: first_kept - 1 })?;
         }
-        self.first_seq[stream] = first_seq.unwrap_or(0);
+        if last == EntryId::default() {
+            // Made anew: it begins with what the outbox still has.
+            self.note_first(link, stream, first_kept)?;
+        } else {
+            self.notice_removed(link, stream, first_seq.unwrap_or(last_seq + 1))?;
+        }
         self.shipped.last.advance(stream, last);
         self.shipped.last_seq[stream] = last_seq;
         Ok(())
+    }
+
+    /// Compares with what our own trimming has left, which Redis notes in `meta`: so what somebody else removed is noticed
+    /// whenever it was, also while no server lived.
+    fn notice_removed(&mut self, link: &mut Link, stream: Stream, first: u64) -> Result<(), ShippingFault> {
+        let noted = {
+            let mut noted = cmd("HMGET");
+            noted.arg(self.settings.keys.meta()).arg(first_field(stream));
+            noted
+        };
+        let noted = array(link.call(&noted)?)?.pop().map(optional).transpose()?.flatten();
+        let known: Option<u64> = noted.and_then(|noted| noted.parse().ok());
+        match known {
+            Some(known) if first <= known => return Ok(()),
+            Some(known) => self.lose(link, Lost { stream, first: known, last: first - 1 })?,
+            None => {}
+        }
+        self.note_first(link, stream, first)
+    }
+
+    fn note_first(&self, link: &mut Link, stream: Stream, first: u64) -> Result<(), ShippingFault> {
+        let mut note = cmd("HSET");
+        note.arg(self.settings.keys.meta()).arg(first_field(stream)).arg(first);
+        Ok(link.call(&note).map(drop)?)
     }
 
     /// Notes a loss where people and `journal verify` find it.
@@ -329,25 +373,23 @@ impl Shipment {
             create_group(&mut link, &key)?;
             let found = info(&mut link, stream, &key)?;
             let first = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
-            let known = self.first_seq[stream].max(1);
-            if first > known && self.shipped.last_seq[stream] > 0 {
-                self.lose(&mut link, Lost { stream, first: known, last: first - 1 })?;
-            }
-            let keys = [key.clone(), self.settings.keys.client()];
+            self.notice_removed(&mut link, stream, first)?;
+            let keys = [key.clone(), self.settings.keys.client(), self.settings.keys.meta()];
             let arguments = [
                 oldest_ms.as_bytes(),
                 entries_max.as_bytes(),
                 &TRIM_MAX.to_string().into_bytes(),
                 stream.name().as_bytes(),
             ];
+            if mutant::is(Mutant::MaxlenTrim) {
+                link.call(cmd("XTRIM").arg(&key).arg("MAXLEN").arg(&entries_max))?;
+            }
             for _ in 0..TRIM_STEPS_MAX {
                 let removed: u64 = parsed(link.script(&self.scripts.trim, &keys, &arguments)?)?;
                 if removed == 0 {
                     break;
                 }
             }
-            let found = info(&mut link, stream, &key)?;
-            self.first_seq[stream] = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
         }
         self.look(&mut link)?;
         self.link = Some(link);
@@ -374,6 +416,11 @@ fn create_group(link: &mut Link, key: &str) -> Result<(), RedisFault> {
         Err(fault) if fault.to_string().contains("BUSYGROUP") => Ok(()),
         Err(fault) => Err(fault),
     }
+}
+
+/// The field of `meta` with the first sequence number that our own trimming has left; `trim.lua` writes it, too.
+fn first_field(stream: Stream) -> String {
+    format!("first:{stream}")
 }
 
 /// A stream as `XINFO STREAM` tells it.

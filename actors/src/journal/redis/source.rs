@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
+    mutant::{self, Mutant},
     tick::Tick,
 };
 use redis::{Value, cmd};
@@ -114,7 +115,7 @@ async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) 
 
 /// Why reading ends.
 #[derive(Debug, thiserror::Error)]
-enum FollowFault {
+pub(super) enum FollowFault {
     #[error(transparent)]
     Redis(#[from] RedisFault),
     #[error("another client has taken over, or Redis has forgotten who levels")]
@@ -124,7 +125,7 @@ enum FollowFault {
 }
 
 /// One reader's way through the streams. Blocking.
-struct Follower {
+pub(super) struct Follower {
     target: Target,
     keys: Keys,
     epoch: LeaseEpoch,
@@ -143,6 +144,7 @@ struct Follower {
     journal: Option<String>,
     told: Option<Tick>,
     tick_ms: u64,
+    read_max: usize,
 }
 
 /// Where a reader is.
@@ -157,7 +159,7 @@ enum Phase {
 }
 
 impl Follower {
-    fn new(target: Target, keys: Keys, epoch: LeaseEpoch, after: Positions) -> Self {
+    pub(super) fn new(target: Target, keys: Keys, epoch: LeaseEpoch, after: Positions) -> Self {
         Self {
             target,
             keys,
@@ -173,11 +175,19 @@ impl Follower {
             journal: None,
             told: None,
             tick_ms: 100,
+            read_max: READ_MAX,
         }
     }
 
+    /// The same with smaller reads, so that a few entries are several.
+    #[cfg(test)]
+    pub(super) fn with_reads_of(mut self, entries: usize) -> Self {
+        self.read_max = entries;
+        self
+    }
+
     /// What is next; none when nothing came for a while.
-    fn next(&mut self) -> Result<Option<Read>, FollowFault> {
+    pub(super) fn next(&mut self) -> Result<Option<Read>, FollowFault> {
         let mut link = match self.link.take() {
             Some(link) => link,
             None => Link::open_for(&self.target, BLOCK_MAX)?,
@@ -201,6 +211,10 @@ impl Follower {
 
     /// Asks how far the group has been given entries, and which sequence number comes next.
     fn start(&mut self, link: &mut Link) -> Result<(), FollowFault> {
+        if takes_only_what_is_new() {
+            self.phase = Phase::Taking(false);
+            return Ok(());
+        }
         let mut until = Positions::default();
         for stream in Stream::ALL {
             let key = self.keys.stream(stream);
@@ -214,11 +228,14 @@ impl Follower {
             let first = if applied == EntryId::default() { "-".to_owned() } else { applied.to_string() };
             // The last applied entry, or the first one where that has been trimmed, or where there is none yet.
             let found = link.call(cmd("XRANGE").arg(&key).arg(first).arg("+").arg("COUNT").arg(1))?;
-            self.applied_seq[stream] = match stored(stream, found)?.pop() {
+            let before = match stored(stream, found)?.pop() {
                 Some(Stored::Entry(entry)) if entry.id == applied => Some(entry.seq),
                 Some(Stored::Entry(entry)) => Some(entry.seq.saturating_sub(1)),
+                // A stream that has not begun begins with number 1, wherever the group may be moved until then.
+                _ if applied == EntryId::default() => Some(0),
                 _ => None,
             };
+            self.applied_seq[stream] = self.applied_seq[stream].or(before);
         }
         self.phase = Phase::CatchingUp(until);
         Ok(())
@@ -233,8 +250,8 @@ impl Follower {
             // What cannot be read is met once and not applied: reading goes on behind it.
             let after = self.applied.get(stream).max(self.met.get(stream).min(until.get(stream)));
             range.arg(self.keys.stream(stream)).arg(format!("({after}")).arg(until.get(stream).to_string());
-            let found = stored(stream, link.call(range.arg("COUNT").arg(READ_MAX))?)?;
-            more |= found.len() == READ_MAX;
+            let found = stored(stream, link.call(range.arg("COUNT").arg(self.read_max))?)?;
+            more |= found.len() == self.read_max;
             for one in found {
                 if let Some(entry) = self.accept(link, stream, one)? {
                     self.apply(stream, &entry);
@@ -265,7 +282,7 @@ impl Follower {
     fn read(&mut self, link: &mut Link) -> Result<Option<Read>, FollowFault> {
         let renew = self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
         let new = [">", ">", ">"].map(str::to_owned);
-        let Taken { journal, tick, tick_ms, streams } = self.take(link, READ_MAX, renew, &new)?;
+        let Taken { journal, tick, tick_ms, streams } = self.take(link, self.read_max, renew, &new)?;
         if self.journal.get_or_insert_with(|| journal.clone()) != &journal {
             return Err(FollowFault::OtherJournal(journal));
         }
@@ -273,14 +290,23 @@ impl Follower {
         let mut entries = PerStream::<Vec<Entry>>::default();
         let mut more = false;
         for (stream, found) in streams {
-            more |= found.len() == READ_MAX;
+            more |= found.len() == self.read_max;
             for one in found {
+                if mutant::is(Mutant::AcknowledgeFirst) {
+                    let mut acknowledge = cmd("XACK");
+                    acknowledge.arg(self.keys.stream(stream)).arg(GROUP).arg(one.id().to_string());
+                    link.call(&acknowledge)?;
+                }
                 let Some(entry) = self.accept(link, stream, one)? else { continue };
-                let expected = self.applied_seq[stream].map(|seq| seq.saturating_add(1));
-                if let Some(expected) = expected.filter(|expected| *expected < entry.seq) {
-                    // It stands in the stream perhaps, given to nobody: read that before this entry.
-                    let found = entry.seq;
-                    tracing::warn!(%stream, expected, found, "sequence numbers have a gap: the streams are read from the last applied entries on");
+                let before = self.applied_seq[stream];
+                let unknown = before.is_none() && !takes_only_what_is_new();
+                if unknown || before.is_some_and(|before| before.saturating_add(1) < entry.seq) {
+                    // What comes before it stands in the stream perhaps, given to nobody: that is read first. With Redis as
+                    // it was when reading began, its number may not be known.
+                    if let Some(before) = before {
+                        let found = entry.seq;
+                        tracing::warn!(%stream, before, found, "sequence numbers have a gap: the streams are read from the last applied entries on");
+                    }
                     return Ok(self.go_back(entries));
                 }
                 self.apply(stream, &entry);
@@ -388,6 +414,11 @@ impl Follower {
         }
         Ok(taken)
     }
+}
+
+/// Two known faults, and nothing else.
+fn takes_only_what_is_new() -> bool {
+    mutant::is(Mutant::PendingNotRead) || mutant::is(Mutant::AcknowledgeFirst)
 }
 
 fn read_of(entries: PerStream<Vec<Entry>>, caught_up: Option<Tick>) -> Option<Read> {

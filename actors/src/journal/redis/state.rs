@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_core::{client::ClientState, journal::Stream};
+use evenkeel_core::{
+    client::ClientState,
+    journal::Stream,
+    mutant::{self, Mutant},
+};
 use redis::cmd;
 use tokio::time::Instant;
 
@@ -206,6 +210,9 @@ impl RedisStateStore {
         }
         self.generation += 1;
         let value = Snapshot::write(self.generation, journal, bytes);
+        if mutant::is(Mutant::SplitSnapshot) {
+            self.save_with_old_positions(link, journal, state)?;
+        }
         let keys =
             [self.keys.lease(), self.keys.snapshot(), self.keys.previous_snapshot(), self.keys.client()];
         let keys: Vec<_> = keys.into_iter().chain(self.keys.streams()).collect();
@@ -226,6 +233,21 @@ impl RedisStateStore {
             }
             answer => Err(StateError::Unavailable(format!("{answer:?} to a save"))),
         }
+    }
+
+    /// Only with [`Mutant::SplitSnapshot`].
+    fn save_with_old_positions(
+        &self,
+        link: &mut Link,
+        journal: &str,
+        state: &ClientState,
+    ) -> Result<(), StateError> {
+        let before = self.last.as_ref().map(|(_, bytes)| decode(bytes).positions).unwrap_or_default();
+        let bytes = encode(&ClientState { positions: before, ..state.clone() })?;
+        let value = Snapshot::write(self.generation, journal, &bytes);
+        link.call(cmd("SET").arg(self.keys.snapshot()).arg(value))
+            .map(drop)
+            .map_err(|fault| unavailable(&fault))
     }
 
     fn journal(&self, link: &mut Link) -> Result<String, StateError> {

@@ -1,6 +1,7 @@
 -- Removes what retention no longer keeps, and never what somebody still needs: an entry that a group has not
 -- acknowledged, or that lies behind the older of the client's two snapshots.
--- KEYS a stream, the client's hash   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
+-- What is left is noted first, so that what somebody else removes can be told from this.
+-- KEYS a stream, the client's hash, meta   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local needed = nil
 local function need(id)
@@ -14,8 +15,10 @@ for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
 end
 -- Without a group nobody has said what was read.
 if needed == nil then return 0 end
+-- No state was ever saved: whatever the group was given, nobody has it for good.
 local behind = redis.call('HGET', KEYS[2], 'previous_' .. ARGV[4])
-if behind then need(behind) end
+if not behind then return 0 end
+need(behind)
 local old = ARGV[1] .. '-0'
 local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
 if excess > 0 then
@@ -24,4 +27,10 @@ if excess > 0 then
   if earlier(old, keep) then old = keep end
 end
 if earlier(old, needed) then needed = old end
+local left = redis.call('XRANGE', KEYS[1], needed, '+', 'COUNT', 1)[1]
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if not left or not earlier(first[1], left[1]) then return 0 end
+for i = 1, #left[2], 2 do
+  if left[2][i] == 'seq' then redis.call('HSET', KEYS[3], 'first:' .. ARGV[4], left[2][i + 1]) end
+end
 return redis.call('XTRIM', KEYS[1], 'MINID', '~', needed, 'LIMIT', ARGV[3])
