@@ -1,7 +1,8 @@
 //! `make chaos SEED=1 KILLS=200 MINUTES=0`: real processes, a real Redis, faults at random, until so many processes have been killed
 //! and so many minutes have passed. Exit 0 only when nothing was lost; on failure the command that repeats it is printed.
 //!
-//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times.
+//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times. With the
+//! feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
@@ -35,6 +36,9 @@ const POINTS: [&str; 6] = [
     "after-outbox-mark",
 ];
 
+/// Kills within which a known fault must show.
+const MUTANT_KILLS_MAX: u64 = 300;
+
 fn main() {
     let number = |name, default| env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let seed: u64 = number("SEED", 1);
@@ -45,6 +49,9 @@ fn main() {
     }));
     let begun = Instant::now();
     let mut totals = Totals::default();
+    if cfg!(feature = "mutants") {
+        return notice_known_faults(seed);
+    }
     if cfg!(feature = "faults") {
         die_at_points(seed, kills, &mut totals);
     } else {
@@ -240,4 +247,56 @@ fn die_at_points(seed: u64, times: u64, totals: &mut Totals) {
         let server = Some(pair.start_server());
         judge(Three { pair, server, client: Some(client) }, totals);
     }
+}
+
+/// Three known faults, and the kill that shows each.
+fn notice_known_faults(seed: u64) {
+    type Kill = fn(&mut Dice, &mut Three);
+    let server: Kill = |dice, three| kill(dice, three, [true, false, false]);
+    let client: Kill = |dice, three| kill(dice, three, [false, true, false]);
+    let redis: Kill = |dice, three| lose_the_last_entries(dice, three);
+    // What is panicked about is what is hoped for.
+    std::panic::set_hook(Box::new(|_| {}));
+    for (mutant, kill, rounds) in
+        [("NoIntent", server, 5), ("PendingNotRead", client, 5), ("StaleCursor", redis, 3)]
+    {
+        let mut dice = Dice::new(seed);
+        let mut kills = 0;
+        let noticed = loop {
+            let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut pair =
+                    Pair::new(World::with_parameters("rate = 8.0\ntick_ms = 10\n", &["--seed", "1"]));
+                pair.mutant = Some(mutant);
+                let mut three = Three::start(pair);
+                for _ in 0..rounds {
+                    pause(Duration::from_millis(300 + dice.roll(700)));
+                    kill(&mut dice, &mut three);
+                    kills += 1;
+                }
+                judge(three, &mut Totals::default());
+            }));
+            match said {
+                Err(said) => break said.downcast_ref::<String>().cloned().unwrap_or_default(),
+                Ok(()) => {
+                    if kills >= MUTANT_KILLS_MAX {
+                        eprintln!("{mutant} was not noticed within {kills} kills");
+                        std::process::exit(1);
+                    }
+                }
+            }
+        };
+        let noticed = noticed.lines().next().unwrap_or_default().chars().take(160).collect::<String>();
+        println!("{mutant}: noticed after {kills} kills: {noticed}");
+    }
+}
+
+fn kill(dice: &mut Dice, three: &mut Three, victims: [bool; 3]) {
+    three.suffer(Fault::Kill, victims, Duration::from_millis(dice.roll(50)));
+}
+
+fn lose_the_last_entries(dice: &mut Dice, three: &mut Three) {
+    let redis = &mut three.pair.redis;
+    redis.kill();
+    redis.cut_append_only_file(10_000 + dice.roll(50_000));
+    redis.restart();
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::{
     Running, World, output,
+    proxy::Proxy,
     redis::{Redis, free_port},
     start, text, wait_until,
 };
@@ -14,21 +15,33 @@ pub struct Pair {
     pub redis: Redis,
     /// What the server is to die of: a named point and how often, for builds that have them.
     pub fault: Option<String>,
+    /// What both do wrongly, for builds that can.
+    pub mutant: Option<&'static str>,
+    /// The way to Redis of both, where it is not the direct one.
+    pub way: Option<Proxy>,
     server_port: u16,
 }
 
 impl Pair {
     /// A pair for `world` over a new Redis; nothing but that is started yet.
     pub fn new(world: World) -> Self {
-        Self { world, redis: Redis::start(), fault: None, server_port: free_port() }
+        Self { world, redis: Redis::start(), fault: None, mutant: None, way: None, server_port: free_port() }
+    }
+
+    /// Where `user` is told that Redis is.
+    fn url(&self, user: &str) -> String {
+        self.way.as_ref().map_or_else(|| self.redis.url(user), |way| Redis::url_at(user, way.address))
     }
 
     fn server(&self) -> Command {
         let mut command = self.world.command("server");
-        command.args(["--redis", &self.redis.url("server")]);
+        command.args(["--redis", &self.url("server")]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.server_port)]);
         if let Some(fault) = &self.fault {
             command.env("EVENKEEL_FAULT", fault);
+        }
+        if let Some(mutant) = self.mutant {
+            command.env("EVENKEEL_MUTANT", mutant);
         }
         command
     }
@@ -58,12 +71,15 @@ impl Pair {
         command.args([
             "client",
             "--redis",
-            &self.redis.url("client"),
+            &self.url("client"),
             "--server",
             &server,
             "--listen",
             "127.0.0.1:0",
         ]);
+        if let Some(mutant) = self.mutant {
+            command.env("EVENKEEL_MUTANT", mutant);
+        }
         start(command, &self.world.path("client.stderr.txt"))
     }
 

@@ -19,7 +19,7 @@ pub struct Redis {
 }
 
 /// Of all users; it protects nothing.
-const PASSWORD: &str = "only-for-these-tests";
+pub const PASSWORD: &str = "only-for-these-tests";
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -66,18 +66,23 @@ impl Redis {
 
     /// Starts it again over what is on its disk; waits until it answers.
     pub fn restart(&mut self) {
+        self.start_with(&[]);
+        wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
+    }
+
+    /// Starts it again with more settings, and does not wait.
+    pub fn start_with(&mut self, more: &[&str]) {
         let configuration = repository().join("redis/redis.conf");
         let log = self.folder.path().join("redis.log");
         let mut command = Command::new("redis-server");
         command.arg(configuration).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", text(self.folder.path()), "--logfile", text(&log)]);
-        command.args(["--daemonize", "no"]);
+        command.args(["--daemonize", "no"]).args(more);
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = started.unwrap_or_else(|error| {
             panic!("redis-server cannot be started ({error}): install it, for instance apt-get install redis-server")
         });
         self.child = Some(child);
-        wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
     }
 
     /// `redis-cli` with `arguments` and every right; what it printed.
