@@ -1,0 +1,111 @@
+//! Redis fails over to a replica that is behind, answers as a replica, still reads its file, or has got other passwords: said
+//! clearly, and all of it arrives when it is over.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{
+    World,
+    pair::Pair,
+    pause,
+    proxy::Proxy,
+    redis::Redis,
+    three::{Three, assert_state_is_the_fold},
+    wait_until,
+};
+
+fn three() -> Three {
+    let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "14"]);
+    let mut pair = Pair::new(world);
+    pair.way = Some(Proxy::start(pair.redis.address()));
+    let three = Three::start(pair);
+    three.settle();
+    three
+}
+
+/// Waits until the server says this about Redis, while it is ready.
+fn says(three: &Three, what: &str) {
+    let mut said = String::new();
+    wait_until(&format!("the server says `{what}`"), || {
+        let ready = three.server().get("/readyz");
+        said.clone_from(&ready.body);
+        ready.status == 200 && said.contains(what)
+    });
+    println!("{said}");
+}
+
+fn ends_well(three: Three) {
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn a_stale_replica_takes_over_and_gets_what_it_lacks_under_the_same_ids() {
+    let three = three();
+    let mut replica = Redis::start();
+    let port = three.pair.redis.address().port().to_string();
+    replica.cli(&["CONFIG", "SET", "masteruser", "admin"]);
+    replica.cli(&["CONFIG", "SET", "masterauth", support::redis::PASSWORD]);
+    replica.cli(&["REPLICAOF", "127.0.0.1", &port]);
+    wait_until("the replica follows", || {
+        replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+    });
+    // It falls behind: seconds of entries, acknowledgements and states never reach it.
+    let told = three.pair.told();
+    replica.cli(&["CONFIG", "SET", "masterauth", "wrong"]);
+    replica.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    wait_until("much happens without it", || three.pair.told() > told + 200);
+    let mut three = three;
+    three.pair.redis.kill();
+    // A failover that is half done: it is there, and does not write yet.
+    three.pair.way.as_ref().unwrap().lead_to(replica.address());
+    says(&three, "Redis is not the master");
+    replica.cli(&["REPLICAOF", "NO", "ONE"]);
+    std::mem::swap(&mut three.pair.redis, &mut replica);
+    three.settle();
+    ends_well(three);
+}
+
+#[test]
+fn a_redis_that_still_reads_its_file_is_waited_for() {
+    let mut three = three();
+    // Each key takes 20 ms to read.
+    three.pair.redis.cli(&["EVAL", "for i = 1, 300 do redis.call('SET', 'x' .. i, i) end", "0"]);
+    three.pair.redis.cli(&["BGREWRITEAOF"]);
+    wait_until("the file is rewritten", || {
+        let state = three.pair.redis.cli(&["INFO", "persistence"]);
+        state.contains("aof_rewrite_in_progress:0") && state.contains("aof_rewrite_scheduled:0")
+    });
+    three.pair.redis.kill();
+    three.pair.redis.start_with(&[
+        "--key-load-delay",
+        "20000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    says(&three, "LOADING");
+    wait_until("Redis has read it", || three.pair.redis.cli(&["PING"]) == "PONG");
+    three.settle();
+    ends_well(three);
+}
+
+#[test]
+fn other_passwords_are_said_and_the_right_ones_let_it_go_on() {
+    let three = three();
+    for (user, password) in [("server", ">another"), ("client", ">another")] {
+        three.pair.redis.cli(&["ACL", "SETUSER", user, "resetpass", password]);
+        three.pair.redis.cli(&["CLIENT", "KILL", "USER", user]);
+    }
+    says(&three, "Redis refuses");
+    pause(Duration::from_secs(1));
+    for user in ["server", "client"] {
+        let right = format!(">{}", support::redis::PASSWORD);
+        three.pair.redis.cli(&["ACL", "SETUSER", user, "resetpass", &right]);
+    }
+    three.settle();
+    ends_well(three);
+}
