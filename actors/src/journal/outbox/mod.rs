@@ -47,3 +47,16 @@ pub use self::{
     verify::{Verified, verify},
     writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter, Published},
 };
+
+/// What the body of a row says, whatever its checksum: for the fuzzer.
+///
+/// # Errors
+/// What is wrong with it.
+#[cfg(fuzzing)]
+pub fn decode_record(
+    stream: evenkeel_core::journal::Stream,
+    id: evenkeel_core::journal::EntryId,
+    body: &str,
+) -> Result<evenkeel_core::journal::Entry, String> {
+    stream_rows::decode(stream, id, body)
+}

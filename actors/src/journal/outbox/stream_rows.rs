@@ -28,7 +28,7 @@ fn encode(entry: &Entry) -> String {
     String::from_utf8(body).expect("JSON is UTF-8")
 }
 
-fn decode(stream: Stream, id: EntryId, body: &str) -> Result<Entry, String> {
+pub(super) fn decode(stream: Stream, id: EntryId, body: &str) -> Result<Entry, String> {
     let Fields(fields) = serde_json::from_str(body).map_err(|error| error.to_string())?;
     let fields = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
     Entry::decode(stream, id, fields).map_err(|error| error.to_string())

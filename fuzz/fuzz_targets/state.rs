@@ -1,0 +1,20 @@
+//! A client's state whose checksum fits: what it says is restored, and goes on learning and deciding, or is refused.
+#![no_main]
+
+use evenkeel_core::{
+    client::ClientState,
+    queue::HoldLimits,
+    scheduler::{PolicyName, Scheduler},
+    tick::Tick,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(ClientState { estimator, scheduler, .. }) = postcard::from_bytes(bytes) else { return };
+    let estimates = estimator.estimates();
+    let Some(snapshot) = scheduler else { return };
+    let restored = Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot);
+    if let Ok(mut scheduler) = restored {
+        scheduler.decide(Tick(100), estimates);
+    }
+});
