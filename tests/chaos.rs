@@ -11,6 +11,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     env,
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use support::{
     World, output,
     pair::Pair,
     pause,
+    proxy::{Proxy, Way},
     three::{Dice, Fault, Three, assert_state_is_the_fold},
 };
 
@@ -103,7 +105,9 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
     let seed = dice.roll(1_000_000).to_string();
     let parameters = format!("rate = {rate}.0\ntick_ms = {tick_ms}\n");
     println!("world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}", totals.worlds + 1);
-    let mut three = Three::start(Pair::new(World::with_parameters(&parameters, &["--seed", &seed])));
+    let mut pair = Pair::new(World::with_parameters(&parameters, &["--seed", &seed]));
+    pair.way = Some(Proxy::start(pair.redis.address()));
+    let mut three = Three::start(pair);
     let (begun, before) = (Instant::now(), totals.kills());
     let more = |totals: &Totals| totals.kills() < kills && totals.kills() < before + KILLS_A_WORLD;
     let mut round = 0;
@@ -130,7 +134,8 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
         names.filter(|(_, hit)| *hit).map(|(name, _)| name).collect::<Vec<_>>()
     };
     let away = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
-    match dice.roll(100) {
+    match dice.roll(112) {
+        100.. => trouble(dice, three, totals),
         0..70 => {
             // Server and client far more often than Redis, which takes the longest to start.
             let victims = [
@@ -217,6 +222,64 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
             "a second server on the same directory is refused".to_owned()
         }
     }
+}
+
+/// Something passing, on the way to Redis, in Redis, or at the server's door.
+fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
+    let (way, redis) = (three.pair.way.as_ref().unwrap(), &three.pair.redis);
+    let time = Duration::from_millis(200 + dice.roll(1_500));
+    let name = match dice.roll(8) {
+        kind @ 0..2 => {
+            let one = Way::BOTH[kind as usize];
+            way.hold_up(one, true);
+            pause(time);
+            way.hold_up(one, false);
+            ["nothing gets to Redis", "nothing comes from Redis"][kind as usize]
+        }
+        2 => {
+            way.refuse(true);
+            pause(time);
+            way.refuse(false);
+            "the way to Redis is cut"
+        }
+        3 => {
+            way.slow_down(10 + dice.roll(190));
+            way.narrow(Some(8_000 + dice.roll(100_000)));
+            pause(time);
+            way.slow_down(0);
+            way.narrow(None);
+            "a slow and narrow way to Redis"
+        }
+        4 => {
+            redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+            pause(time);
+            redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+            "Redis out of memory"
+        }
+        5 => {
+            redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+            pause(time);
+            redis.cli(&["REPLICAOF", "NO", "ONE"]);
+            "Redis read only"
+        }
+        6 => {
+            let key = format!("evenkeel:{{main}}:{}", Stream::ALL[dice.roll(3) as usize]);
+            redis.cli(&["XADD", &key, "9999999999999-0", "who", "somebody else"]);
+            pause(time);
+            redis.cli(&["DEL", &key]);
+            "a foreign entry, and its stream deleted"
+        }
+        _ => {
+            let address = three.server().base.trim_start_matches("http://").parse().unwrap();
+            let open: Vec<_> =
+                (0..200).filter_map(|_| TcpStream::connect_timeout(&address, time).ok()).collect();
+            pause(time);
+            drop(open);
+            "200 silent connections to the server"
+        }
+    };
+    totals.count(name);
+    format!("{name} for {} ms", time.as_millis())
 }
 
 /// Everything that must hold at the end of a world.

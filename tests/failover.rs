@@ -87,7 +87,7 @@ fn a_redis_that_still_reads_its_file_is_waited_for() {
         "--loading-process-events-interval-bytes",
         "1024",
     ]);
-    says(&three, "LOADING");
+    says(&three, "loading the dataset");
     wait_until("Redis has read it", || three.pair.redis.cli(&["PING"]) == "PONG");
     three.settle();
     ends_well(three);

@@ -100,22 +100,27 @@ impl Handed {
     /// A store that keeps `entries_max` entries of a stream.
     fn with(server: &Server, entries_max: u64) -> Self {
         let redis = Redis::start();
+        let shipment = Self::shipment(server, &redis, entries_max, 0);
+        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
+        handed.hand_out();
+        handed
+    }
+
+    /// A start of the server, so many after its first.
+    fn shipment(server: &Server, redis: &Redis, entries_max: u64, starts: u64) -> Shipment {
         let meta = server.writer.meta();
         let settings = ShipmentSettings {
             target: redis.url("server").parse().unwrap(),
             keys: Self::keys(),
             journal: meta.journal,
-            writer_epoch: meta.writer_epoch,
+            writer_epoch: meta.writer_epoch + starts,
             writer: Uuid::new_v4(),
             label: meta.identity.label.clone(),
             tick_ms: 100,
             age_max: Duration::from_hours(24),
             entries_max,
         };
-        let shipment = Shipment::new(settings, &server.dir()).unwrap();
-        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
-        handed.hand_out();
-        handed
+        Shipment::new(settings, &server.dir()).unwrap()
     }
 
     fn keys() -> Keys {
@@ -345,4 +350,68 @@ async fn redis_is_trimmed_behind_everybody_and_never_past_anybody() {
         "what others trim is"
     );
     assert_eq!(lost[0].last, server.recorded().queue.last().unwrap().seq - 3);
+}
+
+/// Found by the simulation, seed 85: the number before the first entry was not known, so no gap was seen.
+#[actix::test]
+async fn reproduces_a_group_that_was_moved_before_the_first_entry_was_read() {
+    let mut server = Server::new();
+    let mut store = Handed::with(&server, 5_000_000);
+    let positions = store.states().load().unwrap().positions;
+    let mut reads = store.source().follow(positions);
+    // It has asked what there is, and found nothing.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for stream in Stream::ALL {
+        // As if the first ticks' entries had been given to somebody.
+        let (key, given) = (format!("evenkeel:{{main}}:{stream}"), format!("{}-0", NOW_MS + 450));
+        store.redis.cli(&["XGROUP", "SETID", &key, "scheduler", &given]);
+    }
+    server.tick(20).await;
+    store.hand_out();
+    let recorded = server.recorded();
+    let mut found = PerStream::<Vec<Entry>>::default();
+    let all = async {
+        while found.queue.len() < recorded.queue.len() || found.executions.len() < recorded.executions.len() {
+            for entry in reads.recv().await.unwrap().unwrap().entries {
+                found[entry.record.stream()].push(entry);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("every entry is read");
+    assert_eq!((found.queue, found.executions), (recorded.queue, recorded.executions));
+}
+
+/// Found by the simulation, seed 190: a group had been given entries, no state held them, and trimming removed them.
+#[actix::test]
+async fn reproduces_trimming_while_no_state_has_ever_been_saved() {
+    let mut server = Server::new();
+    let mut store = Handed::with(&server, 30);
+    server.tick(200).await;
+    store.hand_out();
+    let everything = store.entries(Stream::Queue).len();
+    for stream in Stream::ALL {
+        let key = format!("evenkeel:{{main}}:{stream}");
+        store.redis.cli(&["XGROUP", "SETID", &key, "scheduler", "$"]);
+    }
+    store.shipment.trim(NOW_MS + 60_000).unwrap();
+    assert_eq!(store.entries(Stream::Queue).len(), everything, "nobody has it for good");
+}
+
+/// Found by the simulation, seeds 62 and 119: what was compared with was the server's memory.
+#[actix::test]
+async fn reproduces_entries_that_somebody_trimmed_while_no_server_lived() {
+    let mut server = Server::new();
+    let mut store = Handed::with(&server, 5_000_000);
+    server.tick(60).await;
+    store.hand_out();
+    store.redis.cli(&["XTRIM", "evenkeel:{main}:queue", "MAXLEN", "3"]);
+    let recorded = server.recorded().queue.last().unwrap().seq;
+    store.shipment = Handed::shipment(&server, &store.redis, 5_000_000, 1);
+    store.hand_out();
+    let lost = store.shipment.take_lost();
+    let lost: Vec<_> = lost.iter().map(|lost| (lost.stream, lost.first, lost.last)).collect();
+    assert_eq!(lost, [(Stream::Queue, 1, recorded - 3)]);
+    store.shipment = Handed::shipment(&server, &store.redis, 5_000_000, 2);
+    store.hand_out();
+    assert_eq!(store.shipment.take_lost(), [], "it is said once");
 }

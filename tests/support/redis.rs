@@ -74,7 +74,9 @@ impl Redis {
     pub fn start_with(&mut self, more: &[&str]) {
         let configuration = repository().join("redis/redis.conf");
         let log = self.folder.path().join("redis.log");
-        let mut command = Command::new("redis-server");
+        // A file that may not grow is an error to Redis, as a full disk is, and not its end.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec redis-server \"$@\"", "redis-server"]);
         command.arg(configuration).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", text(self.folder.path()), "--logfile", text(&log)]);
         command.args(["--daemonize", "no"]).args(more);
@@ -93,8 +95,13 @@ impl Redis {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn signal(&self, name: &str) {
-        signal(self.child.as_ref().unwrap().id(), name);
+        signal(self.pid(), name);
     }
 
     /// kill -9, and gone.
@@ -108,10 +115,15 @@ impl Redis {
     }
 
     fn end(&mut self, name: &str) {
-        self.signal(name);
-        // One that was stopped ends when it goes on.
-        self.signal("CONT");
-        self.child.take().unwrap().wait().unwrap();
+        let mut child = self.child.take().unwrap();
+        // It may have ended by itself; one that was stopped ends when it goes on.
+        for name in [name, "CONT"] {
+            let _ = Command::new("kill")
+                .args([format!("-{name}"), child.id().to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
+        child.wait().unwrap();
     }
 
     /// Takes the last `bytes` from its file, as a power cut under `everysec` might. It must not be running.

@@ -202,3 +202,27 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         deserializer.deserialize_map(Pairs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BODY: &str = r#"{"v":"1","seq":"7","event":"queued","execution":"01a1fee0-cda3-74de-869e-ea810930f872","query":"d9ab596e-a8b9-56c7-9985-f4d20b7022dc","tick":"5","due_tick":"6","added_ticks":"0"}"#;
+
+    proptest! {
+        #[test]
+        fn any_body_is_an_entry_or_a_reason(body in "\\PC{0,60}", at in 0..BODY.len(), piece in "[ -~]{0,4}") {
+            let id = EntryId { ms: 1, n: 0 };
+            for stream in Stream::ALL {
+                prop_assert!(decode(stream, id, &body).is_err());
+            }
+            let spoilt = format!("{}{piece}{}", &BODY[..at], &BODY[(at + 3).min(BODY.len())..]);
+            match decode(Stream::Queue, id, &spoilt) {
+                Ok(entry) => prop_assert_eq!(decode(Stream::Queue, id, &encode(&entry)), Ok(entry)),
+                Err(reason) => prop_assert!(!reason.is_empty()),
+            }
+        }
+    }
+}

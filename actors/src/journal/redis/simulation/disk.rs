@@ -1,7 +1,7 @@
 //! The outbox as a state machine: what a commit makes durable, what a power cut leaves, what shipping reads.
 //!
 //! The outbox' own checks ([`Numbering`], the revision, the queue's rows) are done as `outbox::Outbox` does them;
-//! `tests/simulated_outbox.rs` holds one against the other.
+//! the test below holds one against the other.
 
 use std::collections::BTreeMap;
 
@@ -175,5 +175,73 @@ impl Backlog for WorldsDisk {
 
     fn end(&self, stream: Stream) -> Result<(EntryId, u64, u64), ReadError> {
         Ok(world::with(|world| world.disk.end(stream)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_core::{
+        ids::QueryId,
+        queue::{HoldLimits, Measured, RecordedQueue},
+        resource::PerResource,
+    };
+    use uuid::Uuid;
+
+    use super::{super::dice::Dice, *};
+    use crate::journal::outbox::{Identity, Limits, Outbox, OutboxReader};
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    /// Ticks, delays, a commit that is out of turn, a clock that goes back: the same commits to both.
+    fn commits(dice: &mut Dice) -> Vec<Commit> {
+        let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+        let (mut measured, mut commits) = (Measured::default(), Vec::new());
+        let mut now_ms = NOW_MS;
+        for tick in (0..25).map(Tick) {
+            now_ms = now_ms + dice.roll(200) - dice.roll(50);
+            let arrivals = (0..dice.roll(4))
+                .map(|n| (ExecutionId::new(now_ms, (tick.0 * 10 + n).into()), QueryId::simulated(1, 0)));
+            let (commit, ran) = queue.advance(tick, now_ms, arrivals.collect(), measured).unwrap();
+            measured.add(tick, &PerResource { cpu: 40, io: 30, memory: 20 }, ran.len() as u64).unwrap();
+            commits.push(commit);
+            let waiting = queue.queue().planned().next().map(|planned| planned.queued.execution);
+            if let Some(execution) = waiting.filter(|_| dice.hits(300)) {
+                commits.push(queue.delay(execution, 1 + dice.roll(9), now_ms).unwrap());
+            }
+            if dice.hits(100) {
+                commits.push(commits[0].clone());
+            }
+        }
+        commits
+    }
+
+    #[test]
+    fn the_model_takes_refuses_and_finds_what_the_outbox_does() {
+        for seed in 1..=5 {
+            let mut dice = Dice::new(seed);
+            let folder = tempfile::TempDir::new().unwrap();
+            let identity = Identity { label: "a test".to_owned(), text: String::new() };
+            let (mut outbox, found) =
+                Outbox::open(folder.path(), &identity, Uuid::nil(), NOW_MS, Limits::shipping()).unwrap();
+            let mut disk = Disk::default();
+            assert_eq!(disk.recover(), found);
+            for commit in commits(&mut dice) {
+                let really = outbox.commit(vec![commit.clone()]).remove(0);
+                assert_eq!(disk.commit(commit), really.is_ok(), "seed {seed}: {really:?}");
+                assert_eq!(disk.recover(), outbox.recover().unwrap(), "seed {seed}");
+            }
+            let reader = OutboxReader::open(folder.path()).unwrap();
+            for stream in Stream::ALL {
+                assert_eq!(disk.end(stream), reader.end(stream).unwrap());
+                let entries = &disk.entries[stream];
+                let after = entries.get(dice.roll(entries.len() as u64) as usize).map(|entry| entry.id);
+                let mut positions = Positions::default();
+                positions.advance(stream, after.unwrap_or_default());
+                assert_eq!(disk.since(&positions, 7), reader.since(&positions, 7).unwrap(), "seed {seed}");
+                for id in after.into_iter().chain([EntryId { ms: 5, n: 5 }]) {
+                    assert_eq!(disk.entry(stream, id), reader.range(stream, id, id, 1).unwrap().pop());
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! What a process needs runs short: file descriptors, connections, room on Redis' disk. What cannot be served is refused, queries
+//! run and are recorded all the while, and everything is well again when there is enough.
+//!
+//! `EVENKEEL_LONG=1 cargo test --test resources` opens ten thousand connections.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod support;
+
+use std::{
+    io::Write as _,
+    net::{SocketAddr, TcpStream},
+    process::Command,
+    time::Duration,
+};
+
+use support::{
+    Running, World,
+    pair::Pair,
+    pause, start,
+    three::{Three, assert_state_is_the_fold},
+    wait_until,
+};
+
+fn rows(world: &World) -> usize {
+    std::fs::read_to_string(world.truth()).unwrap_or_default().lines().count()
+}
+
+/// Waits until as many executions more have run.
+fn goes_on(world: &World, executions: usize) {
+    let before = rows(world);
+    wait_until("queries run", || rows(world) > before + executions);
+}
+
+fn address(running: &Running) -> SocketAddr {
+    running.base.trim_start_matches("http://").parse().unwrap()
+}
+
+/// Connections that say nothing, or begin a request and never end it.
+fn stuck(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for n in 0..count {
+        // One that is not taken is refused, which is an answer, too.
+        let Ok(mut connection) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) else {
+            continue;
+        };
+        if n % 3 == 1 {
+            let _ = connection.write_all(b"GET /queued HTT");
+        } else if n % 3 == 2 {
+            let _ = connection.write_all(b"POST /delay HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+        }
+        open.push(connection);
+    }
+    open
+}
+
+fn ends_well(world: &World, running: Running) {
+    running.signal("TERM");
+    let (status, _) = running.wait();
+    assert!(status.success(), "{status}");
+    world.assert_verified();
+}
+
+#[test]
+fn a_server_with_too_few_file_descriptors_goes_on_and_answers_again() {
+    let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
+    let run = world.command("run");
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nofile=100").arg(run.get_program()).args(run.get_args()).args(["--listen", "127.0.0.1:0"]);
+    let running = start(limited, &world.path("stderr.txt"));
+    running.wait_until_ready();
+    let open = stuck(address(&running), 300);
+    goes_on(&world, 200);
+    drop(open);
+    running.wait_until_ready();
+    ends_well(&world, running);
+}
+
+#[test]
+fn thousands_of_stuck_connections_hold_up_nobodys_queries() {
+    let count = if std::env::var_os("EVENKEEL_LONG").is_some() { 10_000 } else { 1_500 };
+    let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
+    let running = world.start();
+    running.wait_until_ready();
+    let open = stuck(address(&running), count);
+    println!("{} of {count} connections were taken", open.len());
+    goes_on(&world, 200);
+    // Whoever asks meanwhile is answered, sooner or later.
+    running.wait_until_ready();
+    drop(open);
+    running.wait_until_ready();
+    ends_well(&world, running);
+}
+
+/// Redis may write so many bytes to a file and no more, or as many as it likes.
+fn room(three: &Three, bytes: &str) {
+    let pid = three.pair.redis.pid().to_string();
+    let limited =
+        Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
+    assert!(limited.unwrap().success());
+}
+
+fn with_a_small_disk(fsync: &str) -> Three {
+    let world = World::with_parameters("rate = 8.0\ntick_ms = 20\n", &["--seed", "12"]);
+    let three = Three::start(Pair::new(world));
+    three.pair.redis.cli(&["CONFIG", "SET", "appendfsync", fsync]);
+    three.settle();
+    room(&three, "200000");
+    three
+}
+
+#[test]
+fn redis_that_ends_at_a_full_disk_gets_everything_when_there_is_room_again() {
+    let mut three = with_a_small_disk("always");
+    wait_until("Redis ends", || !three.pair.redis.answers());
+    goes_on(&three.pair.world, 200);
+    three.pair.redis.kill();
+    three.pair.redis.restart();
+    three.settle();
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
+
+#[test]
+fn redis_that_refuses_writes_at_a_full_disk_gets_everything_when_there_is_room_again() {
+    let three = with_a_small_disk("everysec");
+    wait_until("the server says why", || three.server().get("/readyz").body.contains("MISCONF"));
+    goes_on(&three.pair.world, 200);
+    pause(Duration::from_secs(2));
+    room(&three, "unlimited");
+    three.settle();
+    let pair = three.end();
+    pair.assert_verified();
+    assert_state_is_the_fold(&pair);
+}
