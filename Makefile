@@ -5,7 +5,8 @@ CARGO ?= cargo
 SEED ?= 1
 KILLS ?= 200
 MINUTES ?= 0
-.PHONY: help run web test chaos tools lint fmt bench screenshots node
+SECONDS ?= 60
+.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -47,6 +48,12 @@ test: tools node web ## Run all tests
 
 chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) $(CARGO) test --locked --release --test chaos
+
+fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
+	@for target in entry record request configuration state; do \
+		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=4096 || exit 1; \
+	done
 
 TOOLS := redis-server faketime chromium prometheus
 SCHEMATHESIS := target/schemathesis/bin/schemathesis

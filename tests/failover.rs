@@ -73,8 +73,9 @@ fn a_stale_replica_takes_over_and_gets_what_it_lacks_under_the_same_ids() {
 #[test]
 fn a_redis_that_still_reads_its_file_is_waited_for() {
     let mut three = three();
-    // Each key takes 20 ms to read.
-    three.pair.redis.cli(&["EVAL", "for i = 1, 300 do redis.call('SET', 'x' .. i, i) end", "0"]);
+    // Each key takes 20 ms to read, and is long enough for Redis to look at its connections in between.
+    let fill = "for i = 1, 300 do redis.call('SET', 'x' .. i, string.rep('y' .. i, 2000)) end";
+    three.pair.redis.cli(&["EVAL", fill, "0"]);
     three.pair.redis.cli(&["BGREWRITEAOF"]);
     wait_until("the file is rewritten", || {
         let state = three.pair.redis.cli(&["INFO", "persistence"]);

@@ -308,12 +308,9 @@ impl Shipment {
     /// Compares with what our own trimming has left, which Redis notes in `meta`: so what somebody else removed is noticed
     /// whenever it was, also while no server lived.
     fn notice_removed(&mut self, link: &mut Link, stream: Stream, first: u64) -> Result<(), ShippingFault> {
-        let noted = {
-            let mut noted = cmd("HMGET");
-            noted.arg(self.settings.keys.meta()).arg(first_field(stream));
-            noted
-        };
-        let noted = array(link.call(&noted)?)?.pop().map(optional).transpose()?.flatten();
+        let mut ask = cmd("HMGET");
+        ask.arg(self.settings.keys.meta()).arg(first_field(stream));
+        let noted = array(link.call(&ask)?)?.pop().map(optional).transpose()?.flatten();
         let known: Option<u64> = noted.and_then(|noted| noted.parse().ok());
         match known {
             Some(known) if first <= known => return Ok(()),

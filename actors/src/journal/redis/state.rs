@@ -89,6 +89,13 @@ struct Seen {
     looks: u32,
 }
 
+/// Whether a state stands in Redis.
+enum Saved {
+    Now,
+    /// A later one has been saved before: what that acknowledged is not given again.
+    Before,
+}
+
 /// See the module. Blocking.
 pub struct RedisStateStore {
     target: Target,
@@ -201,7 +208,7 @@ impl RedisStateStore {
         journal: &str,
         state: &ClientState,
         bytes: &[u8],
-    ) -> Result<(), StateError> {
+    ) -> Result<Saved, StateError> {
         if bytes.len() > SNAPSHOT_BYTES_MAX {
             return Err(StateError::Unavailable(format!(
                 "a state of {} bytes is too large: at most {SNAPSHOT_BYTES_MAX}",
@@ -226,11 +233,9 @@ impl RedisStateStore {
         let answer =
             link.script(&self.scripts.save, &keys, &arguments).map_err(|fault| unavailable(&fault))?;
         match array(answer).map_err(|fault| unavailable(&fault))?.into_iter().next().map(text) {
-            Some(Ok(saved)) if saved == "saved" => Ok(()),
+            Some(Ok(saved)) if saved == "saved" => Ok(Saved::Now),
             Some(Ok(fenced)) if fenced == "fenced" => Err(StateError::Fenced),
-            Some(Ok(older)) if older == "older" => {
-                Err(StateError::Unavailable("a later state has been saved meanwhile".to_owned()))
-            }
+            Some(Ok(older)) if older == "older" => Ok(Saved::Before),
             answer => Err(StateError::Unavailable(format!("{answer:?} to a save"))),
         }
     }
@@ -275,6 +280,8 @@ impl StateStore for RedisStateStore {
                 Some((of, bytes)) if of == journal => {
                     tracing::warn!("Redis has lost the client's state: it gets it back");
                     let state = decode(&bytes);
+                    // Redis may have taken a later one whose answer was lost, and then lost that: this one is saved when it
+                    // has read on beyond that.
                     store.save(link, &journal, &state, &bytes)?;
                     Ok(state)
                 }
@@ -292,9 +299,15 @@ impl StateStore for RedisStateStore {
         let bytes = encode(state)?;
         self.with_link(|store, link| {
             let journal = store.journal(link)?;
-            store.save(link, &journal, state, &bytes)?;
-            store.last = Some((journal, bytes));
-            Ok(())
+            match store.save(link, &journal, state, &bytes)? {
+                Saved::Before => {
+                    Err(StateError::Unavailable("a later state has been saved meanwhile".to_owned()))
+                }
+                Saved::Now => {
+                    store.last = Some((journal, bytes));
+                    Ok(())
+                }
+            }
         })
     }
 
