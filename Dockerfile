@@ -31,7 +31,8 @@ RUN sed -i -e '/^\[\[/,/^$/d' Cargo.toml actors/Cargo.toml core/Cargo.toml \
 COPY . .
 COPY --from=web /web/dist web/dist
 # Newer than what the empty crates above were built from.
-RUN find src actors core build.rs -name '*.rs' -exec touch {} + \
+RUN sed -i -e '/^\[\[/,/^$/d' Cargo.toml actors/Cargo.toml core/Cargo.toml \
+    && find src actors core build.rs -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin evenkeel \
     && mkdir -p /out/data \
     && cp target/release/evenkeel /out/
