@@ -36,6 +36,9 @@ fn ran(pair: &Pair) -> usize {
     std::fs::read_to_string(pair.world.truth()).unwrap_or_default().lines().count()
 }
 
+/// Its name, how long it lasts, and what makes it.
+type Weather<'a> = (&'a str, Duration, &'a dyn Fn(Duration));
+
 #[test]
 fn a_bad_way_to_redis_costs_time_and_nothing_else() {
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "10"]);
@@ -45,7 +48,7 @@ fn a_bad_way_to_redis_costs_time_and_nothing_else() {
     let three = Three::start(pair);
     three.settle();
     let way = three.pair.way.as_ref().unwrap();
-    let weathers: [(&str, Duration, &dyn Fn(Duration)); 5] = [
+    let weathers: [Weather<'_>; 5] = [
         ("nothing gets there", time(6, 60), &|time| one_way(way, Way::There, time)),
         ("nothing comes back", time(6, 60), &|time| one_way(way, Way::Back, time)),
         ("flapping once a second", time(8, 600), &|time| flap(way, time)),

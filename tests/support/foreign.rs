@@ -29,6 +29,7 @@ const TICK: Duration = Duration::from_millis(100);
 const WINDOW: Duration = Duration::from_millis(1_004);
 
 /// How it treats its clients; every nth answer, 0 for never.
+#[allow(clippy::struct_field_names, reason = "each says how often")]
 #[derive(Debug, Default)]
 pub struct Manners {
     /// Closes the connection after the answer.
@@ -52,11 +53,11 @@ impl State {
     fn model(&self) -> MutexGuard<'_, Model> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn is_turn(&self, every: &AtomicU64, answer: u64) -> bool {
-        let every = every.load(Ordering::Relaxed);
-        every > 0 && answer.is_multiple_of(every)
-    }
+fn is_turn(every: &AtomicU64, answer: u64) -> bool {
+    let every = every.load(Ordering::Relaxed);
+    every > 0 && answer.is_multiple_of(every)
 }
 
 /// A running stand-in; ends with its owner.
@@ -138,18 +139,18 @@ fn serve(state: &State, connection: &TcpStream) -> std::io::Result<()> {
         let Some((request, body)) = request(&mut reader)? else { return Ok(()) };
         let answer = state.answers.fetch_add(1, Ordering::Relaxed);
         let Manners { closes_every, drops_every, slow_every, nonsense_every } = &state.manners;
-        if state.is_turn(drops_every, answer) {
+        if is_turn(drops_every, answer) {
             return connection.shutdown(Shutdown::Both);
         }
-        if state.is_turn(slow_every, answer) {
+        if is_turn(slow_every, answer) {
             pause(Duration::from_millis(300));
         }
-        let (status, body) = if state.is_turn(nonsense_every, answer) && request.starts_with("GET") {
+        let (status, body) = if is_turn(nonsense_every, answer) && request.starts_with("GET") {
             ("200 OK", "<html>out of order".to_owned())
         } else {
             answered(state, &request, &body)
         };
-        let closes = state.is_turn(closes_every, answer);
+        let closes = is_turn(closes_every, answer);
         let connection_header = if closes { "close" } else { "keep-alive" };
         write!(
             connection,
