@@ -81,7 +81,7 @@ fn history_is_what_the_journal_says_at_any_step() {
         .collect();
     for point in fine {
         let of_it = |entry: &&Value| {
-            entry["fields"]["first_tick"].to_string().trim_matches('"') == point["first_tick"].to_string()
+            entry["fields"]["first_tick"].as_str().unwrap().parse().ok() == point["first_tick"].as_u64()
         };
         let entry = entries.iter().find(of_it).unwrap_or_else(|| panic!("{point} is not in the journal"));
         for resource in ["cpu", "io", "memory"] {
