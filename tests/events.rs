@@ -95,8 +95,8 @@ fn a_snapshot_then_changes_and_on_from_where_one_left_off() {
     let snapshot = resumed.next().unwrap();
     assert!(first_ticks(&snapshot).iter().all(|first| *first > last), "{last}: {:?}", first_ticks(&snapshot));
     // What nobody knows, of another journal perhaps, is answered with everything.
-    let mut lost = Reader::new(&running, "Last-Event-ID: 123456789\r\n");
-    assert_eq!(first_ticks(&lost.next().unwrap()).first(), Some(&0));
+    let mut elsewhere = Reader::new(&running, "Last-Event-ID: 123456789\r\n");
+    assert_eq!(first_ticks(&elsewhere.next().unwrap()).first(), Some(&0));
 }
 
 #[test]
