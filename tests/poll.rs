@@ -116,8 +116,9 @@ fn a_client_that_is_not_evenkeels_works_against_evenkeels_server() {
             item.map(|item| item["execution"]["timestamp"].as_u64().unwrap())
         };
         for (id, timestamp) in &delayed {
-            // 100 ticks of 100 ms later than it was to run: it still waits.
-            assert_eq!(planned(id), Some(timestamp + 10_000));
+            // It still waits, for 100 ticks of 100 ms more; ticks begin a little earlier or later than planned.
+            let later = planned(id).map(|planned| planned.abs_diff(timestamp + 10_000));
+            assert!(later.is_some_and(|ms| ms < 1_000), "{later:?}");
         }
         for item in items.as_array().unwrap().iter().take(3) {
             let id = item["execution"]["id"].as_str().unwrap();
