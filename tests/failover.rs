@@ -1,4 +1,4 @@
-//! Redis fails over to a replica that is behind, answers as a replica, still reads its file, or has got other passwords: said
+//! Redis fails over to a replica that is behind, answers as a replica, or has got other passwords: said
 //! clearly, and all of it arrives when it is over.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
@@ -66,30 +66,6 @@ fn a_stale_replica_takes_over_and_gets_what_it_lacks_under_the_same_ids() {
     says(&three, "Redis is not the master");
     replica.cli(&["REPLICAOF", "NO", "ONE"]);
     std::mem::swap(&mut three.pair.redis, &mut replica);
-    three.settle();
-    ends_well(three);
-}
-
-#[test]
-fn a_redis_that_still_reads_its_file_is_waited_for() {
-    let mut three = three();
-    // Each key takes 20 ms to read, and is long enough for Redis to look at its connections in between.
-    let fill = "for i = 1, 300 do redis.call('SET', 'x' .. i, string.rep('y' .. i, 2000)) end";
-    three.pair.redis.cli(&["EVAL", fill, "0"]);
-    three.pair.redis.cli(&["BGREWRITEAOF"]);
-    wait_until("the file is rewritten", || {
-        let state = three.pair.redis.cli(&["INFO", "persistence"]);
-        state.contains("aof_rewrite_in_progress:0") && state.contains("aof_rewrite_scheduled:0")
-    });
-    three.pair.redis.kill();
-    three.pair.redis.start_with(&[
-        "--key-load-delay",
-        "20000",
-        "--loading-process-events-interval-bytes",
-        "1024",
-    ]);
-    says(&three, "loading the dataset");
-    wait_until("Redis has read it", || three.pair.redis.cli(&["PING"]) == "PONG");
     three.settle();
     ends_well(three);
 }
