@@ -145,8 +145,7 @@ fn commands(views: &Views) -> Vec<String> {
         format!("evenkeel journal verify --data-dir {dir}"),
     ];
     if let Some(redis) = &about.redis {
-        // The password is asked for: this is shown to people, and in their screens' pictures.
-        let url = format!("redis-cli -u '{}' --user inspection --askpass", redis.replace(":…@", "@"));
+        let url = redis_cli(redis);
         for stream in Stream::ALL {
             commands.push(format!("{url} XREVRANGE '{}' + - COUNT 10", about.keys.stream(stream)));
         }
@@ -155,6 +154,15 @@ fn commands(views: &Views) -> Vec<String> {
         }
     }
     commands
+}
+
+/// How a person asks the Redis at `shown`. Where this server has a user of its own, people have theirs, and its
+/// password is asked for: this is shown on screens.
+fn redis_cli(shown: &str) -> String {
+    match shown.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("redis-cli -u '{scheme}://{host}' --user inspection --askpass"),
+        None => format!("redis-cli -u '{shown}'"),
+    }
 }
 
 /// How much is recorded, handed out, read.
@@ -200,4 +208,16 @@ pub(super) async fn journal(views: web::Data<Views>) -> Result<web::Json<Journal
         }),
         commands: commands(&views),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_ask_as_themselves_where_there_are_users() {
+        let with_users = redis_cli("redis://server:…@redis:6379");
+        assert_eq!(with_users, "redis-cli -u 'redis://redis:6379' --user inspection --askpass");
+        assert_eq!(redis_cli("redis://127.0.0.1:6379"), "redis-cli -u 'redis://127.0.0.1:6379'");
+    }
 }
