@@ -24,6 +24,8 @@ use support::{
     three::{Dice, Fault, Three, assert_state_is_the_fold},
 };
 
+/// An id after all of evenkeel's own.
+const FOREIGN: &str = "9999999999999-0";
 /// Kills after which a world is judged and a new one begins: its outbox still holds everything then.
 const KILLS_A_WORLD: u64 = 150;
 /// Longest that a world lives, for the same reason: shipped entries stay for ten minutes.
@@ -264,7 +266,7 @@ fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
         }
         6 => {
             let key = format!("evenkeel:{{main}}:{}", Stream::ALL[dice.roll(3) as usize]);
-            redis.cli(&["XADD", &key, "9999999999999-0", "who", "somebody else"]);
+            redis.cli(&["XADD", &key, FOREIGN, "who", "somebody else"]);
             pause(time);
             redis.cli(&["DEL", &key]);
             "a foreign entry, and its stream deleted"
@@ -285,6 +287,10 @@ fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
 /// Everything that must hold at the end of a world.
 fn judge(three: Three, totals: &mut Totals) {
     let pair = three.end();
+    // A client that met a foreign entry has noted it; who removed the entry removes the note.
+    for stream in Stream::ALL {
+        pair.redis.cli(&["HDEL", "evenkeel:{main}:dead", &format!("{stream}:{FOREIGN}")]);
+    }
     pair.assert_verified();
     assert_state_is_the_fold(&pair);
     totals.worlds += 1;
