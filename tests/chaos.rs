@@ -21,6 +21,7 @@ use support::{
     pair::Pair,
     pause,
     proxy::{Proxy, Way},
+    redis::Redis,
     three::{Dice, Fault, Three, assert_state_is_the_fold},
 };
 
@@ -120,6 +121,7 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
         println!("{round:>5} {what}");
         if round % 40 == 0 {
             three.settle();
+            forget_foreign_entries(&three.pair.redis);
             let url = three.pair.redis.url("inspection");
             let beside = output(&["journal", "verify", "--redis", &url]);
             let said = String::from_utf8_lossy(&beside.stdout);
@@ -284,13 +286,17 @@ fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
     format!("{name} for {} ms", time.as_millis())
 }
 
+/// A client that met a foreign entry has noted it; who removed the entry removes the note.
+fn forget_foreign_entries(redis: &Redis) {
+    for stream in Stream::ALL {
+        redis.cli(&["HDEL", "evenkeel:{main}:dead", &format!("{stream}:{FOREIGN}")]);
+    }
+}
+
 /// Everything that must hold at the end of a world.
 fn judge(three: Three, totals: &mut Totals) {
     let pair = three.end();
-    // A client that met a foreign entry has noted it; who removed the entry removes the note.
-    for stream in Stream::ALL {
-        pair.redis.cli(&["HDEL", "evenkeel:{main}:dead", &format!("{stream}:{FOREIGN}")]);
-    }
+    forget_foreign_entries(&pair.redis);
     pair.assert_verified();
     assert_state_is_the_fold(&pair);
     totals.worlds += 1;
