@@ -64,9 +64,8 @@ compose-test: ## Build the images and run the stack: kills, restarts, the same v
 DENY := target/tools/bin/cargo-deny
 deny: $(DENY) ## Check licences, sources and known weaknesses of dependencies
 	$(DENY) --all-features check bans licenses sources
-	@$(DENY) --all-features check advisories || { \
-		[ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ] && exit 1; \
-		echo "not run: advisories, because their database cannot be reached"; }
+	@if $(DENY) fetch db 2>/dev/null; then $(DENY) --all-features check advisories; \
+	else echo "not run: advisories, because their database cannot be reached"; fi
 
 $(DENY):
 	$(CARGO) install --quiet --locked --root target/tools cargo-deny

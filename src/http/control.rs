@@ -8,7 +8,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{CONTROL_BYTES_MAX, Views, integers, problem::Problem, v1::ModeName};
+use super::{
+    CONTROL_BYTES_MAX, Views,
+    integers::{self, INTEGER_MAX},
+    problem::Problem,
+    v1::ModeName,
+};
 
 /// As [`ControlRequest`], for the API's description.
 #[derive(Deserialize, ToSchema)]
@@ -18,6 +23,7 @@ pub(super) struct ControlBody {
     /// A stable name of the client.
     client: String,
     /// Its fencing token.
+    #[schema(maximum = 9_007_199_254_740_992_u64)]
     epoch: u64,
     /// How long the lease shall live from the last tick.
     #[schema(minimum = 1, maximum = 50, default = 10, required = false)]
@@ -33,6 +39,7 @@ pub(super) struct ControlBody {
 #[allow(dead_code, reason = "as above")]
 struct Slot {
     execution: Uuid,
+    #[schema(maximum = 9_007_199_254_740_992_u64)]
     due_tick: u64,
     /// One sentence for the journal.
     #[schema(max_length = 400, required = false)]
@@ -79,6 +86,12 @@ pub(super) async fn control(
             "the body is not {{client, epoch, lease_ticks, set: [{{execution, due_tick, reason}}]}}: {error}"
         ))
     })?;
+    let largest = request.set.iter().map(|slot| slot.due_tick.0).chain([request.epoch]).max().unwrap_or(0);
+    if largest > INTEGER_MAX {
+        return Err(Problem::bad_request(format!(
+            "{largest} is no epoch and no tick: expected at most {INTEGER_MAX}"
+        )));
+    }
     match views.control.send(Control(request)).await {
         Err(_) => Err(Problem::outcome_unknown()),
         Ok(Ok(response)) => Ok(HttpResponse::Ok().json(response)),

@@ -3,6 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Number, Value};
 
+/// The largest integer that every reader of JSON can have, 2^53: ticks and epochs stay below for ever.
+pub(super) const INTEGER_MAX: u64 = 9_007_199_254_740_992;
+
 /// As [`serde_json::from_slice`].
 ///
 /// # Errors
@@ -19,9 +22,8 @@ pub(super) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 fn whole(value: &mut Value) -> bool {
     match value {
         Value::Number(number) => {
-            // Beyond 2^53 a float does not say which integer it means.
             let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
-            let integer = float.filter(|float| (0.0..=9_007_199_254_740_992.0).contains(float));
+            let integer = float.filter(|float| (0.0..=INTEGER_MAX as f64).contains(float));
             integer.map(|float| *number = Number::from(float as u64)).is_some()
         }
         // All of them, not only up to the first.

@@ -24,10 +24,10 @@ const CHUNK: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
     /// Executions before this entry id, newest first unless `after` is given, too. The default: the newest.
-    #[param(pattern = r"^\d{1,20}-\d{1,20}$", example = "1800000000000-0")]
+    #[param(pattern = r"^\d{1,18}-\d{1,18}$", example = "1800000000000-0")]
     before: Option<String>,
     /// Executions after this entry id, oldest first; `0-0` begins at the first.
-    #[param(pattern = r"^\d{1,20}-\d{1,20}$", example = "0-0")]
+    #[param(pattern = r"^\d{1,18}-\d{1,18}$", example = "0-0")]
     after: Option<String>,
     /// Executions on a page.
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -113,12 +113,21 @@ enum Cursor {
 /// Later than every entry.
 const END: EntryId = EntryId { ms: u64::MAX, n: u64::MAX };
 
+/// An entry id as the description of this API allows it: a sign or more digits are none.
+fn cursor_id(text: &str) -> Result<EntryId, Problem> {
+    let part = |part: &str| (1..=18).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('-') {
+        Some((ms, n)) if part(ms) && part(n) => text.parse().map_err(Problem::bad_request),
+        _ => Err(Problem::bad_request(format!(
+            "`{text}` is not an entry id: it should look like 1800000000000-0"
+        ))),
+    }
+}
+
 impl Page {
     /// Where to begin and in which direction, and before which entry to end.
     fn cursor(&self) -> Result<(Cursor, EntryId), Problem> {
-        let parsed = |id: &Option<String>| {
-            id.as_deref().map(|id| id.parse::<EntryId>().map_err(Problem::bad_request)).transpose()
-        };
+        let parsed = |id: &Option<String>| id.as_deref().map(cursor_id).transpose();
         let (before, after) = (parsed(&self.before)?, parsed(&self.after)?);
         Ok(match after {
             Some(after) => (Cursor::After(after), before.unwrap_or(END)),

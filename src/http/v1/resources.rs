@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::dto::Point;
-use crate::http::{Views, problem::Problem};
+use crate::http::{Views, integers::INTEGER_MAX, problem::Problem};
 
 /// Most points of one answer: an hour of windows, about 1.5 MB.
 const POINTS_MAX: usize = 3_600;
@@ -38,8 +38,10 @@ pub(super) async fn now(views: web::Data<Views>) -> web::Json<Now> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stretch {
     /// Windows that begin at this tick or later; by default the last 300 windows.
+    #[param(maximum = 9_007_199_254_740_992_u64)]
     from_tick: Option<u64>,
     /// Windows that begin at this tick or earlier; by default up to now.
+    #[param(maximum = 9_007_199_254_740_992_u64)]
     to_tick: Option<u64>,
     /// Windows in a step.
     #[param(minimum = 1, maximum = 21600, default = 1)]
@@ -72,6 +74,9 @@ pub(super) async fn history(
         return Err(Problem::bad_request(format!(
             "`step_windows` is {step_windows}: expected 1..={HISTORY_WINDOWS}"
         )));
+    }
+    if let Some(tick) = from_tick.max(to_tick).filter(|tick| *tick > INTEGER_MAX) {
+        return Err(Problem::bad_request(format!("{tick} is no tick: expected at most {INTEGER_MAX}")));
     }
     let steps = match (from_tick, to_tick) {
         (None, None) => Arc::clone(&views.overview.borrow()).steps.to_vec(),
