@@ -7,6 +7,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::TcpStream,
     process::Command,
@@ -46,16 +47,18 @@ fn main() -> Result<()> {
 
 /// Delays the first 200 executions by a day; further bursts run as they come.
 fn hold_200(running: &Running) {
-    let mut held = 0;
+    let mut held = BTreeSet::new();
     wait_until("200 are held", || {
         let answer = running.get("/queued");
-        if answer.status == 200 && held < 200 {
-            for item in answer.json().as_array().into_iter().flatten() {
-                let body = serde_json::json!({"id": item["execution"]["id"], "delay": 864_000}).to_string();
-                held += usize::from(held < 200 && running.post("/delay", &body).status == 200);
+        let queued = if answer.status == 200 { answer.json() } else { serde_json::Value::Null };
+        for item in queued.as_array().into_iter().flatten() {
+            let id = item["execution"]["id"].to_string();
+            let body = format!("{{\"id\": {id}, \"delay\": 864000}}");
+            if held.len() < 200 && !held.contains(&id) && running.post("/delay", &body).status == 200 {
+                held.insert(id);
             }
         }
-        held == 200
+        held.len() == 200
     });
 }
 

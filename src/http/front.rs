@@ -1,6 +1,6 @@
 //! What every request passes: who may ask, how long it may take, that it gets an answer, and that it is counted.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use actix_web::{
     Error,
@@ -12,7 +12,11 @@ use actix_web::{
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::{access::Access, metrics::Requests, problem::Problem};
+use super::{
+    access::Access,
+    metrics::{Requests, literal},
+    problem::Problem,
+};
 
 /// Longest a request may take, its body included: a commit waits at most for a checkpoint, and a body
 /// of 4 MiB needs 64 kbit/s for longer than anybody should.
@@ -40,7 +44,7 @@ impl Front {
         let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
         let problem = match tokio::time::timeout(REQUEST_MAX, answer).await {
             Ok(Ok(Ok(answer))) => {
-                let route = answer.request().match_pattern();
+                let route = literal(&path).or_else(|| answer.request().match_pattern().map(Cow::Owned));
                 self.requests.count(&method, route, answer.status(), begun.elapsed());
                 return Ok(answer.map_into_boxed_body());
             }

@@ -5,6 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use actix_web::{HttpResponse, web};
 use evenkeel_actors::{
     messages::{AppendError, Delay, DelayRefused},
+    monitor::ClosedWindow,
     queue::QueueSnapshot,
 };
 use evenkeel_core::{ids::ExecutionId, queue::DelayError, resource::PerResource, window::Extent};
@@ -32,18 +33,30 @@ struct PlannedExecution {
     timestamp: u64,
 }
 
-/// The last snapshot's body: it is asked for more often than it changes. One a thread, so nobody waits.
+/// The last bodies: they are asked for more often than they change. One of these a thread, so nobody waits.
 #[derive(Default)]
-pub(super) struct Rendered(RefCell<Option<(Arc<QueueSnapshot>, web::Bytes)>>);
+pub(super) struct Rendered {
+    queue: Last<QueueSnapshot>,
+    window: Last<ClosedWindow>,
+}
 
-impl Rendered {
-    fn of(&self, snapshot: &Arc<QueueSnapshot>) -> web::Bytes {
+/// What was rendered last, and what of.
+struct Last<T>(RefCell<Option<(Arc<T>, web::Bytes)>>);
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<T> Last<T> {
+    fn of(&self, value: &Arc<T>, render: impl FnOnce(&T) -> Vec<u8>) -> web::Bytes {
         let mut last = self.0.borrow_mut();
         match &*last {
-            Some((of, body)) if Arc::ptr_eq(of, snapshot) => body.clone(),
+            Some((of, body)) if Arc::ptr_eq(of, value) => body.clone(),
             _ => {
-                let body = web::Bytes::from(render(snapshot));
-                *last = Some((Arc::clone(snapshot), body.clone()));
+                let body = web::Bytes::from(render(value));
+                *last = Some((Arc::clone(value), body.clone()));
                 body
             }
         }
@@ -70,7 +83,7 @@ pub(super) async fn queued(
     if snapshot.waiting.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(rendered.of(&snapshot)))
+    Ok(HttpResponse::Ok().content_type("application/json").body(rendered.queue.of(&snapshot, render)))
 }
 
 /// Resource units a tick, truncated to integers.
@@ -105,12 +118,16 @@ impl Resources {
 
 /// The last closed window; zeros with the start's timestamp before the first.
 #[utoipa::path(get, path = "/resources", tag = "wire", responses((status = 200, body = Resources)))]
-pub(super) async fn resources(views: web::Data<Views>) -> HttpResponse {
-    let resources = match views.window.borrow().as_deref() {
-        Some(closed) => Resources::new(closed.window.usage, closed.closed_at_ms),
-        None => Resources::new(PerResource::default(), views.about.started_ms),
+pub(super) async fn resources(views: web::Data<Views>, rendered: web::Data<Rendered>) -> HttpResponse {
+    let window = views.window.borrow().clone();
+    let Some(window) = window else {
+        return HttpResponse::Ok().json(Resources::new(PerResource::default(), views.about.started_ms));
     };
-    HttpResponse::Ok().json(resources)
+    let render = |closed: &ClosedWindow| {
+        let resources = Resources::new(closed.window.usage, closed.closed_at_ms);
+        serde_json::to_vec(&resources).unwrap_or_default()
+    };
+    HttpResponse::Ok().content_type("application/json").body(rendered.window.of(&window, render))
 }
 
 /// Unknown fields are ignored, as existing servers do.

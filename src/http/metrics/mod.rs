@@ -10,7 +10,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::{
     client::ClientNumbers,
-    requests::Requests,
+    requests::{Requests, literal},
     server::{Actors, ServerNumbers},
 };
 use super::problem::Problem;

@@ -1,6 +1,7 @@
 //! HTTP requests by method, route pattern and status.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -19,7 +20,15 @@ use prometheus_client::{
 pub(crate) struct Requests(Arc<Mutex<BTreeMap<Kind, Answered>>>);
 
 /// Method, route, status.
-type Kind = (&'static str, String, u16);
+type Kind = (&'static str, Cow<'static, str>, u16);
+
+/// What is asked for all the time and is its own pattern, so that it need not be looked for.
+const OFTEN: [&str; 6] = ["/queued", "/resources", "/delay", "/api/v1/control", "/api/v1/status", "/metrics"];
+
+/// The route of `path`, where that is known without the router.
+pub(crate) fn literal(path: &str) -> Option<Cow<'static, str>> {
+    OFTEN.into_iter().find(|route| *route == path).map(Cow::Borrowed)
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Answered {
@@ -29,14 +38,20 @@ struct Answered {
 
 impl Requests {
     /// Counts an answer; `route` is the pattern that matched.
-    pub(crate) fn count(&self, method: &Method, route: Option<String>, status: StatusCode, took: Duration) {
+    pub(crate) fn count(
+        &self,
+        method: &Method,
+        route: Option<Cow<'static, str>>,
+        status: StatusCode,
+        took: Duration,
+    ) {
         let method = match *method {
             Method::GET => "GET",
             Method::POST => "POST",
             Method::PUT => "PUT",
             _ => "other",
         };
-        let kind = (method, route.unwrap_or_else(|| "none".to_owned()), status.as_u16());
+        let kind = (method, route.unwrap_or(Cow::Borrowed("none")), status.as_u16());
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = kinds.entry(kind).or_default();
         answered.requests += 1;
@@ -48,7 +63,7 @@ impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let labels = |(method, route, status): &Kind| {
-            [("method", (*method).to_owned()), ("route", route.clone()), ("status", status.to_string())]
+            [("method", (*method).to_owned()), ("route", route.to_string()), ("status", status.to_string())]
         };
         let mut requests =
             encoder.encode_descriptor("http_requests", "Answered requests.", None, MetricType::Counter)?;
