@@ -22,13 +22,19 @@ use super::{
 /// of 4 MiB needs 64 kbit/s for longer than anybody should.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
-/// One for all workers.
+/// One for each thread that serves.
+#[derive(Clone)]
 pub(super) struct Front {
     pub(super) access: Arc<Access>,
     pub(super) requests: Requests,
 }
 
 impl Front {
+    /// The same, with counters of its own, so that threads do not wait for each other.
+    pub(super) fn for_thread(&self) -> Self {
+        Self { access: Arc::clone(&self.access), requests: self.requests.for_thread() }
+    }
+
     pub(super) async fn pass(
         self: Arc<Self>,
         request: ServiceRequest,

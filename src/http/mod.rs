@@ -69,7 +69,7 @@ pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Res
     numbers.register_collector(Box::new(front.requests.clone()));
     let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {
-        let front = Arc::clone(&front);
+        let front = Arc::new(front.for_thread());
         App::new()
             .app_data(web::Data::new(views.clone()))
             .app_data(web::Data::new(frames.clone()))
@@ -110,7 +110,7 @@ pub fn client(
     numbers.register_collector(Box::new(front.requests.clone()));
     let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {
-        let front = Arc::clone(&front);
+        let front = Arc::new(front.for_thread());
         App::new()
             .app_data(web::Data::new(views.clone()))
             .app_data(web::Data::new(Arc::clone(&front.access)))
@@ -127,10 +127,10 @@ pub fn client(
     Ok((server.run(), address))
 }
 
-fn front(settings: AccessSettings) -> anyhow::Result<Arc<Front>> {
+fn front(settings: AccessSettings) -> anyhow::Result<Front> {
     let access = Access::new(settings)?;
     access.watch();
-    Ok(Arc::new(Front { access, requests: Requests::default() }))
+    Ok(Front { access, requests: Requests::default() })
 }
 
 /// Parameters that cannot be read are problems, too.
@@ -152,12 +152,13 @@ fn post(path: &str, bytes_max: usize, handler: actix_web::Route) -> actix_web::R
 }
 
 fn routes(config: &mut ServiceConfig) {
+    // What is asked for all the time is looked for first.
     config
-        .configure(page::configure)
         .service(get("/queued", web::get().to(wire::queued)))
         .service(get("/resources", web::get().to(wire::resources)))
         .service(post("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
         .service(post("/api/v1/control", CONTROL_BYTES_MAX, web::post().to(control::control)))
+        .configure(page::configure)
         .service(get("/api/v1/session", web::get().to(access::session)))
         .service(get("/readyz", web::get().to(health::readyz)))
         .service(

@@ -17,7 +17,14 @@ use prometheus_client::{
 
 /// Requests that were answered. There are as many kinds as methods, routes and statuses of this server.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Requests(Arc<Mutex<BTreeMap<Kind, Answered>>>);
+pub(crate) struct Requests {
+    /// Of this thread.
+    own: Arc<Counters>,
+    /// Of all.
+    all: Arc<Mutex<Vec<Arc<Counters>>>>,
+}
+
+type Counters = Mutex<BTreeMap<Kind, Answered>>;
 
 /// Method, route, status.
 type Kind = (&'static str, Cow<'static, str>, u16);
@@ -37,6 +44,25 @@ struct Answered {
 }
 
 impl Requests {
+    /// A counter for another thread; what it counts is told with the rest.
+    pub(crate) fn for_thread(&self) -> Self {
+        let own = Arc::<Counters>::default();
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&own));
+        Self { own, all: Arc::clone(&self.all) }
+    }
+
+    fn sum(&self) -> BTreeMap<Kind, Answered> {
+        let mut sum = BTreeMap::<Kind, Answered>::new();
+        for counters in self.all.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (kind, answered) in counters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let of_kind = sum.entry(kind.clone()).or_default();
+                of_kind.requests += answered.requests;
+                of_kind.seconds += answered.seconds;
+            }
+        }
+        sum
+    }
+
     /// Counts an answer; `route` is the pattern that matched.
     pub(crate) fn count(
         &self,
@@ -52,7 +78,7 @@ impl Requests {
             _ => "other",
         };
         let kind = (method, route.unwrap_or(Cow::Borrowed("none")), status.as_u16());
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = kinds.entry(kind).or_default();
         answered.requests += 1;
         answered.seconds += took.as_secs_f64();
@@ -61,7 +87,7 @@ impl Requests {
 
 impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kinds = self.sum();
         let labels = |(method, route, status): &Kind| {
             [("method", (*method).to_owned()), ("route", route.to_string()), ("status", status.to_string())]
         };
