@@ -1,13 +1,14 @@
 //! The program: command line, configuration, HTTP, wiring, printing. It decides nothing.
 //!
 //! ```text
-//! main ─▶ cli ─┬─ run       ─▶ both halves of the actors in one process ◀─ http   GET /queued, POST /delay, …
+//! main ─▶ cli ─┬─ run       ─▶ both halves of the actors in one process ◀─ http   /queued /delay /api/v1 /metrics, the page
 //!              ├─ server    ─▶ the server's half, its journal handed out through Redis ◀─ http
 //!              ├─ client    ─▶ the client's half: Redis ─▶ slots, over HTTP ─▶ the server
 //!              ├─ simulate  ─▶ core: the same decisions in virtual time
 //!              ├─ journal   ─▶ the outbox or Redis, read beside a running server
 //!              ├─ world     ─▶ core: the simulated database's secrets, for evaluation
-//!              └─ healthcheck
+//!              ├─ mode, explain, healthcheck   ask a running server over HTTP
+//!              └─ token, completions           files for those who ask: tokens' hashes, the shell's completions
 //! config: file < environment < flag          telemetry: text or JSON on stderr; stdout is for data
 //! ```
 

@@ -64,6 +64,7 @@ fn the_document_names_every_route_that_answers() {
         "/api/v1/journal",
         "/api/v1/actors",
         "/api/v1/events",
+        "/api/v1/session",
         "/healthz",
         "/readyz",
         "/metrics",

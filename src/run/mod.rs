@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! embedded  open the outbox ─▶ ServerHalf + ClientHalf over it ─▶ HTTP ─▶ a line a second
-//! server    open the outbox ─▶ ServerHalf + Shipper ─▶ Redis      HTTP: wire, control, health
-//! client    Redis ─▶ ClientHalf ─▶ RemoteQueue ─▶ server          HTTP: health
-//! poll      server ◀─ ForeignServer ─▶ ClientHalf                  HTTP: health
+//! server    open the outbox ─▶ ServerHalf + Shipper ─▶ Redis      HTTP: as embedded, what the client told included
+//! client    Redis ─▶ ClientHalf ─▶ RemoteQueue ─▶ server          HTTP: health, metrics
+//! poll      server ◀─ ForeignServer ─▶ ClientHalf                  HTTP: health, metrics
 //!    signal, --until-tick ─▶ no further tick ─▶ the state is saved ─▶ what Redis takes is shipped ─▶ exit 0
 //!    an actor gave up     ─▶ exit 70: whoever runs the process starts it afresh
 //! ```

@@ -9,6 +9,7 @@ use actix_web::{
     web,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Access, COOKIE, sessions::LIFETIME};
 use crate::{
@@ -79,14 +80,16 @@ fn cookie(request: &HttpRequest, value: String, max_age: Duration) -> Cookie<'st
 }
 
 /// What whoever asks may do.
-#[derive(Serialize)]
-struct Session {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Session {
     /// Whether no token is needed.
     open: bool,
+    /// `read`, `control`, `admin`: those that it has.
     scopes: Vec<&'static str>,
 }
 
-/// `GET /api/v1/session`: what whoever asks may do.
+/// What whoever asks may do: the scopes of the token or of the session.
+#[utoipa::path(get, path = "/api/v1/session", tag = "status", responses((status = 200, body = Session)))]
 pub(crate) async fn session(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
     let open = access.is_open();
     let request = actix_web::dev::ServiceRequest::from_request(request);

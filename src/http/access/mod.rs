@@ -6,7 +6,7 @@
 //!                                                                                                        no: 429
 //! ```
 
-mod login;
+pub(super) mod login;
 mod sessions;
 
 use std::{

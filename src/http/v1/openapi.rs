@@ -10,7 +10,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::http::{control, health, metrics, problem::Problem, wire};
+use crate::http::{access, control, health, metrics, problem::Problem, wire};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,7 +22,7 @@ use crate::http::{control, health, metrics, problem::Problem, wire};
     paths(
         wire::queued, wire::resources, wire::delay,
         control::control,
-        health::healthz, health::readyz, metrics::serve,
+        health::healthz, health::readyz, metrics::serve, access::login::session,
         super::status::status, super::resources::now, super::resources::history, super::queued::queued,
         super::queries::list, super::queries::one, super::executions::executions, super::decisions::explain,
         super::mode::get, super::mode::put, super::journal::journal, super::actors::actors, super::events::events,
