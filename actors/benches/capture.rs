@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! over Redis  commits ─▶ outbox's writer ─▶ outbox ─▶ Shipment ─▶ Redis    against  XADD of the same fields, pipelined
-//! embedded    commits ─▶ outbox                                            against  the same rows in a plain SQLite
-//!                                                                                   table, and a write + fdatasync
+//! embedded    commits ─▶ outbox                                            against  the same rows in plain SQLite tables,
+//!                                                                                   and a write + fdatasync of them
 //! ```
 //!
 //! `cargo bench -p evenkeel-actors --bench capture [directory]`: the directory decides which disk is measured.
@@ -23,10 +23,13 @@ use std::{
 
 use decider::{Decider, NOW_MS};
 use evenkeel_actors::journal::{
-    outbox::{Identity, Limits, Outbox, OutboxReader, OutboxWriter},
+    outbox::{DATABASE_FILE, Identity, Limits, Outbox, OutboxReader, OutboxWriter},
     redis::{Keys, Shipment, ShipmentSettings},
 };
-use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Stream};
+use evenkeel_core::{
+    ids::ExecutionId,
+    journal::{Commit, Entry, EntryId, PerStream, QueueChange, Record, Stream},
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -55,14 +58,17 @@ fn main() -> Result<(), Error> {
         report(&format!("over Redis, appendfsync {fsync}"), "pipelined XADD", LARGE, ours, theirs);
     }
     for size in [LARGE, SMALL] {
-        let (mut ours, mut sqlite, mut file) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ours, mut sqlite, mut entries_alone, mut file) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..TIMES {
             let (seconds, batches) = embedded(&directory, size)?;
             ours.push(seconds);
-            sqlite.push(raw_sqlite(&directory, &batches)?);
+            sqlite.push(raw_sqlite(&directory, &batches, true)?);
+            entries_alone.push(raw_sqlite(&directory, &batches, false)?);
             file.push(raw_file(&directory, &batches)?);
         }
-        report("embedded", "plain SQLite", size, ours.clone(), sqlite);
+        report("embedded", "plain SQLite, the same rows", size, ours.clone(), sqlite);
+        report("embedded", "plain SQLite, entries alone", size, ours.clone(), entries_alone);
         report("embedded", "write + fdatasync", size, ours, file);
     }
     Ok(())
@@ -167,11 +173,24 @@ fn raw_xadd(redis: &Redis, entries: &[Entry]) -> Result<f64, Error> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
+/// The rows of a commit, as the outbox wrote them.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<(Stream, EntryRow)>,
+    put: Vec<(ExecutionId, String)>,
+    removed: Vec<ExecutionId>,
+}
+
+/// `seq`, `ms`, `n`, `bytes`, `body`, `crc`.
+type EntryRow = (i64, i64, i64, i64, String, i64);
+
 /// Seconds for all commits, and the rows of each.
-fn embedded(directory: &Path, size: (u64, usize)) -> Result<(f64, Vec<Vec<String>>), Error> {
+fn embedded(directory: &Path, size: (u64, usize)) -> Result<(f64, Vec<Batch>), Error> {
     let dir = tempfile::tempdir_in(directory)?;
     let commits = commits(size);
-    let sizes: Vec<usize> = commits.iter().map(|commit| commit.records.len()).collect();
+    let mut batches = commits.iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
+    let streams: Vec<Vec<Stream>> =
+        commits.iter().map(|commit| commit.records.iter().map(Record::stream).collect()).collect();
     let mut outbox = open(dir.path(), Limits::default())?;
     let begun = now();
     for commit in commits {
@@ -179,38 +198,83 @@ fn embedded(directory: &Path, size: (u64, usize)) -> Result<(f64, Vec<Vec<String
     }
     let seconds = begun.elapsed().as_secs_f64();
     drop(outbox);
-    let PerStream { executions, queue, windows } = recorded(dir.path())?;
-    let mut bodies = [queue, executions, windows].into_iter().flatten().map(|entry| {
-        let fields: Vec<String> =
-            entry.fields().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        fields.join(" ")
-    });
-    Ok((seconds, sizes.into_iter().map(|count| bodies.by_ref().take(count).collect()).collect()))
+    let database = rusqlite::Connection::open(dir.path().join(DATABASE_FILE))?;
+    let mut rows = PerStream::try_from_fn(|stream| entry_rows(&database, stream))?;
+    for (batch, streams) in batches.iter_mut().zip(streams) {
+        let next = |stream| Some((stream, rows[stream].next()?));
+        batch.entries = streams.into_iter().filter_map(next).collect();
+    }
+    Ok((seconds, batches))
 }
 
-fn raw_sqlite(directory: &Path, batches: &[Vec<String>]) -> Result<f64, Error> {
+fn entry_rows(
+    database: &rusqlite::Connection,
+    stream: Stream,
+) -> Result<std::vec::IntoIter<EntryRow>, rusqlite::Error> {
+    let mut select = database.prepare(&format!("SELECT * FROM {stream} ORDER BY seq"))?;
+    let rows = select.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    })?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter())
+}
+
+/// What changes in the queue's rows.
+fn waiting(commit: &Commit) -> Result<Batch, serde_json::Error> {
+    let mut batch = Batch::default();
+    for change in &commit.queue {
+        match change {
+            QueueChange::Put(queued) => batch.put.push((queued.execution, serde_json::to_string(queued)?)),
+            QueueChange::Remove(execution) => batch.removed.push(*execution),
+        }
+    }
+    Ok(batch)
+}
+
+/// Seconds that the same rows take in the same tables, with or without the queue's.
+fn raw_sqlite(directory: &Path, batches: &[Batch], with_waiting: bool) -> Result<f64, Error> {
     let dir = tempfile::tempdir_in(directory)?;
     let mut connection = rusqlite::Connection::open(dir.path().join("raw.db"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute("CREATE TABLE rows (seq INTEGER PRIMARY KEY, body TEXT NOT NULL)", [])?;
+    for stream in Stream::ALL {
+        connection.execute_batch(&format!(
+            "CREATE TABLE {stream} (seq INTEGER PRIMARY KEY, ms INTEGER NOT NULL, n INTEGER NOT NULL, \
+             bytes INTEGER NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)"
+        ))?;
+    }
+    let create = "CREATE TABLE waiting (execution BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID";
+    connection.execute_batch(create)?;
+    let inserts =
+        PerStream::from_fn(|stream| format!("INSERT INTO {stream} VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
     let begun = now();
     for batch in batches {
         let transaction = connection.transaction()?;
-        for body in batch {
-            transaction.prepare_cached("INSERT INTO rows (body) VALUES (?1)")?.execute([body])?;
+        for (stream, (seq, ms, n, bytes, body, crc)) in &batch.entries {
+            transaction.prepare_cached(&inserts[*stream])?.execute((seq, ms, n, bytes, body, crc))?;
+        }
+        if with_waiting {
+            for (execution, body) in &batch.put {
+                let mut put = transaction.prepare_cached("INSERT INTO waiting VALUES (?1, ?2)")?;
+                put.execute((execution.0.as_bytes(), body))?;
+            }
+            for execution in &batch.removed {
+                let mut remove = transaction.prepare_cached("DELETE FROM waiting WHERE execution = ?1")?;
+                remove.execute([execution.0.as_bytes()])?;
+            }
         }
         transaction.commit()?;
     }
     Ok(begun.elapsed().as_secs_f64())
 }
 
-fn raw_file(directory: &Path, batches: &[Vec<String>]) -> Result<f64, Error> {
+/// Seconds that a file of the same entries takes, synced after each batch.
+fn raw_file(directory: &Path, batches: &[Batch]) -> Result<f64, Error> {
     let dir = tempfile::tempdir_in(directory)?;
     let mut file = File::create(dir.path().join("raw"))?;
     let begun = now();
     for batch in batches {
-        file.write_all(batch.concat().as_bytes())?;
+        let bodies: String = batch.entries.iter().map(|(_, row)| row.4.as_str()).collect();
+        file.write_all(bodies.as_bytes())?;
         file.sync_data()?;
     }
     Ok(begun.elapsed().as_secs_f64())

@@ -1,8 +1,12 @@
 //! Entries: numbered records, and their flat text fields.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
 use crate::{
@@ -13,6 +17,8 @@ use crate::{
 
 /// Version of the fields, in every entry as `v`.
 const FORMAT_VERSION: u64 = 1;
+/// Fields of a window, of which there are most.
+const FIELDS_MAX: usize = 15;
 
 /// Id of an entry, `<unix ms>-<n>`: the form and the order of Redis Streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,49 +96,61 @@ pub enum DecodeError {
 impl Entry {
     /// Field names and values, in the order in which a person should read them.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![("v", FORMAT_VERSION.to_string()), ("seq", self.seq.to_string())];
+        let mut fields = Vec::with_capacity(FIELDS_MAX);
+        self.each_field(|name, value| fields.push((name, value.to_owned())));
+        fields
+    }
+
+    /// Passes the [`Entry::fields`] to `each`, one after the other: millions of entries need no memory of their own.
+    pub fn each_field(&self, mut each: impl FnMut(&'static str, &str)) {
+        let mut digits = String::with_capacity(20);
+        let mut put = |name, value: Value<'_>| match value {
+            Value::Number(number) => {
+                digits.clear();
+                write!(digits, "{number}").expect("a text takes what is written");
+                each(name, &digits);
+            }
+            Value::Id(id) => each(name, id.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            Value::Text(text) => each(name, text),
+        };
+        let (number, tick) = (Value::Number, |Tick(tick)| Value::Number(tick));
+        put("v", number(FORMAT_VERSION));
+        put("seq", number(self.seq));
         match &self.record {
-            Record::Executed(executed) => fields.extend([
-                ("execution", executed.execution.to_string()),
-                ("query", executed.query.to_string()),
-                ("queued_tick", executed.queued_tick.to_string()),
-                ("due_tick", executed.due_tick.to_string()),
-                ("tick", executed.tick.to_string()),
-                ("finished_tick", executed.finished_tick.to_string()),
-                ("delay", executed.delay_ticks().to_string()),
-                ("reason", executed.reason.clone()),
-                ("outcome", executed.outcome.name().to_owned()),
-                ("executed_at", executed.executed_at_ms.to_string()),
-            ]),
-            Record::Queue(event) => fields.extend([
-                ("event", event.event.name().to_owned()),
-                ("execution", event.execution.to_string()),
-                ("query", event.query.to_string()),
-                ("tick", event.tick.to_string()),
-                ("due_tick", event.due_tick.to_string()),
-                ("added_ticks", event.added_ticks.to_string()),
-            ]),
+            Record::Executed(executed) => {
+                put("execution", Value::Id(executed.execution.0));
+                put("query", Value::Id(executed.query.0));
+                put("queued_tick", tick(executed.queued_tick));
+                put("due_tick", tick(executed.due_tick));
+                put("tick", tick(executed.tick));
+                put("finished_tick", tick(executed.finished_tick));
+                put("delay", number(executed.delay_ticks()));
+                put("reason", Value::Text(&executed.reason));
+                put("outcome", Value::Text(executed.outcome.name()));
+                put("executed_at", number(executed.executed_at_ms));
+            }
+            Record::Queue(event) => {
+                put("event", Value::Text(event.event.name()));
+                put("execution", Value::Id(event.execution.0));
+                put("query", Value::Id(event.query.0));
+                put("tick", tick(event.tick));
+                put("due_tick", tick(event.due_tick));
+                put("added_ticks", number(event.added_ticks));
+            }
             Record::Window(window) => {
-                fields.extend([
-                    ("first_tick", window.first_tick.to_string()),
-                    ("last_tick", window.last_tick.to_string()),
-                ]);
+                put("first_tick", tick(window.first_tick));
+                put("last_tick", tick(window.last_tick));
                 for resource in Resource::ALL {
                     let [average, min, max] = extent_names(resource);
                     let extent = window.usage[resource];
-                    fields.extend([
-                        (average, extent.average.to_string()),
-                        (min, extent.min.to_string()),
-                        (max, extent.max.to_string()),
-                    ]);
+                    put(average, number(extent.average));
+                    put(min, number(extent.min));
+                    put(max, number(extent.max));
                 }
-                fields.extend([
-                    ("executed", window.executed.to_string()),
-                    ("in_corridor", u8::from(window.in_corridor).to_string()),
-                ]);
+                put("executed", number(window.executed));
+                put("in_corridor", number(window.in_corridor.into()));
             }
         }
-        fields
     }
 
     /// The entry that [`Entry::fields`] wrote. Fields may come in any order, unknown ones are ignored.
@@ -156,6 +174,14 @@ impl Entry {
         };
         Ok(Self { id, seq: fields.number("seq")?, record })
     }
+}
+
+/// What a field says, before it is text.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Number(u64),
+    Id(Uuid),
+    Text(&'a str),
 }
 
 fn extent_names(resource: Resource) -> [&'static str; 3] {

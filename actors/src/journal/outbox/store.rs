@@ -99,12 +99,15 @@ impl Outbox {
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut answers = Vec::with_capacity(commits.len());
         let mut durable = 0;
+        // One that is refused alone is rolled back with the transaction.
+        let alone = commits.len() == 1;
         for commit in commits {
             let answer = match self.limits.pressure(unshipped_bytes(&head, &self.kept)) {
                 Pressure::Full => {
                     let shipped_first = "the reserve for what has not been shipped to Redis is used up";
                     Err(CommitError::Full(shipped_first.to_owned()))
                 }
+                Pressure::None | Pressure::RefuseArrivals if alone => apply(&transaction, &head, commit)?,
                 Pressure::None | Pressure::RefuseArrivals => {
                     let savepoint = transaction.savepoint()?;
                     let answer = apply(&savepoint, &head, commit)?;
@@ -157,14 +160,16 @@ fn apply(
         next.batch_first_seq = head.numbering.last_seq(Stream::Executions) + 1;
     }
     let mut entries = Vec::with_capacity(records.len());
+    let mut rows = stream_rows::Appender::new(connection)?;
     for record in records {
         let entry = next.numbering.number(record, at_ms);
         let bytes = &mut next.bytes[entry.record.stream()];
-        *bytes = stream_rows::append(connection, &entry, *bytes)?;
+        *bytes = rows.append(&entry, *bytes)?;
         entries.push(entry);
     }
+    let mut waiting = queue_rows::Changer::new(connection)?;
     for change in &queue {
-        if let Err(illegal) = queue_rows::apply(connection, &mut next.queue, change)? {
+        if let Err(illegal) = waiting.apply(&mut next.queue, change)? {
             let queue_rows::Illegal { execution, what } = illegal;
             return Ok(Err(CommitError::Illegal { revision, execution, what }));
         }

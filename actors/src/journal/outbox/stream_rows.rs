@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
-use evenkeel_core::journal::{Entry, EntryId, Stream};
-use rusqlite::{Connection, Row};
-use serde::{Deserialize, Serializer as _, de};
+use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
+use rusqlite::{CachedStatement, Connection, Row};
+use serde::{Deserialize, Serializer as _, de, ser::SerializeMap as _};
 
 use super::{error::StoreError, schema::table};
 
@@ -21,10 +21,17 @@ pub(super) struct Stored {
 /// The flat fields as one JSON object, in their order.
 fn encode(entry: &Entry) -> String {
     let mut body = Vec::with_capacity(400);
-    let fields = entry.fields();
-    serde_json::Serializer::new(&mut body)
-        .collect_map(fields.iter().map(|(name, value)| (name, value)))
-        .expect("texts are JSON, and memory takes them");
+    let mut json = serde_json::Serializer::new(&mut body);
+    let written = json.serialize_map(None).and_then(|mut map| {
+        let mut written = Ok(());
+        entry.each_field(|name, value| {
+            if written.is_ok() {
+                written = map.serialize_entry(name, value);
+            }
+        });
+        written.and_then(|()| map.end())
+    });
+    written.expect("texts are JSON, and memory takes them");
     String::from_utf8(body).expect("JSON is UTF-8")
 }
 
@@ -34,25 +41,36 @@ pub(super) fn decode(stream: Stream, id: EntryId, body: &str) -> Result<Entry, S
     Entry::decode(stream, id, fields).map_err(|error| error.to_string())
 }
 
-/// Writes the successor of the stream's last row; the bytes of all bodies up to and with it.
-pub(super) fn append(connection: &Connection, entry: &Entry, bytes_before: u64) -> Result<u64, StoreError> {
-    let stream = entry.record.stream();
-    let body = encode(entry);
-    let bytes = bytes_before + body.len() as u64;
-    let sql = match stream {
-        Stream::Executions => "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        Stream::Queue => "INSERT INTO queue VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        Stream::Windows => "INSERT INTO windows VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    };
-    connection.prepare_cached(sql)?.execute((
-        entry.seq.cast_signed(),
-        entry.id.ms.cast_signed(),
-        entry.id.n.cast_signed(),
-        bytes.cast_signed(),
-        &body,
-        crc(stream, entry.seq, entry.id, bytes, &body),
-    ))?;
-    Ok(bytes)
+/// Writes rows, with its statements prepared once for all of a commit.
+pub(super) struct Appender<'a>(PerStream<CachedStatement<'a>>);
+
+impl<'a> Appender<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Result<Self, StoreError> {
+        let prepared = PerStream::try_from_fn(|stream| {
+            connection.prepare_cached(match stream {
+                Stream::Executions => "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                Stream::Queue => "INSERT INTO queue VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                Stream::Windows => "INSERT INTO windows VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            })
+        });
+        Ok(Self(prepared?))
+    }
+
+    /// Writes the successor of the stream's last row; the bytes of all bodies up to and with it.
+    pub(super) fn append(&mut self, entry: &Entry, bytes_before: u64) -> Result<u64, StoreError> {
+        let stream = entry.record.stream();
+        let body = encode(entry);
+        let bytes = bytes_before + body.len() as u64;
+        self.0[stream].execute((
+            entry.seq.cast_signed(),
+            entry.id.ms.cast_signed(),
+            entry.id.n.cast_signed(),
+            bytes.cast_signed(),
+            &body,
+            crc(stream, entry.seq, entry.id, bytes, &body),
+        ))?;
+        Ok(bytes)
+    }
 }
 
 /// Exactly the rows `seqs`: one that is missing is damage.

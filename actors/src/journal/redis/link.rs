@@ -191,6 +191,15 @@ impl Link {
     /// # Errors
     /// Also when it was refused as a whole: then the cause is that of its first command that was refused.
     pub(super) fn transaction(&mut self, pipeline: &mut Pipeline) -> Result<Option<Vec<Value>>, RedisFault> {
+        self.transaction_during(pipeline, || {})
+    }
+
+    /// As [`Link::transaction`], with `work` done while Redis does its own.
+    pub(super) fn transaction_during(
+        &mut self,
+        pipeline: &mut Pipeline,
+        work: impl FnOnce(),
+    ) -> Result<Option<Vec<Value>>, RedisFault> {
         if mutant::is(Mutant::PlainPipeline) {
             let answers = self.pipe(pipeline)?;
             return answers.iter().cloned().find_map(refused).map_or(Ok(Some(answers)), Err);
@@ -198,6 +207,7 @@ impl Link {
         let commands = pipeline.len();
         self.wire.send(&pipeline.atomic().get_packed_pipeline())?;
         fault::point!("after-ship-sent");
+        work();
         // MULTI and the commands are answered at once, EXEC with what they gave.
         let mut answers = self.answers(commands + 2)?;
         let executed = answers.pop().unwrap_or_default();

@@ -13,6 +13,7 @@
 //! that may block. What a call's lost answer would have said is asked of Redis after the reconnect.
 
 mod adopt;
+mod ahead;
 mod backlog;
 mod fields;
 mod keys;

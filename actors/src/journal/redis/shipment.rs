@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Record, Stream},
+    journal::{Entry, EntryId, PerStream, Positions, Stream},
     mutant::{self, Mutant},
     tick::Tick,
 };
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     FORMAT_VERSION, GROUP,
+    ahead::Ahead,
     backlog::Backlog,
     fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     fault,
-    journal::outbox::{OutboxReader, ReadError, Since},
+    journal::outbox::{OutboxReader, ReadError},
 };
 
 /// Entries of a stream in one transaction: about a MB, some 20 ms of Redis' time.
@@ -42,6 +43,8 @@ pub struct Shipment {
     scripts: Scripts,
     backlog: Box<dyn Backlog>,
     link: Option<Link>,
+    /// Begins anew with every connection.
+    ahead: Ahead,
     shipped: Shipped,
     /// The most that Redis has had since this server started.
     highest_seq: PerStream<u64>,
@@ -69,6 +72,7 @@ impl Shipment {
             scripts: Scripts::new(),
             backlog,
             link: None,
+            ahead: Ahead::default(),
             shipped: Shipped::default(),
             highest_seq: PerStream::default(),
             tick: None,
@@ -124,39 +128,14 @@ impl Shipment {
             Some(link) => link,
             None => self.attach()?,
         };
-        let (entries, tick) = self.next_ticks()?;
+        let (entries, tick) = self.ahead.take(&*self.backlog, self.batch_max)?;
         if self.tick != tick || !entries.is_empty() {
             self.send(&mut link, &entries, tick)?;
             self.tick = tick;
         }
+        self.shipped.more = self.ahead.more();
         self.link = Some(link);
         Ok(self.shipped.clone())
-    }
-
-    /// Entries of whole ticks, at most about a batch, and the tick up to which they tell.
-    fn next_ticks(&mut self) -> Result<(Vec<Entry>, Option<Tick>), ShippingFault> {
-        let mut limit = self.batch_max;
-        loop {
-            let Since { mut entries, next_tick, more } = self.backlog.since(&self.shipped.last, limit)?;
-            self.shipped.more = more;
-            let mut told = next_tick.0.checked_sub(1).map(Tick);
-            if more {
-                // Of the tick that the longest reads end in, some may be missing.
-                let full = Stream::ALL.iter().filter(|&&stream| entries[stream].len() == limit);
-                let cut = full.filter_map(|&stream| entries[stream].last().map(commit_tick)).min();
-                let cut = cut.unwrap_or(next_tick);
-                for stream in Stream::ALL {
-                    entries[stream].retain(|entry| commit_tick(entry) < cut);
-                }
-                told = cut.0.checked_sub(1).map(Tick);
-            }
-            let entries = crate::journal::source::in_order(entries);
-            if entries.is_empty() && more {
-                limit *= 2;
-                continue;
-            }
-            return Ok((entries, told));
-        }
     }
 
     fn send(&mut self, link: &mut Link, entries: &[Entry], tick: Option<Tick>) -> Result<(), ShippingFault> {
@@ -168,7 +147,9 @@ impl Shipment {
         if let Some(tick) = tick {
             batch.cmd("HSET").arg(keys.meta()).arg("tick").arg(tick.0);
         }
-        let answers = link.transaction(&mut batch)?;
+        let mut read = Ok(());
+        let answers = link
+            .transaction_during(&mut batch, || read = self.ahead.read_on(&*self.backlog, self.batch_max))?;
         fault::point!("after-ship-reply");
         let Some(answers) = answers else {
             // Somebody changed `meta` since it was looked at.
@@ -186,6 +167,7 @@ impl Shipment {
             self.shipped.last.advance(entry.record.stream(), entry.id);
             self.shipped.last_seq[entry.record.stream()] = entry.seq;
         }
+        read?;
         self.look(link)
     }
 
@@ -259,6 +241,7 @@ impl Shipment {
         if mutant::is(Mutant::StaleCursor) && before != Shipped::default() {
             self.shipped = before;
         }
+        self.ahead = Ahead::of(&self.shipped.last);
         self.look(&mut link)?;
         Ok(link)
     }
@@ -283,6 +266,8 @@ impl Shipment {
                 // Trimmed from the outbox long ago: only Redis knows it.
                 (None, Some(Stored::Entry(there))) if there.seq < first_kept => there.seq,
                 (None, None) if last == our_last => our_last_seq,
+                // Redis went back to an entry that both have removed since: all that is no longer kept here is gone.
+                (None, None) if self.keeps_nothing_up_to(stream, last)? => first_kept - 1,
                 _ => return Err(foreign("this journal has no entry with that id")),
             };
         }
@@ -303,6 +288,12 @@ impl Shipment {
         self.shipped.last.advance(stream, last);
         self.shipped.last_seq[stream] = last_seq;
         Ok(())
+    }
+
+    /// Whether the outbox begins after `id`.
+    fn keeps_nothing_up_to(&self, stream: Stream, id: EntryId) -> Result<bool, ReadError> {
+        let first = self.backlog.since(&Positions::default(), 1)?.entries;
+        Ok(first[stream].first().is_none_or(|first| id < first.id))
     }
 
     /// Compares with what our own trimming has left, which Redis notes in `meta`: so what somebody else removed is noticed
@@ -391,14 +382,6 @@ impl Shipment {
         self.look(&mut link)?;
         self.link = Some(link);
         Ok(())
-    }
-}
-
-/// The tick whose commit recorded it: a window is closed by the tick after its last one.
-fn commit_tick(entry: &Entry) -> Tick {
-    match &entry.record {
-        Record::Window(window) => window.last_tick.next(),
-        record => record.tick(),
     }
 }
 
