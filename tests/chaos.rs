@@ -1,8 +1,8 @@
 //! `make chaos SEED=1 KILLS=200 MINUTES=0`: real processes, a real Redis, faults at random, until so many processes have been killed
 //! and so many minutes have passed. Exit 0 only when nothing was lost; on failure the command that repeats it is printed.
 //!
-//! With the cargo feature `faults` the server dies at named points instead, until each has been met `KILLS` times. With the
-//! feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
+//! With the cargo feature `faults` actors panic, too, and with `POINTS=2` the server dies at each named point so often first. With
+//! the feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
@@ -57,13 +57,14 @@ fn main() {
     if cfg!(feature = "mutants") {
         return notice_known_faults(seed);
     }
-    if cfg!(feature = "faults") {
-        die_at_points(seed, kills, &mut totals);
-    } else {
-        let mut dice = Dice::new(seed);
-        while totals.kills() < kills || begun.elapsed() < Duration::from_secs(60 * minutes) {
-            live_and_die(&mut dice, kills, &mut totals);
-        }
+    let times = number("POINTS", 0);
+    if cfg!(feature = "faults") && times > 0 {
+        die_at_points(seed, times, &mut totals);
+    }
+    let mut dice = Dice::new(seed);
+    let kills = kills + totals.kills();
+    while totals.kills() < kills || begun.elapsed() < Duration::from_secs(60 * minutes) {
+        live_and_die(&mut dice, kills, &mut totals);
     }
     totals.print(begun.elapsed());
 }
@@ -110,6 +111,7 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
     println!("world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}", totals.worlds + 1);
     let mut pair = Pair::new(World::with_parameters(&parameters, &["--seed", &seed]));
     pair.way = Some(Proxy::start(pair.redis.address()));
+    pair.set_clock("+0");
     let mut three = Three::start(pair);
     let (begun, before) = (Instant::now(), totals.kills());
     let more = |totals: &Totals| totals.kills() < kills && totals.kills() < before + KILLS_A_WORLD;
@@ -120,6 +122,7 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
         let what = one_fault(dice, &mut three, totals);
         println!("{round:>5} {what}");
         if round % 40 == 0 {
+            three.pair.set_clock("+0");
             three.settle();
             forget_foreign_entries(&three.pair.redis);
             let url = three.pair.redis.url("inspection");
@@ -138,8 +141,17 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
         names.filter(|(_, hit)| *hit).map(|(name, _)| name).collect::<Vec<_>>()
     };
     let away = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
-    match dice.roll(112) {
-        100.. => trouble(dice, three, totals),
+    match dice.roll(120) {
+        100..112 => trouble(dice, three, totals),
+        // Not forwards by more: what is older than ten minutes may leave the outbox, with which all is compared at the end.
+        112..116 => {
+            let offset = ["+0", "-5s", "+5s", "-1h"][dice.roll(4) as usize];
+            three.pair.set_clock(offset);
+            totals.count("clock set");
+            format!("clock set to {offset}")
+        }
+        116.. if cfg!(feature = "faults") => panics(dice, three, totals),
+        116.. => trouble(dice, three, totals),
         0..70 => {
             // Server and client far more often than Redis, which takes the longest to start.
             let victims = [
@@ -228,6 +240,28 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
     }
 }
 
+/// Server, client or both live for a while with actors that panic in their handlers, up to the sixth restart.
+fn panics(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String {
+    let one_in = 40 + dice.roll(300);
+    let actors = ["queue", "daemon", "monitor", "journal", "consumer", "estimator", "scheduler"];
+    three.pair.fault = Some(actors.map(|actor| format!("panic-{actor}=1/{one_in}")).join(","));
+    let victims = [[true, false, false], [false, true, false], [true, true, false]][dice.roll(3) as usize];
+    let count = |three: &Three| three.pair.said().matches("fault: panic-").count() as u64;
+    let before = count(three);
+    three.suffer(Fault::Kill, victims, Duration::ZERO);
+    let time = Duration::from_millis(300 + dice.roll(2_000));
+    pause(time);
+    three.pair.fault = None;
+    three.suffer(Fault::Kill, victims, Duration::ZERO);
+    let panicked = count(three) - before;
+    *totals.done.entry("panic in an actor".to_owned()).or_default() += panicked;
+    for name in ["server", "client"].into_iter().zip(victims).filter_map(|(name, hit)| hit.then_some(name)) {
+        totals.count(&format!("kill {name}"));
+        totals.count(&format!("kill {name}"));
+    }
+    format!("{panicked} panics in {} ms", time.as_millis())
+}
+
 /// Something passing, on the way to Redis, in Redis, or at the server's door.
 fn trouble(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
     let (way, redis) = (three.pair.way.as_ref().unwrap(), &three.pair.redis);
@@ -294,7 +328,8 @@ fn forget_foreign_entries(redis: &Redis) {
 }
 
 /// Everything that must hold at the end of a world.
-fn judge(three: Three, totals: &mut Totals) {
+fn judge(mut three: Three, totals: &mut Totals) {
+    three.pair.set_clock("+0");
     let pair = three.end();
     forget_foreign_entries(&pair.redis);
     pair.assert_verified();

@@ -157,7 +157,14 @@ fn the_program_holds_no_faults_of_the_tests() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_evenkeel")).unwrap();
     let holds = |name: &str| program.windows(name.len()).any(|window| window == name.as_bytes());
     assert!(holds("EVENKEEL_DATA_DIR"), "what is looked for in this way is found");
-    for name in ["EVENKEEL_FAULT", "EVENKEEL_MUTANT", "after-outbox-write", "PendingNotRead", "StaleCursor"] {
+    for name in [
+        "EVENKEEL_FAULT",
+        "EVENKEEL_MUTANT",
+        "after-outbox-write",
+        "panic-queue",
+        "PendingNotRead",
+        "StaleCursor",
+    ] {
         assert!(!holds(name), "{name}");
     }
 }

@@ -71,6 +71,18 @@ fn a_stale_replica_takes_over_and_gets_what_it_lacks_under_the_same_ids() {
 }
 
 #[test]
+fn a_redis_that_loads_for_seconds_is_waited_for() {
+    let mut three = three();
+    wait_until("there is much to load", || three.pair.told() > 300);
+    three.pair.redis.kill();
+    // Microseconds that each command of its file takes to load.
+    three.pair.redis.start_with(&["--key-load-delay", "500"]);
+    says(&three, "it is loading its data");
+    three.settle();
+    ends_well(three);
+}
+
+#[test]
 fn other_passwords_are_said_and_the_right_ones_let_it_go_on() {
     let three = three();
     for (user, password) in [("server", ">another"), ("client", ">another")] {

@@ -54,6 +54,12 @@ fn stuck(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     open
 }
 
+/// The value of the metric whose line begins so.
+fn number(metrics: &str, begin: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(begin));
+    line.unwrap_or_else(|| panic!("no {begin} in {metrics}")).trim().parse::<f64>().unwrap() as u64
+}
+
 fn ends_well(world: &World, running: Running) {
     running.signal("TERM");
     let (status, _) = running.wait();
@@ -82,9 +88,18 @@ fn thousands_of_stuck_connections_hold_up_nobodys_queries() {
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
     let running = world.start();
     running.wait_until_ready();
+    let pace = || {
+        let metrics = running.get("/metrics").body;
+        ["evenkeel_late_ticks_total ", "evenkeel_tick "].map(|begin| number(&metrics, begin))
+    };
+    let before = pace();
     let open = stuck(address(&running), count);
     println!("{} of {count} connections were taken", open.len());
-    goes_on(&world, 200);
+    goes_on(&world, 1_000);
+    // A tick in a hundred is what a busy machine may cost.
+    let [late, ticks] = std::array::from_fn(|n| pace()[n] - before[n]);
+    println!("{late} of {ticks} ticks late");
+    assert!(late <= 2 + ticks / 100, "{late} of {ticks} ticks late");
     // Whoever asks meanwhile is answered, sooner or later.
     running.wait_until_ready();
     drop(open);

@@ -16,6 +16,7 @@ use evenkeel_core::{
 };
 
 use crate::{
+    fault,
     health::ActorHealth,
     messages::{Batch, GetEstimator, LearnError, Learned, Lost, RestoreEstimator},
     port::Port,
@@ -59,6 +60,7 @@ impl Handler<Batch> for Estimator {
     type Result = ResponseActFuture<Self, Result<(), LearnError>>;
 
     fn handle(&mut self, batch: Batch, _context: &mut Self::Context) -> Self::Result {
+        fault::point!("panic-estimator");
         let Some(core) = &mut self.core else {
             return Box::pin(actix::fut::ready(Err(Lost.into())));
         };

@@ -1,4 +1,4 @@
-//! Named points at which a kill test ends the process. Without the cargo feature `faults` they are
+//! Named points at which a kill test ends the process, or `panic-`s an actor. Without the cargo feature `faults` they are
 //! nothing, and the binary holds none of their names.
 
 /// Dies here when `EVENKEEL_FAULT` says so: `after-outbox-write=1/50`, several separated by commas.
@@ -38,6 +38,7 @@ pub(crate) use restarts::restarting;
 
 /// Ends the process in one of `n` calls at a point for which `EVENKEEL_FAULT` says `name=1/n`. Nothing is
 /// unwound or flushed, as with kill -9; standard error says which point it was, so that a harness can count.
+/// A point whose name begins with `panic-` panics instead.
 #[cfg(feature = "faults")]
 pub(crate) fn reached(name: &str) {
     use std::{
@@ -60,6 +61,7 @@ pub(crate) fn reached(name: &str) {
     let dies = |one_in: u64| RandomState::new().hash_one(name).is_multiple_of(one_in);
     if points.iter().any(|(point, one_in)| point == name && dies(*one_in)) {
         let _ = writeln!(stderr(), "fault: {name}");
+        assert!(!name.starts_with("panic-"), "a fault in a handler");
         abort();
     }
 }

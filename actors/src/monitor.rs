@@ -12,6 +12,7 @@ use evenkeel_core::{queue::Measured, window::Window};
 use tokio::sync::watch;
 
 use crate::{
+    fault,
     health::ActorHealth,
     messages::{Lost, Measure, MeasureError, Restore},
 };
@@ -67,6 +68,7 @@ impl Handler<Measure> for Monitor {
     type Result = Result<Measured, MeasureError>;
 
     fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
+        fault::point!("panic-monitor");
         let measured = self.measured.as_mut().ok_or(Lost)?;
         if let Some(usage) = usage {
             measured.add(usage.tick, &usage.usage, usage.executed)?;

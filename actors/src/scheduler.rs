@@ -22,6 +22,7 @@ use evenkeel_core::{
 use tokio::sync::watch;
 
 use crate::{
+    fault,
     health::ActorHealth,
     journal::redis::LeaseEpoch,
     messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
@@ -191,6 +192,7 @@ impl Handler<Learned> for Scheduler {
     type Result = Result<(), LearnError>;
 
     fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
+        fault::point!("panic-scheduler");
         let core = self.core.as_mut().ok_or(Lost)?;
         for entry in learned.batch.entries.iter() {
             match &entry.record {

@@ -139,6 +139,20 @@ pub fn start(mut command: Command, stderr: &Path) -> Running {
     Running { child, base, printed: Some(printed) }
 }
 
+/// Lets `command` take its time of day from `FAKETIME`. Ticks go by the monotonic clock, which no clock setting touches.
+/// Preloaded by hand: `faketime` would stay between the test and the process.
+pub fn fake_clock(command: &mut Command) -> &mut Command {
+    command.env("LD_PRELOAD", libfaketime()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+}
+
+/// Where Debian's package puts it, whatever the machine is called.
+fn libfaketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut found =
+        folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    found.next().expect("faketime is installed: apt-get install faketime")
+}
+
 /// `kill -NAME PID`.
 pub fn signal(pid: u32, name: &str) {
     let killed = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();

@@ -1,9 +1,12 @@
 //! A server and a client over a Redis, each a process of its own.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
 use super::{
-    Running, World, output,
+    Running, World, fake_clock, output,
     proxy::Proxy,
     redis::{Redis, free_port},
     start, text, wait_until,
@@ -13,19 +16,29 @@ use super::{
 pub struct Pair {
     pub world: World,
     pub redis: Redis,
-    /// What the server is to die of: a named point and how often, for builds that have them.
+    /// What the two are to die of, or panic at: named points and how often, for builds that have them.
     pub fault: Option<String>,
     /// What both do wrongly, for builds that can.
     pub mutant: Option<&'static str>,
     /// The way to Redis of both, where it is not the direct one.
     pub way: Option<Proxy>,
+    /// The file whose text both take for the time of day: `-1h`, `+5s`.
+    clock: Option<PathBuf>,
     server_port: u16,
 }
 
 impl Pair {
     /// A pair for `world` over a new Redis; nothing but that is started yet.
     pub fn new(world: World) -> Self {
-        Self { world, redis: Redis::start(), fault: None, mutant: None, way: None, server_port: free_port() }
+        Self {
+            world,
+            redis: Redis::start(),
+            fault: None,
+            mutant: None,
+            way: None,
+            clock: None,
+            server_port: free_port(),
+        }
     }
 
     /// Where `user` is told that Redis is.
@@ -37,13 +50,27 @@ impl Pair {
         let mut command = self.world.command("server");
         command.args(["--redis", &self.url("server")]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.server_port)]);
+        self.surround(&mut command);
+        command
+    }
+
+    /// What tests do to a process from its first moment on.
+    fn surround(&self, command: &mut Command) {
         if let Some(fault) = &self.fault {
             command.env("EVENKEEL_FAULT", fault);
         }
         if let Some(mutant) = self.mutant {
             command.env("EVENKEEL_MUTANT", mutant);
         }
-        command
+        if let Some(clock) = &self.clock {
+            fake_clock(command).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_CACHE_DURATION", "1");
+        }
+    }
+
+    /// From now on both take `offset` for the difference of their clock from the machine's, within a second.
+    pub fn set_clock(&mut self, offset: &str) {
+        let clock = self.clock.get_or_insert_with(|| self.world.path("clock"));
+        std::fs::write(clock, offset).unwrap();
     }
 
     /// Starts the server, and waits until it listens.
@@ -77,9 +104,7 @@ impl Pair {
             "--listen",
             "127.0.0.1:0",
         ]);
-        if let Some(mutant) = self.mutant {
-            command.env("EVENKEEL_MUTANT", mutant);
-        }
+        self.surround(&mut command);
         start(command, &self.world.path("client.stderr.txt"))
     }
 

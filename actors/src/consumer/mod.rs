@@ -31,6 +31,7 @@ use tokio::{
 
 pub(crate) use self::states::States;
 use crate::{
+    fault,
     health::ActorHealth,
     journal::state::{DeadLetter, StateError, StateStore},
     messages::{
@@ -298,6 +299,7 @@ impl Handler<EntriesRead> for Consumer {
         EntriesRead { generation, read }: EntriesRead,
         context: &mut Self::Context,
     ) -> Self::Result {
+        fault::point!("panic-consumer");
         if !self.progress.takes(generation) {
             return Box::pin(actix::fut::ready(false));
         }

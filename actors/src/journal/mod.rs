@@ -19,6 +19,7 @@ use evenkeel_core::{journal::Recovered, tick::Tick};
 use self::outbox::{OutboxHandle, Trim};
 use crate::{
     clock::unix_ms,
+    fault,
     health::ActorHealth,
     messages::{Append, AppendError, Applied, Recorded, Recover},
     port::Port,
@@ -52,6 +53,7 @@ impl Handler<Append> for Journal {
     type Result = ResponseFuture<Result<(), AppendError>>;
 
     fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
+        fault::point!("panic-journal");
         let next_tick = commit.state.next_tick;
         let committed = self.outbox.commit(commit);
         let observer = self.observer.clone();
