@@ -24,7 +24,7 @@ use evenkeel_actors::journal::outbox::OutboxReader;
 use evenkeel_core::{
     client::ClientState,
     estimator::Estimator,
-    journal::{EntryId, Positions, Record, Stream},
+    journal::{Entry, EntryId, Positions, Record, Stream},
     queue::HoldLimits,
     scheduler::{PolicyName, Scheduler},
 };
@@ -162,11 +162,15 @@ pub fn signal(pid: u32, name: &str) {
 /// The client's state, made anew from the journal's entries up to `positions`, stream after stream.
 pub fn fold(world: &World, positions: Positions) -> ClientState {
     let reader = OutboxReader::open(&world.data_dir()).unwrap();
+    fold_of(|stream| reader.after(stream, EntryId::default(), usize::MAX).unwrap(), positions)
+}
+
+/// The same from `entries`, each stream from its beginning.
+pub fn fold_of(mut entries: impl FnMut(Stream) -> Vec<Entry>, positions: Positions) -> ClientState {
     let mut estimator = Estimator::default();
     let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
     for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
-        let entries = reader.after(stream, EntryId::default(), usize::MAX).unwrap();
-        for entry in entries.iter().take_while(|entry| entry.id <= positions.get(stream)) {
+        for entry in entries(stream).iter().take_while(|entry| entry.id <= positions.get(stream)) {
             match &entry.record {
                 Record::Executed(executed) => {
                     estimator.executed(executed);

@@ -99,7 +99,7 @@ impl Default for Settings {
             delay_ticks_max: 120.0,
             credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 41.0,
+            knee_by_tick: 46.0,
             knee_fine_max: 3.6,
             knee_coarse: 30_000.0,
             knee_by_window: 40.0,
