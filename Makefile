@@ -119,5 +119,6 @@ bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over 
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench outbox
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench capture
 	$(CARGO) bench --locked --quiet --bench redis
+	$(CARGO) bench --locked --quiet --bench capture_live
 	$(CARGO) bench --locked --quiet --bench live
 	$(CARGO) bench --locked --quiet --bench poll
