@@ -142,7 +142,6 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
     };
     let away = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
     match dice.roll(120) {
-        100..112 => trouble(dice, three, totals),
         // Not forwards by more: what is older than ten minutes may leave the outbox, with which all is compared at the end.
         112..116 => {
             let offset = ["+0", "-5s", "+5s", "-1h"][dice.roll(4) as usize];
@@ -151,7 +150,7 @@ fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals) -> String 
             format!("clock set to {offset}")
         }
         116.. if cfg!(feature = "faults") => panics(dice, three, totals),
-        116.. => trouble(dice, three, totals),
+        100.. => trouble(dice, three, totals),
         0..70 => {
             // Server and client far more often than Redis, which takes the longest to start.
             let victims = [

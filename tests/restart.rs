@@ -4,10 +4,7 @@
 
 mod support;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_actors::journal::snapshot::SnapshotStore;
 use evenkeel_core::client::ClientState;

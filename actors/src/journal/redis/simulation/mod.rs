@@ -169,9 +169,6 @@ fn seeds() {
                     if seed > last {
                         return;
                     }
-                    if seed.is_multiple_of(100_000) {
-                        println!("{seed} seeds begun");
-                    }
                     if let Some(said) = failure(seed, false) {
                         panic!(
                             "seed {seed}: {said}\nagain: EVENKEEL_SIM_SEED={seed} cargo test -p evenkeel-actors --lib simulation::seeds"
