@@ -1,6 +1,7 @@
 -- Removes what retention no longer keeps, and never what somebody still needs: an entry that a group has not
 -- acknowledged, or that lies behind the older of the client's two snapshots.
--- What is left is noted first, so that what somebody else removes can be told from this.
+-- What is left is noted first, so that what somebody else removes can be told from this. Where that has happened since
+-- it was looked for, nothing is removed: noting what is left would hide it.
 -- KEYS a stream, the client's hash, meta   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local needed = nil
@@ -30,7 +31,13 @@ if earlier(old, needed) then needed = old end
 local left = redis.call('XRANGE', KEYS[1], needed, '+', 'COUNT', 1)[1]
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not left or not earlier(first[1], left[1]) then return 0 end
-for i = 1, #left[2], 2 do
-  if left[2][i] == 'seq' then redis.call('HSET', KEYS[3], 'first:' .. ARGV[4], left[2][i + 1]) end
+local function seq(entry)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'seq' then return entry[2][i + 1] end
+  end
 end
+local noted = tonumber(redis.call('HMGET', KEYS[3], 'first:' .. ARGV[4])[1] or '')
+local begins = tonumber(seq(first) or '')
+if noted and begins and begins > noted then return 0 end
+if seq(left) then redis.call('HSET', KEYS[3], 'first:' .. ARGV[4], seq(left)) end
 return redis.call('XTRIM', KEYS[1], 'MINID', '~', needed, 'LIMIT', ARGV[3])

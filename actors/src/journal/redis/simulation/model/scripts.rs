@@ -206,12 +206,23 @@ impl Call<'_> {
             old = old.max(keep.copied().unwrap_or_default());
         }
         let keep = needed.min(old);
-        let left = stream.entries.range(keep..).next().map(|(id, fields)| (*id, Arc::clone(fields)));
-        let Some((_, fields)) = left.filter(|(left, _)| stream.entries.keys().next() < Some(left)) else {
+        let left = stream.entries.range(keep..).next();
+        let Some((first, left)) =
+            stream.entries.iter().next().zip(left).filter(|(first, left)| first.0 < left.0)
+        else {
             return Ok(0);
         };
-        if let Some(seq) = fields.chunks_exact(2).find(|pair| pair[0] == b"seq").map(|pair| pair[1].clone()) {
-            self.set(2, &format!("first:{}", text(&arguments[3])), seq)?;
+        let seq = |(_, fields): (_, &Arc<Vec<Vec<u8>>>)| {
+            fields.chunks_exact(2).find(|pair| pair[0] == b"seq").map(|pair| pair[1].clone())
+        };
+        let (begins, left) = (seq(first), seq(left));
+        let field = format!("first:{}", text(&arguments[3]));
+        let noted = self.field(2, &field);
+        if noted.zip(begins).is_some_and(|(noted, begins)| number(&begins) > number(&noted)) {
+            return Ok(0);
+        }
+        if let Some(left) = left {
+            self.set(2, &field, left)?;
         }
         let Some(stream) = self.keyspace.streams.get_mut(&key) else { return Ok(0) };
         let gone = stream.trim(at_once as usize, |id, _| id < keep);
