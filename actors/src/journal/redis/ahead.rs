@@ -8,7 +8,10 @@ use evenkeel_core::{
 };
 
 use super::backlog::Backlog;
-use crate::journal::outbox::{ReadError, Since};
+use crate::journal::{
+    outbox::{ReadError, Since},
+    source::in_order,
+};
 
 /// What has been read of the backlog and not been taken.
 #[derive(Debug, Default)]
@@ -45,12 +48,12 @@ impl Ahead {
             }
         }
         let whole = self.whole;
-        let taken = Stream::ALL.map(|stream| {
+        let taken = PerStream::from_fn(|stream| {
             let entries = &mut self.entries[stream];
             let count = entries.partition_point(|entry| commit_tick(entry) < whole);
-            entries.drain(..count).collect::<Vec<_>>()
+            entries.drain(..count).collect()
         });
-        Ok((taken.into_iter().flatten().collect(), whole.0.checked_sub(1).map(Tick)))
+        Ok((in_order(taken), whole.0.checked_sub(1).map(Tick)))
     }
 
     /// Reads what the next [`Ahead::take`] gives, if more is known to be there.
@@ -72,13 +75,11 @@ impl Ahead {
     }
 
     fn read(&mut self, backlog: &dyn Backlog, limit: usize) -> Result<(), ReadError> {
-        let Since { entries, next_tick, more } = backlog.since(&self.read, limit)?;
+        let Since { mut entries, next_tick, more } = backlog.since(&self.read, limit)?;
         self.left = more;
         self.whole = next_tick;
-        let PerStream { executions, queue, windows } = entries;
-        for (stream, entries) in
-            [(Stream::Executions, executions), (Stream::Queue, queue), (Stream::Windows, windows)]
-        {
+        for stream in Stream::ALL {
+            let entries = std::mem::take(&mut entries[stream]);
             if let Some(last) = entries.last() {
                 self.read.advance(stream, last.id);
                 if more && entries.len() == limit {
