@@ -177,7 +177,7 @@ fn raw_xadd(redis: &Redis, entries: &[Entry]) -> Result<f64, Error> {
 #[derive(Default)]
 struct Batch {
     entries: Vec<(Stream, EntryRow)>,
-    put: Vec<(ExecutionId, String)>,
+    put: Vec<(ExecutionId, String, u32)>,
     removed: Vec<ExecutionId>,
 }
 
@@ -223,7 +223,12 @@ fn waiting(commit: &Commit) -> Result<Batch, serde_json::Error> {
     let mut batch = Batch::default();
     for change in &commit.queue {
         match change {
-            QueueChange::Put(queued) => batch.put.push((queued.execution, serde_json::to_string(queued)?)),
+            QueueChange::Put(queued) => {
+                let body = serde_json::to_string(queued)?;
+                // Not the outbox' sum, and as long.
+                let crc = crc32fast::hash(body.as_bytes());
+                batch.put.push((queued.execution, body, crc));
+            }
             QueueChange::Remove(execution) => batch.removed.push(*execution),
         }
     }
@@ -242,8 +247,10 @@ fn raw_sqlite(directory: &Path, batches: &[Batch], with_waiting: bool) -> Result
              bytes INTEGER NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)"
         ))?;
     }
-    let create = "CREATE TABLE waiting (execution BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID";
-    connection.execute_batch(create)?;
+    connection.execute_batch(
+        "CREATE TABLE waiting (execution BLOB PRIMARY KEY, body TEXT NOT NULL, crc INTEGER NOT NULL) \
+         WITHOUT ROWID",
+    )?;
     let inserts =
         PerStream::from_fn(|stream| format!("INSERT INTO {stream} VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
     let begun = now();
@@ -253,9 +260,9 @@ fn raw_sqlite(directory: &Path, batches: &[Batch], with_waiting: bool) -> Result
             transaction.prepare_cached(&inserts[*stream])?.execute((seq, ms, n, bytes, body, crc))?;
         }
         if with_waiting {
-            for (execution, body) in &batch.put {
-                let mut put = transaction.prepare_cached("INSERT INTO waiting VALUES (?1, ?2)")?;
-                put.execute((execution.0.as_bytes(), body))?;
+            for (execution, body, crc) in &batch.put {
+                let mut put = transaction.prepare_cached("INSERT INTO waiting VALUES (?1, ?2, ?3)")?;
+                put.execute((execution.0.as_bytes(), body, crc))?;
             }
             for execution in &batch.removed {
                 let mut remove = transaction.prepare_cached("DELETE FROM waiting WHERE execution = ?1")?;
