@@ -43,6 +43,9 @@ impl Server {
             "1",
             "--maxmemory-policy",
             "noeviction",
+            // Who waits for a millisecond is answered after two and not after a hundred.
+            "--hz",
+            "500",
         ]);
         let child = command.stdout(Stdio::null()).spawn().unwrap_or_else(|error| {
             panic!("redis-server cannot be started ({error}): install it, for instance apt-get install redis-server")
@@ -158,6 +161,33 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
     words(&format!("EVALSHA {line}"))
 }
 
+/// What a server and a client have done for a while: entries, a lease, two generations of a state, so that there is
+/// something to trim, to take over and to give again.
+fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
+    let [claim, _, acquire, _, read, save] = hashes;
+    let mut lines = vec![format!("EVALSHA {claim} 1 {{m}}:meta ours 1 1 100 label anna")];
+    for key in STREAMS {
+        let name = key.rsplit(':').next().unwrap_or_default();
+        lines.push(format!("XGROUP CREATE {key} {GROUP} 0 MKSTREAM"));
+        let first = 1 + dice.roll(3);
+        lines.extend((1..=8).map(|n| format!("XADD {key} NOMKSTREAM {n}-0 seq {}", first + n - 1)));
+        if dice.hits(700) {
+            lines.push(format!("HSET {{m}}:meta first:{name} {}", first.saturating_sub(dice.roll(2))));
+        }
+    }
+    let keys = STREAMS.join(" ");
+    lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0"));
+    lines.push(format!("EVALSHA {read} 5 {{m}}:lease {{m}}:meta {keys} 1 {GROUP} {CONSUMER} 8 1 > > >"));
+    for _ in 0..2 {
+        let mut applied = || format!("{}-0", 1 + dice.roll(8));
+        let [one, two, three] = [applied(), applied(), applied()];
+        lines.push(format!(
+            "EVALSHA {save} 7 {{m}}:lease {{m}}:snapshot {{m}}:snapshot:previous {{m}}:client {keys} 1 state {GROUP} ours executions {one} queue {two} windows {three}"
+        ));
+    }
+    lines.iter().map(|line| words(line)).collect()
+}
+
 /// The parts of an answer that the model makes: names that it leaves out are left out, and of an error its code counts.
 fn comparable(model: &Value, real: &Value) -> Value {
     match (model, real) {
@@ -188,54 +218,118 @@ fn code_only(value: &Value) -> Value {
     }
 }
 
-#[test]
-fn the_model_answers_as_redis_does() {
-    let server = Server::start();
-    let mut real: Vec<_> = (0..CONNECTIONS).map(|_| server.connect()).collect();
-    let mut operator = server.connect();
-    let scripts = Scripts::new();
-    let all =
-        [&scripts.claim, &scripts.trim, &scripts.acquire, &scripts.release, &scripts.read, &scripts.save];
-    let hashes = all.map(|script| script.prepare_invoke().load(&mut operator).unwrap());
-    let mut set_memory = |bytes: &str| {
-        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut operator).unwrap();
-    };
-    for trace in 1..=TRACES {
-        let mut dice = Dice::new(trace);
-        let mut model = Model::new(true);
-        model.load_all();
-        for (connection, real) in real.iter_mut().enumerate() {
-            model.connect(connection as u64);
+/// A model and a real Redis that are given the same.
+struct Both {
+    server: Server,
+    real: Vec<Connection>,
+    operator: Connection,
+    hashes: [String; 6],
+    model: Model,
+    trace: u64,
+    said: Vec<String>,
+}
+
+impl Both {
+    fn start() -> Self {
+        let server = Server::start();
+        let mut operator = server.connect();
+        let scripts = Scripts::new();
+        let all =
+            [&scripts.claim, &scripts.trim, &scripts.acquire, &scripts.release, &scripts.read, &scripts.save];
+        let hashes = all.map(|script| script.prepare_invoke().load(&mut operator).unwrap());
+        let real = (0..CONNECTIONS).map(|_| server.connect()).collect();
+        Self { server, real, operator, hashes, model: Model::new(true), trace: 0, said: Vec::new() }
+    }
+
+    /// Both are empty and well, and so are their connections.
+    fn begin(&mut self, trace: u64) {
+        self.set_memory("0");
+        (self.model, self.trace, self.said) = (Model::new(true), trace, Vec::new());
+        self.model.load_all();
+        for (connection, real) in self.real.iter_mut().enumerate() {
+            self.model.connect(connection as u64);
             for line in ["DISCARD", "UNWATCH", "FLUSHALL"] {
                 // Without a transaction there is nothing to discard.
                 let _ = real.send(&packed(&words(line))).and_then(|()| real.receive());
             }
         }
-        let mut said = Vec::new();
+    }
+
+    fn set_memory(&mut self, bytes: &str) {
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut self.operator).unwrap();
+    }
+
+    /// Full, or well again.
+    fn change_condition(&mut self) {
+        let full = self.model.condition == Condition::Well;
+        self.model.condition = if full { Condition::Full } else { Condition::Well };
+        self.set_memory(if full { "1" } else { "0" });
+        self.said.push(format!("memory: {}", if full { "full" } else { "enough" }));
+    }
+
+    /// What both answer.
+    fn ask(&mut self, connection: usize, command: &Words) -> Value {
+        let shown = command.iter().map(|word| text(word)).collect::<Vec<_>>().join(" ");
+        self.said.push(format!("{connection}: {shown}"));
+        let modelled = self.model.ask(connection as u64, command, 1);
+        self.real[connection].send(&packed(command)).unwrap();
+        let really = self.real[connection].receive().unwrap();
+        let really = code_only(&comparable(&modelled, &really));
+        assert_eq!(
+            code_only(&modelled),
+            really,
+            "{}, trace {}, the model left, Redis right, after\n{}",
+            self.server.url,
+            self.trace,
+            self.said.join("\n")
+        );
+        modelled
+    }
+}
+
+#[test]
+fn the_model_answers_as_redis_does() {
+    let mut both = Both::start();
+    let mut trimmed = 0;
+    for trace in 1..=TRACES {
+        let mut dice = Dice::new(trace);
+        both.begin(trace);
+        if dice.hits(500) {
+            for command in a_life(&mut dice, &both.hashes) {
+                both.ask(0, &command);
+            }
+        }
         for _ in 0..COMMANDS {
             if dice.hits(40) {
-                let full = model.condition == Condition::Well;
-                model.condition = if full { Condition::Full } else { Condition::Well };
-                set_memory(if full { "1" } else { "0" });
-                said.push(format!("memory: {}", if full { "full" } else { "enough" }));
+                both.change_condition();
             }
             let connection = dice.roll(CONNECTIONS as u64) as usize;
-            let command = any_command(&mut dice, &hashes);
-            said.push(format!(
-                "{connection}: {}",
-                command.iter().map(|word| text(word)).collect::<Vec<_>>().join(" ")
-            ));
-            let modelled = model.ask(connection as u64, &command, 1);
-            real[connection].send(&packed(&command)).unwrap();
-            let really = real[connection].receive().unwrap();
-            let really = code_only(&comparable(&modelled, &really));
-            assert_eq!(
-                code_only(&modelled),
-                really,
-                "trace {trace}, the model left, Redis right, after\n{}",
-                said.join("\n")
-            );
+            let command = any_command(&mut dice, &both.hashes);
+            both.ask(connection, &command);
         }
-        set_memory("0");
+        trimmed += u64::from(!both.model.trimmed.is_empty());
     }
+    assert!(trimmed >= TRACES / 10, "what is seldom done is not compared: trimmed in {trimmed} traces");
+}
+
+/// Seed 946265: an operator trimmed after shipping had looked whether somebody had; our own trimming then noted what it left,
+/// and nobody said what was lost.
+#[test]
+fn reproduces_somebody_who_trims_just_before_our_own_trimming() {
+    let mut both = Both::start();
+    both.begin(0);
+    for command in a_life(&mut Dice::new(0), &both.hashes) {
+        both.ask(0, &command);
+    }
+    let trim = format!("EVALSHA {} 3 {{m}}:queue {{m}}:client {{m}}:meta 0 3 10 queue", both.hashes[1]);
+    both.ask(0, &words("HSET {m}:meta first:queue 1"));
+    both.ask(0, &words("HSET {m}:client previous_queue 8-0"));
+    both.ask(0, &words("XACK {m}:queue scheduler 1-0 2-0 3-0 4-0 5-0 6-0 7-0 8-0"));
+    both.ask(0, &words("XTRIM {m}:queue MAXLEN 6"));
+    assert_eq!(both.ask(0, &words(&trim)), Value::Int(0), "nothing is removed");
+    let noted = both.ask(0, &words("HMGET {m}:meta first:queue"));
+    assert_eq!(noted, Value::Array(vec![Value::BulkString(b"1".to_vec())]), "the loss can still be seen");
+    // Shipping has seen it, and noted what is there.
+    both.ask(0, &words("HSET {m}:meta first:queue 4"));
+    assert_eq!(both.ask(0, &words(&trim)), Value::Int(3), "as many as there are too many of");
 }
