@@ -15,22 +15,12 @@ use std::{
 };
 
 use support::{
-    Running, World,
+    Running, World, number,
     pair::Pair,
     pause, start,
     three::{Three, assert_state_is_the_fold},
     wait_until,
 };
-
-fn rows(world: &World) -> usize {
-    std::fs::read_to_string(world.truth()).unwrap_or_default().lines().count()
-}
-
-/// Waits until as many executions more have run.
-fn goes_on(world: &World, executions: usize) {
-    let before = rows(world);
-    wait_until("queries run", || rows(world) > before + executions);
-}
 
 fn address(running: &Running) -> SocketAddr {
     running.base.trim_start_matches("http://").parse().unwrap()
@@ -54,19 +44,6 @@ fn stuck(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     open
 }
 
-/// The value of the metric whose line begins so.
-fn number(metrics: &str, begin: &str) -> u64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(begin));
-    line.unwrap_or_else(|| panic!("no {begin} in {metrics}")).trim().parse::<f64>().unwrap() as u64
-}
-
-fn ends_well(world: &World, running: Running) {
-    running.signal("TERM");
-    let (status, _) = running.wait();
-    assert!(status.success(), "{status}");
-    world.assert_verified();
-}
-
 #[test]
 fn a_server_with_too_few_file_descriptors_goes_on_and_answers_again() {
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
@@ -75,11 +52,18 @@ fn a_server_with_too_few_file_descriptors_goes_on_and_answers_again() {
     limited.arg("--nofile=100").arg(run.get_program()).args(run.get_args()).args(["--listen", "127.0.0.1:0"]);
     let running = start(limited, &world.path("stderr.txt"));
     running.wait_until_ready();
-    let open = stuck(address(&running), 300);
-    goes_on(&world, 200);
+    // More than so few descriptors are for, and not more than can be told so.
+    let open = stuck(address(&running), 12);
+    let refused = running.get("/queued");
+    assert_eq!((refused.status, refused.content_type.as_str()), (503, "application/problem+json"));
+    assert!(refused.body.contains("too many connections"), "{}", refused.body);
     drop(open);
     running.wait_until_ready();
-    ends_well(&world, running);
+    let open = stuck(address(&running), 300);
+    world.goes_on(200);
+    drop(open);
+    running.wait_until_ready();
+    running.ends_well(&world);
 }
 
 #[test]
@@ -95,7 +79,7 @@ fn thousands_of_stuck_connections_hold_up_nobodys_queries() {
     let before = pace();
     let open = stuck(address(&running), count);
     println!("{} of {count} connections were taken", open.len());
-    goes_on(&world, 1_000);
+    world.goes_on(1_000);
     // A tick in a hundred is what a busy machine may cost.
     let after = pace();
     let [late, ticks] = [after[0] - before[0], after[1] - before[1]];
@@ -105,7 +89,7 @@ fn thousands_of_stuck_connections_hold_up_nobodys_queries() {
     running.wait_until_ready();
     drop(open);
     running.wait_until_ready();
-    ends_well(&world, running);
+    running.ends_well(&world);
 }
 
 /// Redis may write so many bytes to a file and no more, or as many as it likes.
@@ -129,7 +113,7 @@ fn with_a_small_disk(fsync: &str) -> Three {
 fn redis_that_ends_at_a_full_disk_gets_everything_when_there_is_room_again() {
     let mut three = with_a_small_disk("always");
     wait_until("Redis ends", || !three.pair.redis.answers());
-    goes_on(&three.pair.world, 200);
+    three.pair.world.goes_on(200);
     three.pair.redis.kill();
     three.pair.redis.restart();
     three.settle();
@@ -142,7 +126,7 @@ fn redis_that_ends_at_a_full_disk_gets_everything_when_there_is_room_again() {
 fn redis_that_refuses_writes_at_a_full_disk_gets_everything_when_there_is_room_again() {
     let three = with_a_small_disk("everysec");
     wait_until("the server says why", || three.server().get("/readyz").body.contains("MISCONF"));
-    goes_on(&three.pair.world, 200);
+    three.pair.world.goes_on(200);
     pause(Duration::from_secs(2));
     room(&three, "unlimited");
     three.settle();

@@ -1,4 +1,4 @@
-//! What every request passes: who may ask, how long it may take, that it gets an answer, and that it is counted.
+//! What every request passes: whether there is room for it, who may ask, how long it may take, that it gets an answer, and that it is counted.
 
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     access::Access,
+    connections,
     metrics::{Requests, literal},
     problem::Problem,
 };
@@ -41,6 +42,10 @@ impl Front {
         next: Next<impl MessageBody + 'static>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
         let begun = Instant::now();
+        if let Some((problem, response)) = connections::refused(&request) {
+            self.requests.count(request.method(), None, problem.status(), begun.elapsed());
+            return Ok(request.into_response(response));
+        }
         if let Err(problem) = self.access.admit(&request) {
             self.requests.count(request.method(), None, problem.status(), begun.elapsed());
             return Ok(request.into_response(problem.to_response()));

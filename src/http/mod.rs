@@ -12,6 +12,7 @@
 
 mod access;
 mod client;
+mod connections;
 mod control;
 mod front;
 mod health;
@@ -35,6 +36,7 @@ use actix_web::{
 
 use self::{
     access::Access,
+    connections::Connections,
     front::Front,
     metrics::Requests,
     problem::{Problem, method_not_allowed},
@@ -50,8 +52,8 @@ pub use self::{
 const DELAY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body of `POST /api/v1/control`: 10,000 slots of about 300 bytes.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Connections that a thread holds at once; further ones wait in the system's queue.
-const CONNECTIONS_MAX: usize = 2_048;
+/// Two threads serve a database's control plane.
+const THREADS: usize = 2;
 
 /// A server on `listen`, not yet running, and the address that it has got: port 0 is a free one.
 ///
@@ -83,10 +85,12 @@ pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Res
             .configure(common_routes)
             .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
     });
-    // Two threads serve a database's control plane; signals are the program's.
+    let connections = Connections::of_this_process();
+    // Signals are the program's.
     let server = server
-        .workers(2)
-        .max_connections(CONNECTIONS_MAX)
+        .workers(THREADS)
+        .max_connections(connections.most_of_a_thread(THREADS))
+        .on_connect(connections.on_connect())
         .disable_signals()
         .shutdown_timeout(5)
         .bind(listen)?;
@@ -121,8 +125,14 @@ pub fn client(
             .configure(common_routes)
             .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
     });
-    let server = server.workers(1).max_connections(CONNECTIONS_MAX).disable_signals().shutdown_timeout(5);
-    let server = server.bind(listen)?;
+    let connections = Connections::of_this_process();
+    let server = server
+        .workers(1)
+        .max_connections(connections.most_of_a_thread(1))
+        .on_connect(connections.on_connect())
+        .disable_signals()
+        .shutdown_timeout(5)
+        .bind(listen)?;
     let address = server.addrs()[0];
     Ok((server.run(), address))
 }

@@ -117,6 +117,19 @@ impl World {
             (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
         assert_eq!(verified.status.code(), Some(0), "{out}{err}");
     }
+
+    /// Waits until so many executions more have run.
+    pub fn goes_on(&self, executions: usize) {
+        let rows = || std::fs::read_to_string(self.truth()).unwrap_or_default().lines().count();
+        let before = rows();
+        wait_until("queries run", || rows() > before + executions);
+    }
+}
+
+/// The value of the metric whose line begins so.
+pub fn number(metrics: &str, begin: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(begin));
+    line.unwrap_or_else(|| panic!("no {begin} in {metrics}")).trim().parse::<f64>().unwrap() as u64
 }
 
 /// Starts a long-running command, and waits until it listens.
@@ -268,6 +281,14 @@ impl Running {
     pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.child.wait().unwrap();
         (status, self.printed.take().unwrap().join().unwrap())
+    }
+
+    /// Ends in order, and what it recorded of `world` is whole.
+    pub fn ends_well(self, world: &World) {
+        self.signal("TERM");
+        let (status, _) = self.wait();
+        assert!(status.success(), "{status}");
+        world.assert_verified();
     }
 
     /// kill -9, and gone.
