@@ -85,15 +85,13 @@ fn a_redis_that_loads_for_seconds_is_waited_for() {
 #[test]
 fn other_passwords_are_said_and_the_right_ones_let_it_go_on() {
     let three = three();
-    for (user, password) in [("server", ">another"), ("client", ">another")] {
-        three.pair.redis.cli(&["ACL", "SETUSER", user, "resetpass", password]);
-        three.pair.redis.cli(&["CLIENT", "KILL", "USER", user]);
+    for user in ["server", "client"] {
+        three.pair.redis.change_password(user, false);
     }
     says(&three, "Redis refuses");
     pause(Duration::from_secs(1));
     for user in ["server", "client"] {
-        let right = format!(">{}", support::redis::PASSWORD);
-        three.pair.redis.cli(&["ACL", "SETUSER", user, "resetpass", &right]);
+        three.pair.redis.change_password(user, true);
     }
     three.settle();
     ends_well(three);

@@ -111,7 +111,10 @@ fn live_and_die(dice: &mut Dice, kills: u64, totals: &mut Totals) {
     if fsync == "everysec" {
         pair.redis.sync_every_second();
     }
-    println!("world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}, appendfsync {fsync}", totals.worlds + 1);
+    println!(
+        "world {}: rate {rate}, {tick_ms} ms a tick, seed {seed}, appendfsync {fsync}",
+        totals.worlds + 1
+    );
     pair.way = Some(Proxy::start(pair.redis.address()));
     pair.set_clock("+0");
     let mut three = Three::start(pair);

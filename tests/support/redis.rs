@@ -16,6 +16,8 @@ pub struct Redis {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
+    /// Whether it syncs each second and not, as the configuration says, each time.
+    every_second: bool,
 }
 
 /// Of all users; it protects nothing.
@@ -33,7 +35,8 @@ pub fn free_port() -> u16 {
 impl Redis {
     /// Starts one with the configuration and the users of this repository.
     pub fn start() -> Self {
-        let mut redis = Self { folder: TempDir::new().unwrap(), port: free_port(), child: None };
+        let mut redis =
+            Self { folder: TempDir::new().unwrap(), port: free_port(), child: None, every_second: false };
         let mut users = Command::new(repository().join("redis/make-acl"));
         for user in ["SERVER", "CLIENT", "INSPECTION", "ADMIN"] {
             users.env(format!("EVENKEEL_REDIS_{user}_PASSWORD"), PASSWORD);
@@ -66,7 +69,12 @@ impl Redis {
 
     /// Starts it again over what is on its disk; waits until it answers.
     pub fn restart(&mut self) {
-        self.start_with(&[]);
+        self.restart_with(&[]);
+    }
+
+    /// The same with more settings.
+    pub fn restart_with(&mut self, more: &[&str]) {
+        self.start_with(more);
         wait_until("Redis answers", || self.cli(&["PING"]) == "PONG");
     }
 
@@ -80,6 +88,9 @@ impl Redis {
         command.arg(configuration).args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--dir", text(self.folder.path()), "--logfile", text(&log)]);
         command.args(["--daemonize", "no"]).args(more);
+        if self.every_second {
+            command.args(["--appendfsync", "everysec"]);
+        }
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let child = started.unwrap_or_else(|error| {
             panic!("redis-server cannot be started ({error}): install it, for instance apt-get install redis-server")
@@ -126,9 +137,45 @@ impl Redis {
         child.wait().unwrap();
     }
 
+    /// From now on `appendfsync everysec`.
+    pub fn sync_every_second(&mut self) {
+        self.every_second = true;
+        self.cli(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    }
+
+    /// Keeps what it has now, as a replica has it that gets nothing more.
+    pub fn keep_a_copy(&self) {
+        // Nothing is written amid it.
+        self.signal("STOP");
+        let copy = self.copy();
+        std::fs::create_dir(&copy).unwrap();
+        for file in self.append_only_dir().read_dir().unwrap().flatten() {
+            std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
+        self.signal("CONT");
+    }
+
+    pub fn has_a_copy(&self) -> bool {
+        self.copy().exists()
+    }
+
+    /// Has that copy in the place of what it had, as after a failover. It must not be running.
+    pub fn take_the_copy(&self) {
+        std::fs::remove_dir_all(self.append_only_dir()).unwrap();
+        std::fs::rename(self.copy(), self.append_only_dir()).unwrap();
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.folder.path().join("stale")
+    }
+
+    fn append_only_dir(&self) -> PathBuf {
+        self.folder.path().join("appendonlydir")
+    }
+
     /// Takes the last `bytes` from its file, as a power cut under `everysec` might. It must not be running.
     pub fn cut_append_only_file(&self, bytes: u64) {
-        let files = self.folder.path().join("appendonlydir").read_dir().unwrap().flatten();
+        let files = self.append_only_dir().read_dir().unwrap().flatten();
         let written = files.filter(|file| file.file_name().to_string_lossy().ends_with(".incr.aof"));
         let Some(last) = written.max_by_key(|file| file.metadata().unwrap().modified().unwrap()) else {
             return;
@@ -136,6 +183,15 @@ impl Redis {
         let length = last.metadata().unwrap().len();
         let file = std::fs::File::options().write(true).open(last.path()).unwrap();
         file.set_len(length.saturating_sub(bytes)).unwrap();
+    }
+
+    /// `user` gets another password, and its connections end; or, with `right`, the one that is expected.
+    pub fn change_password(&self, user: &str, right: bool) {
+        let password = if right { PASSWORD } else { "another" };
+        self.cli(&["ACL", "SETUSER", user, "resetpass", &format!(">{password}")]);
+        if !right {
+            self.cli(&["CLIENT", "KILL", "USER", user]);
+        }
     }
 
     /// Whether it takes connections.
