@@ -257,7 +257,7 @@ impl Handler<TickDue> for Daemon {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, due: TickDue, _context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-daemon");
+        fault::handling!("daemon");
         // One that was on its way when the daemon failed meets the ticker that has been started since.
         if self.stopping || *self.under_way.borrow() {
             return Box::pin(actix::fut::ready(()));

@@ -60,7 +60,7 @@ impl Handler<Batch> for Estimator {
     type Result = ResponseActFuture<Self, Result<(), LearnError>>;
 
     fn handle(&mut self, batch: Batch, _context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-estimator");
+        fault::handling!("estimator");
         let Some(core) = &mut self.core else {
             return Box::pin(actix::fut::ready(Err(Lost.into())));
         };

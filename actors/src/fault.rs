@@ -1,7 +1,7 @@
-//! Named points at which a kill test ends the process, or `panic-`s an actor. Without the cargo feature `faults` they are
-//! nothing, and the binary holds none of their names.
+//! Named points at which a kill test ends the process, and handlers in which it lets an actor panic or blocks it. Without the
+//! cargo feature `faults` they are nothing, and the binary holds none of their names.
 
-/// Dies or panics here when `EVENKEEL_FAULT` says so: `after-outbox-write=1/50`, several separated by commas.
+/// Dies here when `EVENKEEL_FAULT` says so: `after-outbox-write=1/50`, several separated by commas.
 macro_rules! point {
     ($name:literal) => {
         #[cfg(feature = "faults")]
@@ -9,6 +9,18 @@ macro_rules! point {
     };
 }
 pub(crate) use point;
+
+/// An actor handles a message here: `panic-queue=1/50` lets it panic, `block-queue=1/50` blocks its arbiter.
+macro_rules! handling {
+    ($actor:literal) => {
+        #[cfg(feature = "faults")]
+        {
+            $crate::fault::reached(concat!("panic-", $actor));
+            $crate::fault::reached(concat!("block-", $actor));
+        }
+    };
+}
+pub(crate) use handling;
 
 #[cfg(feature = "faults")]
 mod restarts {
@@ -38,7 +50,7 @@ pub(crate) use restarts::restarting;
 
 /// Ends the process in one of `n` calls at a point for which `EVENKEEL_FAULT` says `name=1/n`. Nothing is
 /// unwound or flushed, as with kill -9; standard error says which point it was, so that a harness can count.
-/// A point whose name begins with `panic-` panics instead.
+/// One whose name begins with `panic-` panics instead, one with `block-` blocks its thread.
 #[cfg(feature = "faults")]
 pub(crate) fn reached(name: &str) {
     use std::{
@@ -47,7 +59,10 @@ pub(crate) fn reached(name: &str) {
         io::{Write as _, stderr},
         process::abort,
         sync::OnceLock,
+        time::Duration,
     };
+
+    const BLOCKED: Duration = Duration::from_secs(10);
 
     static POINTS: OnceLock<Vec<(String, u64)>> = OnceLock::new();
     let points = POINTS.get_or_init(|| {
@@ -62,6 +77,11 @@ pub(crate) fn reached(name: &str) {
     if points.iter().any(|(point, one_in)| point == name && dies(*one_in)) {
         let _ = writeln!(stderr(), "fault: {name}");
         assert!(!name.starts_with("panic-"), "a fault in a handler");
+        if name.starts_with("block-") {
+            #[expect(clippy::disallowed_methods, reason = "an arbiter is to be blocked")]
+            std::thread::sleep(BLOCKED);
+            return;
+        }
         abort();
     }
 }

@@ -68,7 +68,7 @@ impl Handler<Measure> for Monitor {
     type Result = Result<Measured, MeasureError>;
 
     fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-monitor");
+        fault::handling!("monitor");
         let measured = self.measured.as_mut().ok_or(Lost)?;
         if let Some(usage) = usage {
             measured.add(usage.tick, &usage.usage, usage.executed)?;

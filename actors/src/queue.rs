@@ -164,7 +164,7 @@ impl Handler<Advance> for Queue {
     type Result = ResponseActFuture<Self, Result<Vec<Executed>, AdvanceError>>;
 
     fn handle(&mut self, advance: Advance, _context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-queue");
+        fault::handling!("queue");
         let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
         let Advance { tick, at_ms, arrivals, measured } = advance;
         match queue.advance(tick, at_ms, arrivals, measured) {

@@ -192,7 +192,7 @@ impl Handler<Learned> for Scheduler {
     type Result = Result<(), LearnError>;
 
     fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-scheduler");
+        fault::handling!("scheduler");
         let core = self.core.as_mut().ok_or(Lost)?;
         for entry in learned.batch.entries.iter() {
             match &entry.record {

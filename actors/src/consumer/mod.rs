@@ -299,7 +299,7 @@ impl Handler<EntriesRead> for Consumer {
         EntriesRead { generation, read }: EntriesRead,
         context: &mut Self::Context,
     ) -> Self::Result {
-        fault::point!("panic-consumer");
+        fault::handling!("consumer");
         if !self.progress.takes(generation) {
             return Box::pin(actix::fut::ready(false));
         }

@@ -53,7 +53,7 @@ impl Handler<Append> for Journal {
     type Result = ResponseFuture<Result<(), AppendError>>;
 
     fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
-        fault::point!("panic-journal");
+        fault::handling!("journal");
         let next_tick = commit.state.next_tick;
         let committed = self.outbox.commit(commit);
         let observer = self.observer.clone();
