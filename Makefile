@@ -101,6 +101,7 @@ $(SCHEMATHESIS): tests/requirements.txt
 lint: node web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features faults,mutants --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(NPM) run check
 
