@@ -53,7 +53,7 @@ chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=2
 fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
 	@for target in entry record request configuration state; do \
 		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
-		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=4096 || exit 1; \
+		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=8192 || exit 1; \
 	done
 
 secrets: ## Draw the passwords and tokens that docker-compose.yml needs, where they are missing

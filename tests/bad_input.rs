@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use evenkeel::config::File;
 use evenkeel_core::{
     client::ClientState,
@@ -136,6 +138,18 @@ proptest! {
         }
         use_state(&bytes);
     }
+}
+
+/// `EVENKEEL_WRITE=1 cargo test --test bad_input seed` writes it anew.
+#[test]
+fn the_seed_for_fuzzing_states_is_a_state() {
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/state/learned");
+    if std::env::var_os("EVENKEEL_WRITE").is_some() {
+        std::fs::create_dir_all(seed.parent().unwrap()).unwrap();
+        std::fs::write(&seed, some_state()).unwrap();
+    }
+    let state: ClientState = postcard::from_bytes(&std::fs::read(seed).unwrap()).unwrap();
+    assert_eq!(state.estimator.estimates().iter().count(), 3);
 }
 
 #[test]
