@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            base due tick = queued tick + 1 + every /delay
-//! levelled   runs at max(base, slot); without a slot it is held; never later than its deadline
+//! levelled   runs at max(base, slot); without a slot it is held; never later than its deadline; what is late drains
 //! otherwise  slots are void: runs at its base; what is overdue then drains, oldest first
 //!
 //! lease alive and mode enforce ──▶ levelled
@@ -339,8 +339,14 @@ impl Queue {
         self.lease.as_ref().is_some_and(|lease| lease.until >= self.next_tick)
     }
 
+    /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan came
+    /// late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a peak.
     fn due_by_slot(&self, tick: Tick) -> Vec<ExecutionId> {
-        self.by_slot.iter().take_while(|(due, _)| *due <= tick).map(|(_, id)| *id).collect()
+        let due = self.by_slot.iter().copied().take_while(|(due, _)| *due <= tick);
+        let is_late = |&(due, id): &(Tick, ExecutionId)| due < tick && self.waiting[&id].deadline > tick;
+        let (late, on_time): (Vec<_>, Vec<_>) = due.partition(is_late);
+        let room = self.drain_per_tick().saturating_sub(on_time.len()).max(1);
+        late.into_iter().take(room).chain(on_time).map(|(_, id)| id).collect()
     }
 
     /// What is due at `tick` runs; what is overdue leaves oldest first, within twice the last minute's
@@ -430,10 +436,10 @@ impl Queue {
             let result = if ran.is_some() { SetOutcome::Executed } else { SetOutcome::Unknown };
             return SetResult { execution, result, due_tick: ran };
         };
-        // A slot in the past is kept as the next tick, so that the answer says when it will run.
-        let slot = Slot { tick: set.due_tick.max(self.next_tick), reason: Arc::from(set.reason.as_str()) };
+        let slot = Slot { tick: set.due_tick, reason: Arc::from(set.reason.as_str()) };
         self.insert(waiting.queued, Some(slot));
-        let due_tick = self.waiting[&execution].levelled_tick();
+        // A slot in the past is meant for the next tick.
+        let due_tick = self.waiting[&execution].levelled_tick().max(self.next_tick);
         SetResult { execution, result: SetOutcome::Set, due_tick: Some(due_tick) }
     }
 

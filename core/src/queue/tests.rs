@@ -137,6 +137,48 @@ fn when_the_lease_ends_the_backlog_drains_without_a_peak() {
     assert_eq!(left, held, "oldest first");
 }
 
+/// Slots of three ticks that came together, when all of these had begun, ran in one tick of three times the mean.
+#[test]
+fn a_plan_that_comes_late_is_not_a_peak() {
+    let mut queue = queue();
+    close_window(&mut queue, 20);
+    queue.control(&request(1, &[])).unwrap();
+    step(&mut queue, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    step(&mut queue, &[]);
+    step(&mut queue, &[]);
+    step(&mut queue, &[]);
+    let slots = [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4)];
+    let response = queue.control(&request(1, &slots)).unwrap();
+    assert!(
+        response.results.iter().all(|result| result.due_tick == Some(Tick(4))),
+        "as soon as there is room"
+    );
+    // The mean is two a tick: four may run, of which two are on time.
+    assert_eq!(step(&mut queue, &[]), [(1, 4), (2, 4), (7, 4), (8, 4)]);
+    assert_eq!(step(&mut queue, &[]), [(3, 5), (4, 5), (5, 5), (6, 5)]);
+}
+
+/// When a client that stood still came back, all that it had placed before ran at once.
+#[test]
+fn slots_from_before_the_lease_ended_are_not_a_peak_when_it_lives_again() {
+    let mut queue = queue();
+    close_window(&mut queue, 10);
+    let held: Vec<u128> = (1..=30).collect();
+    step(&mut queue, &held);
+    let slots: Vec<_> = held.iter().map(|n| (*n, 5)).collect();
+    queue.control(&ControlRequest { lease_ticks: 2, ..request(1, &slots) }).unwrap();
+    let mut left = 0;
+    for tick in 1..=40 {
+        if tick > 6 {
+            queue.control(&request(1, &[])).unwrap();
+        }
+        let ran = step(&mut queue, &[]).len();
+        assert!(ran <= 2, "{ran} at once in tick {tick}");
+        left += ran;
+    }
+    assert_eq!(left, held.len());
+}
+
 #[test]
 fn a_backlog_ends_even_when_arrivals_fill_every_tick() {
     let mut queue = queue();
