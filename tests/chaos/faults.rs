@@ -93,6 +93,7 @@ pub(crate) fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals)
             format!("kill redis, its file cut by {bytes} bytes")
         }
         89..96 => meddle(dice, three, totals),
+        96..98 if !two_states(&three.pair.redis) => "no older state that is whole".to_owned(),
         96..98 => {
             // The older generation, and what followed it again.
             three.client.take().unwrap().kill();
@@ -118,6 +119,15 @@ pub(crate) fn one_fault(dice: &mut Dice, three: &mut Three, totals: &mut Totals)
     }
 }
 
+/// Whether a client would find an older state, if the newest one were spoilt: what lies before both may have been trimmed.
+fn two_states(redis: &Redis) -> bool {
+    let whole = |which| {
+        let key = format!("evenkeel:{{main}}:snapshot:scheduler{which}");
+        redis.cli(&["GETRANGE", &key, "0", "16"]) == "evenkeel snapshot"
+    };
+    whole("") && whole(":previous")
+}
+
 /// An operator's commands, none of which takes away what the outbox does not have.
 fn meddle(dice: &mut Dice, three: &Three, totals: &mut Totals) -> String {
     let key = |stream: Stream| format!("evenkeel:{{main}}:{stream}");
@@ -140,19 +150,20 @@ fn trimmed_by_somebody(dice: &mut Dice, three: &mut Three, totals: &mut Totals) 
     let redis = &three.pair.redis;
     let stream = Stream::ALL[dice.roll(3) as usize];
     let key = format!("evenkeel:{{main}}:{stream}");
-    let first = || {
-        let fields = redis.cli(&["XRANGE", &key, "-", "+", "COUNT", "1"]);
+    let first = |end: &str| {
+        let fields = redis.cli(&["XRANGE", &key, "-", end, "COUNT", "1"]);
         let seq = fields.lines().skip_while(|line| *line != "seq").nth(1);
         seq.and_then(|seq| seq.parse::<u64>().ok())
     };
-    let mut saved = String::new();
+    let (mut saved, mut before) = (String::new(), None);
     wait_until("the client has saved twice", || {
         saved = redis.cli(&["HGET", "evenkeel:{main}:client", &format!("previous_{stream}")]);
-        !saved.is_empty() && !redis.cli(&["XRANGE", &key, "-", &format!("({saved}"), "COUNT", "1"]).is_empty()
+        before = first(&format!("({saved}"));
+        before.is_some()
     });
-    let before = first().expect("there is an entry");
+    let before = before.unwrap();
     let removed = redis.cli(&["XTRIM", &key, "MINID", &saved]);
-    let after = first();
+    let after = first("+");
     wait_until("the server declares what is lost", || {
         let fields = redis.cli(&["HKEYS", "evenkeel:{main}:meta"]);
         let mut declared =

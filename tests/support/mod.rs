@@ -57,6 +57,15 @@ pub struct World {
     arguments: Vec<String>,
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("what there was is kept in {}", self.folder.path().display());
+            self.folder.disable_cleanup(true);
+        }
+    }
+}
+
 impl World {
     /// A world of `scenario`; further `arguments` go to every start.
     pub fn new(scenario: &str, arguments: &[&str]) -> Self {

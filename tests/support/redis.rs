@@ -207,5 +207,9 @@ impl Drop for Redis {
             let _ = child.kill();
             let _ = child.wait();
         }
+        if std::thread::panicking() {
+            eprintln!("Redis' files are kept in {}", self.folder.path().display());
+            self.folder.disable_cleanup(true);
+        }
     }
 }

@@ -181,10 +181,14 @@ pub fn assert_state_is_the_fold(pair: &Pair) -> ClientState {
         let mut redis = RedisReader::open(&target, Keys::new("evenkeel", "main").unwrap()).unwrap();
         fold_of(|stream| all_of(&mut redis, stream), state.positions)
     };
-    assert!(
-        postcard::to_stdvec(&state).unwrap() == postcard::to_stdvec(&folded).unwrap(),
-        "the state differs from the fold over the journal\n{}",
-        pair.said()
-    );
+    let bytes = |state: &ClientState| postcard::to_stdvec(state).unwrap();
+    if bytes(&state) != bytes(&folded) {
+        let differs = ClientState { scheduler: folded.scheduler.clone(), ..state.clone() };
+        let part = if bytes(&differs) == bytes(&folded) { "scheduler's" } else { "estimator's" };
+        // Both can be compared line by line.
+        std::fs::write(pair.world.path("state.txt"), format!("{state:#?}")).unwrap();
+        std::fs::write(pair.world.path("fold.txt"), format!("{folded:#?}")).unwrap();
+        panic!("the {part} state differs from the fold over the journal\n{}", pair.said());
+    }
     state
 }
