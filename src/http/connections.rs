@@ -50,9 +50,9 @@ impl Connections {
     /// As many as this process may have files open, after it has raised that to what the system allows it at all.
     pub(super) fn of_this_process() -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        // No limit is more than enough, and so is what could not be raised when nothing was to be.
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
         let descriptors = if raised { maximum } else { current };
+        // None is no limit.
         let descriptors = descriptors.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
         let max = descriptors.saturating_sub(RESERVE + SPARE).clamp(MAX_LEAST, MAX_MOST);
         if max < MAX_MOST {

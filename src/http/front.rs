@@ -1,4 +1,5 @@
-//! What every request passes: whether there is room for it, who may ask, how long it may take, that it gets an answer, and that it is counted.
+//! What every request passes: whether there is room for it, who may ask, how long it may take, that it gets an answer, and that
+//! it is counted.
 
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The HTTP API. Reads answer from published snapshots, not from mailboxes; changes go to the queue.
 //!
 //! ```text
-//! request ─▶ Front: access, deadline, count ─┬─ GET  /queued /resources      ◀─ watch ─ Queue, Monitor    as existing
+//! request ─▶ Front: room, access, deadline ──┬─ GET  /queued /resources      ◀─ watch ─ Queue, Monitor    as existing
 //!                                            ├─ POST /delay                  ──────────▶ Queue            peers speak it
 //!                                            ├─ POST /api/v1/control         ──────────▶ Queue
 //!                                            ├─ /api/v1/…  events            ◀─ watch ─ Observer, client, outbox
