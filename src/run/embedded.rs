@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     Signals,
     client_half::{self, ClientHalf},
-    finish, line, live,
+    degraded, finish, line, live,
     server_half::{self, ServerHalf, Tellers},
     settings::EmbeddedSettings,
     starter::Starter,
@@ -42,9 +42,8 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         let Process { gave_up, views, server, client, tellers, .. } = &mut process;
         let mut reporter = Reporter::new(client.role.clone(), client.decision.clone());
         let observer = server.observer.port();
-        let outbox = server.writer.published();
         let each_second = || {
-            tellers.degraded.send_replace(server_half::clock_warning(&outbox.borrow()).into_iter().collect());
+            tellers.degraded.send_replace(degraded::embedded(views));
             reporter.tell(&tellers.told, &observer);
             // Without a reader there is nobody to tell, and levelling goes on.
             drop(line.print(views, &client.decision));

@@ -11,6 +11,7 @@
 
 mod client;
 mod client_half;
+mod degraded;
 mod embedded;
 mod foreign;
 mod line;

@@ -11,14 +11,14 @@ use evenkeel_actors::{
         outbox::{Limits, Outbox},
         redis::{RedisFault, ReportReader, Shipment, ShipmentSettings, ShippingFault},
     },
-    shipper::{Shipping, Trouble},
+    shipper::Shipping,
 };
 use evenkeel_core::{journal::Recovered, tick::Tick};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
-    End, Signals, finish, line, live,
+    End, Signals, degraded, finish, line, live,
     server_half::{self, ServerHalf, Tellers},
     settings::ServerSettings,
     starter::Starter,
@@ -28,9 +28,6 @@ use crate::{
     exit::{Exit, ExitError},
     http::{self, Degraded, Views},
 };
-
-/// Entries that may wait without a word: a tick at 1,000 executions, of which each has two.
-const LAG_MAX: u64 = 2_000;
 
 /// Runs until a signal, `until_tick`, an actor that is given up, or another writer of the same journal.
 ///
@@ -57,9 +54,7 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
         let outbox = server.writer.published();
         let each_second = || {
             let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
-            let mut sentences = what_is_degraded(&shipping.borrow(), lag, views);
-            sentences.extend(server_half::clock_warning(&outbox.borrow()));
-            degraded.send_replace(sentences);
+            degraded.send_replace(degraded::server(views, &shipping.borrow(), lag));
             // Without a reader there is nobody to tell, and serving goes on.
             drop(line.print(views, &shipping.borrow(), lag));
         };
@@ -107,34 +102,6 @@ fn replaced(mut shipping: watch::Receiver<Shipping>) -> impl Future<Output = End
             Err(_shipper_gone) => std::future::pending().await,
         }
     }
-}
-
-/// What works less well than it should, while the server does its work.
-fn what_is_degraded(shipping: &Shipping, lag: u64, views: &Views) -> Degraded {
-    let mut degraded = Vec::new();
-    match &shipping.trouble {
-        Some(Trouble { fault, since }) => {
-            let seconds = since.elapsed().as_secs();
-            degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {fault}"));
-        }
-        None if lag > LAG_MAX => degraded.push(format!("catching up: {lag} entries wait in the outbox")),
-        None => {}
-    }
-    degraded.extend(shipping.lost.iter().map(|(sentence, _)| sentence.clone()));
-    degraded.extend(shipping.warnings.iter().cloned());
-    let queue = views.queue.borrow().clone();
-    if let Some(queue) = queue
-        && queue.mode != evenkeel_core::control::Mode::Off
-        && queue.lease.as_ref().is_none_or(|lease| lease.until < queue.tick)
-    {
-        degraded.push("no client levels: executions run when they are due".to_owned());
-    }
-    let refused = views.pace.borrow().refused_arrivals;
-    if refused > 0 {
-        degraded
-            .push(format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken"));
-    }
-    degraded
 }
 
 /// The server's half, running.

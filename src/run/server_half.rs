@@ -11,7 +11,7 @@ use evenkeel_actors::{
     health::{ActorHealth, ActorName},
     journal::{
         Journal,
-        outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter, Published},
+        outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter},
         redis::{ShipmentSettings, Target},
     },
     messages::{SetMode, StopTicking},
@@ -39,8 +39,6 @@ use crate::{
 
 /// Messages that wait for an actor: HTTP requests of 250 clients, and a tick.
 const MAILBOX: usize = 256;
-/// A clock that is corrected by less is no news.
-const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 /// Longest that the end waits until Redis has everything.
 const SHIP_MAX: Duration = Duration::from_secs(4);
 
@@ -255,14 +253,4 @@ impl ServerHalf {
         }
         self.writer.shutdown().await;
     }
-}
-
-/// What a person should know of the machine's clock: entry ids never go back with it.
-pub(super) fn clock_warning(outbox: &Published) -> Option<String> {
-    let last_ms = Stream::ALL.iter().map(|&stream| outbox.last[stream].ms).max().unwrap_or(0);
-    let behind_ms = last_ms.saturating_sub(unix_ms());
-    (behind_ms > CLOCK_BEHIND_MAX_MS).then(|| {
-        let seconds = behind_ms / 1_000;
-        format!("the clock is {seconds} s behind the last entry: ids go on from there until it has caught up")
-    })
 }
