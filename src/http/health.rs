@@ -5,13 +5,10 @@ use evenkeel_actors::health::{ActorHealth, ActorName, ActorState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Views, problem::Problem};
+use super::{Views, degraded, problem::Problem};
 
 /// Thirty ticks at the default pace: three windows without a word.
 const SILENT_MS_MAX: u64 = 3_000;
-
-/// What works less well than it should, in sentences; the server is ready all the same.
-pub type Degraded = Vec<String>;
 
 /// The process answers.
 #[derive(Serialize, ToSchema)]
@@ -40,11 +37,11 @@ pub(super) async fn healthz() -> HttpResponse {
     (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Problem> {
     let reasons = not_ready(&views);
+    let degraded = degraded::sentences(&views.degraded.borrow());
     if reasons.is_empty() {
-        let degraded = views.degraded.borrow().clone();
         return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded }));
     }
-    Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons))
+    Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons).with_degraded(degraded))
 }
 
 pub(super) fn not_ready(views: &Views) -> Vec<String> {

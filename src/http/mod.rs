@@ -14,6 +14,7 @@ mod access;
 mod client;
 mod connections;
 mod control;
+mod degraded;
 mod front;
 mod health;
 mod integers;
@@ -44,7 +45,7 @@ use self::{
 pub use self::{
     access::AccessSettings,
     client::ClientViews,
-    health::Degraded,
+    degraded::{Cause, Degraded, Kind},
     views::{About, ClientTold, Form, RedisView, Views},
 };
 

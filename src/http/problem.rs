@@ -29,9 +29,15 @@ pub(crate) struct Problem {
     title: &'static str,
     status: u16,
     /// What was wrong, and what would be right.
-    detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasons: Vec<String>,
+    #[schema(value_type = String)]
+    detail: Box<str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    reasons: Box<[String]>,
+    /// With 503 of `/readyz`: what works less well than it should, besides.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    degraded: Box<[String]>,
     /// With 409: who levels.
     #[serde(skip_serializing_if = "Option::is_none")]
     holder: Option<Box<str>>,
@@ -52,8 +58,9 @@ impl Problem {
             kind: AboutBlank,
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.to_string(),
-            reasons: Vec::new(),
+            detail: detail.to_string().into(),
+            reasons: Box::default(),
+            degraded: Box::default(),
             holder: None,
             epoch: None,
             allow: None,
@@ -99,7 +106,11 @@ impl Problem {
     }
 
     pub(super) fn with_reasons(self, reasons: Vec<String>) -> Self {
-        Self { reasons, ..self }
+        Self { reasons: reasons.into(), ..self }
+    }
+
+    pub(super) fn with_degraded(self, degraded: Vec<String>) -> Self {
+        Self { degraded: degraded.into(), ..self }
     }
 
     pub(super) fn with_holder(self, holder: &str, epoch: u64) -> Self {

@@ -1,5 +1,8 @@
-//! What works less well than it should while the program does its work: sentences for `/readyz`, the page, the metrics.
-//! Gathered once a second. Each sentence says what is wrong, since when, and the remedy where there is one.
+//! What works less well than it should while the program does its work: causes for `/readyz`, the page, the line, the
+//! metrics. Gathered once a second. Each sentence says what is wrong and the remedy where there is one; since when is
+//! added to it.
+
+use std::collections::BTreeMap;
 
 use evenkeel_actors::{
     clock::unix_ms,
@@ -8,66 +11,123 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{control::Mode, journal::Stream};
 
-use crate::http::{Degraded, Views};
+use crate::http::{Cause, Degraded, Kind, Views};
 
 /// Entries that may wait without a word: a tick at 1,000 executions, of which each has two.
 const LAG_MAX: u64 = 2_000;
 /// A clock that is corrected by less is no news.
 const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 
-/// Of both halves in one process.
-pub(super) fn embedded(views: &Views) -> Degraded {
-    everywhere(views)
+/// What was found, in any order.
+type Found = Vec<(Kind, String)>;
+
+/// Remembers since when each kind of cause is there.
+#[derive(Default)]
+pub(super) struct Gatherer {
+    since_ms: BTreeMap<Kind, u64>,
 }
 
-/// Of the server's half alone, which has shipped all but `lag` entries.
-pub(super) fn server(views: &Views, shipping: &Shipping, lag: u64) -> Degraded {
-    let mut degraded = shipped(shipping, lag);
-    degraded.extend(levelled(views));
-    degraded.extend(refused(views));
-    degraded.extend(everywhere(views));
-    degraded
+impl Gatherer {
+    /// Of both halves in one process.
+    pub(super) fn embedded(&mut self, views: &Views) -> Degraded {
+        self.gather(everywhere(views))
+    }
+
+    /// Of the server's half alone, which has shipped all but `lag` entries.
+    pub(super) fn server(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> Degraded {
+        let mut found = shipped(shipping, lag);
+        found.extend(levelled(views));
+        found.extend(refused(views));
+        found.extend(everywhere(views));
+        self.gather(found)
+    }
+
+    fn gather(&mut self, mut found: Found) -> Degraded {
+        let now_ms = unix_ms();
+        self.since_ms.retain(|kind, _| found.iter().any(|(still, _)| still == kind));
+        // Stable: sentences of one kind stay in the order in which they were found.
+        found.sort_by_key(|(kind, _)| *kind);
+        let caused = found.into_iter().map(|(kind, sentence)| {
+            let since_ms = *self.since_ms.entry(kind).or_insert(now_ms);
+            Cause { kind, sentence, since_ms }
+        });
+        caused.collect()
+    }
 }
 
 /// What each form of the program has in common.
-fn everywhere(views: &Views) -> Degraded {
+fn everywhere(views: &Views) -> Found {
     clock(&views.outbox.borrow()).into_iter().collect()
 }
 
-fn shipped(shipping: &Shipping, lag: u64) -> Degraded {
-    let mut degraded = Vec::new();
+fn shipped(shipping: &Shipping, lag: u64) -> Found {
+    let mut found = Vec::new();
     match &shipping.trouble {
         Some(Trouble { fault, since }) => {
             let seconds = since.elapsed().as_secs();
-            degraded.push(format!("nothing is shipped for {seconds} s, {lag} entries wait: {fault}"));
+            let sentence = format!("nothing is shipped for {seconds} s, {lag} entries wait: {fault}");
+            found.push((Kind::Shipping, sentence));
         }
-        None if lag > LAG_MAX => degraded.push(format!("catching up: {lag} entries wait in the outbox")),
+        None if lag > LAG_MAX => {
+            found.push((Kind::Behind, format!("catching up: {lag} entries wait in the outbox")));
+        }
         None => {}
     }
-    degraded.extend(shipping.lost.iter().map(|(sentence, _)| sentence.clone()));
-    degraded.extend(shipping.warnings.iter().cloned());
-    degraded
+    found.extend(shipping.lost.iter().map(|(sentence, _)| (Kind::Lost, sentence.clone())));
+    found.extend(shipping.warnings.iter().map(|warning| (Kind::Redis, warning.clone())));
+    found
 }
 
-fn levelled(views: &Views) -> Option<String> {
+fn levelled(views: &Views) -> Option<(Kind, String)> {
     let queue = views.queue.borrow().clone()?;
     let leaderless = queue.lease.as_ref().is_none_or(|lease| lease.until < queue.tick);
     (queue.mode != Mode::Off && leaderless)
-        .then(|| "no client levels: executions run when they are due".to_owned())
+        .then(|| (Kind::Levelling, "no client levels: executions run when they are due".to_owned()))
 }
 
-fn refused(views: &Views) -> Option<String> {
+fn refused(views: &Views) -> Option<(Kind, String)> {
     let refused = views.pace.borrow().refused_arrivals;
-    (refused > 0)
-        .then(|| format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken"))
+    (refused > 0).then(|| {
+        let sentence =
+            format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken");
+        (Kind::Refused, sentence)
+    })
 }
 
 /// Entry ids never go back with the machine's clock.
-fn clock(outbox: &Published) -> Option<String> {
+fn clock(outbox: &Published) -> Option<(Kind, String)> {
     let last_ms = Stream::ALL.iter().map(|&stream| outbox.last[stream].ms).max().unwrap_or(0);
     let behind_ms = last_ms.saturating_sub(unix_ms());
     (behind_ms > CLOCK_BEHIND_MAX_MS).then(|| {
         let seconds = behind_ms / 1_000;
-        format!("the clock is {seconds} s behind the last entry: ids go on from there until it has caught up")
+        let sentence = format!(
+            "the clock is {seconds} s behind the last entry: ids go on from there until it has caught up"
+        );
+        (Kind::Clock, sentence)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_urgent_comes_first_and_each_kind_keeps_its_beginning() {
+        let mut gatherer = Gatherer::default();
+        let found = |kinds: &[Kind]| kinds.iter().map(|kind| (*kind, kind.name().to_owned())).collect();
+        let first = gatherer.gather(found(&[Kind::Output, Kind::Clock]));
+        assert_eq!(first.iter().map(|cause| cause.kind).collect::<Vec<_>>(), [Kind::Clock, Kind::Output]);
+        gatherer.since_ms.insert(Kind::Clock, 7);
+        let second = gatherer.gather(found(&[Kind::Clock, Kind::Disk]));
+        assert_eq!(second[0].kind, Kind::Disk);
+        assert_eq!(second[1].since_ms, 7, "it has been there since");
+        assert!(gatherer.gather(Vec::new()).is_empty());
+        assert!(gatherer.gather(found(&[Kind::Clock]))[0].since_ms > 7, "it came back");
+    }
+
+    #[test]
+    fn a_cause_says_since_when() {
+        let cause = Cause { kind: Kind::Disk, sentence: "no room: make some".to_owned(), since_ms: 1_000 };
+        assert_eq!(cause.to_string(), "no room: make some (since 1970-01-01T00:00:01Z)");
+    }
 }

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use super::{
     Signals,
     client_half::{self, ClientHalf},
-    degraded, finish, line, live,
+    degraded::Gatherer,
+    finish, line, live,
     server_half::{self, ServerHalf, Tellers},
     settings::EmbeddedSettings,
     starter::Starter,
@@ -42,8 +43,9 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         let Process { gave_up, views, server, client, tellers, .. } = &mut process;
         let mut reporter = Reporter::new(client.role.clone(), client.decision.clone());
         let observer = server.observer.port();
+        let mut gatherer = Gatherer::default();
         let each_second = || {
-            tellers.degraded.send_replace(degraded::embedded(views));
+            tellers.degraded.send_replace(gatherer.embedded(views));
             reporter.tell(&tellers.told, &observer);
             // Without a reader there is nobody to tell, and levelling goes on.
             drop(line.print(views, &client.decision));

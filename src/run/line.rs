@@ -5,12 +5,11 @@ use std::io::{self, Write};
 use evenkeel_actors::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
-    shipper::Shipping,
 };
 use evenkeel_core::benefit::Summary;
 use tokio::sync::watch;
 
-use crate::http::Views;
+use crate::http::{Cause, Views};
 
 /// Lines between two headings: a screen.
 const HEADING_EVERY: u32 = 20;
@@ -60,6 +59,13 @@ fn note(decision: &Decision) -> String {
     decision.feasibility.binding.map(|binding| format!("bound by {binding}")).unwrap_or_default()
 }
 
+/// The most urgent cause, and how many more there are.
+fn first_cause(degraded: &[Cause]) -> Option<String> {
+    let (first, more) = degraded.split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(" (and {} more: /readyz)", more.len()) };
+    Some(format!("{}{more}", first.sentence))
+}
+
 /// The tick, the mode and what waits, of the server's half.
 fn served(views: &Views) -> Option<(u64, &'static str, usize)> {
     let tick = views.pace.borrow().last?.tick;
@@ -84,12 +90,13 @@ impl Embedded {
         let Some((tick, mode, queued)) = served(views) else {
             return self.0.print(&heading, &format!("{:>8} waiting for the first tick", "-"));
         };
-        let (benefit, lag, note) = match &*decision.borrow() {
+        let (benefit, lag, noted) = match &*decision.borrow() {
             None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
             Some(decision) => {
                 (decision.benefit, tick.saturating_sub(decision.tick.0).to_string(), note(decision))
             }
         };
+        let note = first_cause(&views.degraded.borrow()).unwrap_or(noted);
         let line = format!("{tick:>8} {mode:8} {} {queued:>7} {lag:>5}  {note}", Benefit(benefit));
         self.0.print(&heading, line.trim_end())
     }
@@ -102,7 +109,7 @@ pub(super) struct Server(Headed);
 impl Server {
     /// # Errors
     /// Nobody reads standard output any more.
-    pub(super) fn print(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> io::Result<()> {
+    pub(super) fn print(&mut self, views: &Views, lag: u64) -> io::Result<()> {
         let heading = "    tick mode      queued  last window: cpu     io  memory corridor  unshipped  note";
         let Some((tick, mode, queued)) = served(views) else {
             return self.0.print(heading, &format!("{:>8} waiting for the first tick", "-"));
@@ -118,12 +125,7 @@ impl Server {
                 )
             }
         };
-        let queue = views.queue.borrow().clone();
-        let note = match &shipping.trouble {
-            Some(trouble) => trouble.fault.to_string(),
-            None if queue.is_some_and(|queue| queue.levelled) => String::new(),
-            None => "no client levels".to_owned(),
-        };
+        let note = first_cause(&views.degraded.borrow()).unwrap_or_default();
         let line = format!("{tick:>8} {mode:8} {queued:>7} {window} {lag:>10}  {note}");
         self.0.print(heading, line.trim_end())
     }

@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
-    End, Signals, degraded, finish, line, live,
+    End, Signals,
+    degraded::Gatherer,
+    finish, line, live,
     server_half::{self, ServerHalf, Tellers},
     settings::ServerSettings,
     starter::Starter,
@@ -52,11 +54,13 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
         };
         let Process { gave_up, views, shipping, server, degraded, .. } = &mut process;
         let outbox = server.writer.published();
+        let mut gatherer = Gatherer::default();
         let each_second = || {
             let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
-            degraded.send_replace(degraded::server(views, &shipping.borrow(), lag));
+            let found = gatherer.server(views, &shipping.borrow(), lag);
+            degraded.send_replace(found);
             // Without a reader there is nobody to tell, and serving goes on.
-            drop(line.print(views, &shipping.borrow(), lag));
+            drop(line.print(views, lag));
         };
         let end = live(&mut signals, gave_up, watched, each_second).await;
         finish(end, process.end(), signals).await

@@ -13,7 +13,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::write::Writer;
 use crate::http::{
-    Views,
+    Cause, Kind, Views,
     v1::{Capture, Frames},
 };
 
@@ -49,8 +49,7 @@ impl ServerNumbers {
         writer.counter("refused_arrivals", "Arrivals refused for want of room.", pace.refused_arrivals)?;
         let ready = if crate::http::health::not_ready(&self.views).is_empty() { 1.0 } else { 0.0 };
         writer.gauge("ready", "1 when /readyz answers 200.", Some(ready))?;
-        let degraded = self.views.degraded.borrow().len() as f64;
-        writer.gauge("degraded", "Things that work less well than they should.", Some(degraded))?;
+        write_degraded(writer, &self.views.degraded.borrow())?;
         writer.gauge("event_readers", "Connected readers of events.", Some(self.frames.readers() as f64))?;
         let queue = self.views.queue.borrow().clone();
         let modes = [Mode::Off, Mode::Shadow, Mode::Enforce].into_iter().filter_map(|mode| {
@@ -185,6 +184,17 @@ impl ServerNumbers {
             told.report.residual,
         )
     }
+}
+
+/// How many causes there are, and of which kinds.
+pub(super) fn write_degraded(writer: &mut Writer<'_>, degraded: &[Cause]) -> fmt::Result {
+    let count = degraded.len() as f64;
+    writer.gauge("degraded", "Things that work less well than they should.", Some(count))?;
+    let kinds = Kind::ALL.map(|kind| {
+        let count = degraded.iter().filter(|cause| cause.kind == kind).count();
+        ([("cause", kind.name())], count as f64)
+    });
+    writer.gauges("degraded_cause", "The same, by what they are about.", kinds)
 }
 
 /// How the actors of a process are.

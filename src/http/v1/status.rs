@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::dto::Benefit;
-use crate::http::{ClientTold, Form, Views, health, problem::Problem};
+use crate::http::{Cause, ClientTold, Form, Views, degraded, health, problem::Problem};
 
 /// Who decides when executions run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
@@ -76,6 +76,8 @@ pub(crate) struct Status {
     reasons: Vec<String>,
     /// What works less well than it should.
     degraded: Vec<String>,
+    /// The same for machines, the most urgent first.
+    causes: Vec<CauseView>,
     /// Who levels.
     lease: Option<LeaseView>,
     /// Executions that wait.
@@ -94,6 +96,23 @@ pub(crate) struct Status {
     pub(crate) five_minutes: Benefit,
     /// What the client told last.
     client: Option<ClientView>,
+}
+
+/// What works less well than it should.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct CauseView {
+    /// What it is about, as the metric `evenkeel_degraded_cause` names it.
+    kind: &'static str,
+    /// What is wrong, and the remedy where there is one.
+    sentence: String,
+    /// Since when.
+    since_ms: u64,
+}
+
+impl From<&Cause> for CauseView {
+    fn from(Cause { kind, sentence, since_ms }: &Cause) -> Self {
+        Self { kind: kind.name(), sentence: sentence.clone(), since_ms: *since_ms }
+    }
 }
 
 /// The right of one client to place slots.
@@ -194,6 +213,7 @@ impl Status {
         let queue = views.queue.borrow().clone();
         let overview = Arc::clone(&views.overview.borrow());
         let reasons = health::not_ready(views);
+        let degraded = views.degraded.borrow().clone();
         let oldest =
             queue.as_ref().and_then(|queue| Some(queue.tick.since(queue.waiting.first()?.queued_tick)));
         Self {
@@ -209,7 +229,8 @@ impl Status {
             levelled: queue.as_ref().is_some_and(|queue| queue.levelled),
             ready: reasons.is_empty(),
             reasons,
-            degraded: views.degraded.borrow().clone(),
+            causes: degraded.iter().map(Into::into).collect(),
+            degraded: degraded::sentences(&degraded),
             lease: queue.as_ref().and_then(|queue| queue.lease.as_ref()).map(Into::into),
             queued: queue.as_ref().map(|queue| queue.waiting.len() as u64),
             oldest_wait_ticks: oldest,
