@@ -20,6 +20,19 @@ fn get(running: &Running, path: &str) -> Value {
     answer.json()
 }
 
+/// Asserts 400 for each of `wrong`, and what it says.
+fn assert_refused(running: &Running, path: &str, wrong: &[(&str, &str)]) {
+    for (query, says) in wrong {
+        let answer = running.get(&format!("{path}?{query}"));
+        assert_eq!(
+            (answer.status, answer.content_type.as_str()),
+            (400, "application/problem+json"),
+            "{query}"
+        );
+        assert!(answer.json()["detail"].as_str().unwrap().contains(says), "{query} is told {answer:?}");
+    }
+}
+
 /// Waits until `seconds` windows have been told about by the client, too.
 fn wait_for_windows(running: &Running, windows: u64) -> Value {
     let mut status = Value::Null;
@@ -106,12 +119,17 @@ fn history_is_what_the_journal_says_at_any_step() {
             of_it.iter().map(|point| point["measured"]["cpu"]["max"].as_f64().unwrap()).fold(0.0, f64::max);
         assert!((step["measured"]["cpu"]["max"].as_f64().unwrap() - max).abs() < 1e-9);
         assert_eq!(step["windows"], 3);
+        let inside = step["windows_in_corridor"].as_f64().unwrap();
+        assert!((step["in_corridor"].as_f64().unwrap() - inside / 3.0).abs() < 1e-9, "{step}");
     }
-    assert_eq!(running.get("/api/v1/resources/history?step_windows=0").status, 400);
-    assert_eq!(
-        running.get("/api/v1/resources/history?from=0").status,
-        400,
-        "an unknown parameter is a mistake"
+    assert_refused(
+        &running,
+        "/api/v1/resources/history",
+        &[
+            ("step_windows=0", "`step_windows` is `0`: expected an integer of 1..=21600"),
+            ("from=0", "`from` is not known here: expected from_tick, to_tick, step_windows"),
+            ("from_tick=20&to_tick=10", "there is nothing: expected a `to_tick` of 20 or later"),
+        ],
     );
 }
 
@@ -144,9 +162,19 @@ fn executions_page_through_everything_once_in_both_directions() {
     let query = newest["executions"][0]["query"].as_str().unwrap();
     let only = get(&running, &format!("/api/v1/executions?query={query}"));
     assert!(only["executions"].as_array().unwrap().iter().all(|one| one["query"] == query));
-    for wrong in ["before=x", "limit=0", "limit=1001", "query=x", "after=1"] {
-        assert_eq!(running.get(&format!("/api/v1/executions?{wrong}")).status, 400, "{wrong}");
-    }
+    assert_refused(
+        &running,
+        "/api/v1/executions",
+        &[
+            ("before=x", "`before` is `x`: expected an entry id, like 1800000000000-0"),
+            ("after=1", "`after` is `1`: expected an entry id"),
+            ("limit=0", "`limit` is `0`: expected an integer of 1..=1000"),
+            ("limit=1001", "`limit` is `1001`"),
+            ("limit=1&limit=2", "`limit` is given twice"),
+            ("query=x", "`query` is `x`: expected a uuid"),
+            ("after=7-0&before=7-0", "there is nothing: expected a later `before`"),
+        ],
+    );
     drop(world);
 }
 
@@ -187,7 +215,9 @@ fn an_execution_is_explained_while_it_waits_and_after_it_ran() {
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), sentence);
     let unknown = running.get("/api/v1/decisions/01890000-0000-7000-8000-000000000000");
     assert_eq!(unknown.status, 404, "{unknown:?}");
-    assert_eq!(running.get("/api/v1/decisions/x").status, 400);
+    let no_id = running.get("/api/v1/decisions/x");
+    assert_eq!(no_id.status, 400);
+    assert!(no_id.body.contains("`execution` is `x`: expected a uuid"), "{no_id:?}");
 }
 
 #[test]
@@ -228,6 +258,30 @@ fn queries_are_told_with_what_they_cost_and_what_they_took() {
     let one = get(&running, &format!("/api/v1/queries/{}", busiest["query"].as_str().unwrap()));
     assert_eq!(one["query"], busiest["query"]);
     assert_eq!(running.get("/api/v1/queries/01890000-0000-7000-8000-000000000000").status, 404);
+    // Page by page it is the same.
+    let (mut path, mut paged) = ("/api/v1/queries?limit=7".to_owned(), Vec::new());
+    loop {
+        let page = get(&running, &path);
+        let found = page["queries"].as_array().unwrap();
+        assert!(found.len() <= 7 && page["total"].as_u64().unwrap() >= all.len() as u64, "{page}");
+        paged.extend(found.iter().map(|query| query["query"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/queries?limit=7&after={next}");
+    }
+    assert!(paged.is_sorted_by(|a, b| a < b), "{paged:?}");
+    assert!(all.iter().all(|query| paged.iter().any(|id| query["query"] == **id)), "{paged:?}");
+    assert_refused(
+        &running,
+        "/api/v1/queries",
+        &[
+            ("limit=0", "`limit` is `0`: expected an integer of 1..=10000"),
+            ("after=x", "`after` is `x`: expected a uuid"),
+        ],
+    );
+    for path in ["status", "resources", "actors", "journal", "mode"] {
+        let path = format!("/api/v1/{path}");
+        assert_refused(&running, &path, &[("x=1", "`x` is not known here: expected none")]);
+    }
     let actors = get(&running, "/api/v1/actors");
     assert!(actors["actors"].as_array().unwrap().iter().all(|actor| actor["state"] == "running"), "{actors}");
 }

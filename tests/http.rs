@@ -115,16 +115,29 @@ fn a_delay_that_cannot_be_says_why() {
             "expected an integer of 1..=864000",
         );
     }
-    for nonsense in ["", "{", "[]", r#"{"id":1}"#, r#"{"id":"x","delay":1}"#, r#"{"delay":1}"#] {
-        assert_problem(&delay(nonsense), 400, "ticks as an integer");
+    for (nonsense, says) in [
+        ("", "the body is empty: expected {id, delay}"),
+        ("{", "no JSON from line 1, column 1"),
+        ("[]", "expected an object {id, delay}"),
+        (r#"{"id":1}"#, "`id` is `1`: expected a uuid"),
+        (r#"{"id":"x","delay":1}"#, "expected a uuid"),
+        (r#"{"delay":1}"#, "`id` is missing"),
+    ] {
+        assert_problem(&delay(nonsense), 400, says);
     }
-    assert_problem(&delay(&format!(r#"{{"id":"{unknown}","delay":1.5}}"#)), 400, "ticks as an integer");
+    assert_problem(
+        &delay(&format!(r#"{{"id":"{unknown}","delay":1.5}}"#)),
+        400,
+        "`delay` is `1.5`: expected an integer of 1..=864000",
+    );
     assert_problem(&delay(&" ".repeat(20_000)), 413, "larger than");
     let answer = running.get("/delay");
     assert_problem(&answer, 405, "use POST");
     assert_eq!(answer.allow, "POST");
     assert_problem(&running.get("/nothing"), 404, "nothing here");
-    assert_problem(&running.post("/queued", ""), 405, "use GET");
+    let answer = running.post("/queued", "");
+    assert_problem(&answer, 405, "use GET");
+    assert_eq!(answer.allow, "GET, HEAD");
 }
 
 #[test]
@@ -154,7 +167,10 @@ fn control_places_slots_holds_the_rest_and_fences() {
     let long = json!({"client": "a test", "epoch": 1_000, "lease_ticks": 51}).to_string();
     assert_problem(&running.post("/api/v1/control", &long), 400, "1..=50");
     let typo = json!({"client": "a test", "epoch": 1_000, "slots": []}).to_string();
-    assert_problem(&running.post("/api/v1/control", &typo), 400, "slots");
+    assert_problem(&running.post("/api/v1/control", &typo), 400, "`slots` is not known here");
+    let far = json!([{"execution": chosen, "due_tick": u64::MAX}]);
+    let far = running.post("/api/v1/control", &control(1_000, &far));
+    assert_problem(&far, 400, "`set[0].due_tick` is `18446744073709551615`");
     assert_problem(&running.get("/api/v1/control"), 405, "use POST");
 }
 

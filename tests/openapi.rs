@@ -77,6 +77,14 @@ fn the_document_names_every_route_that_answers() {
     let ids: Vec<&Value> = operations.map(|operation| &operation["operationId"]).collect();
     let different: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
     assert_eq!(ids.len(), different.len(), "{ids:?}");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let says = response["description"].as_str().unwrap_or_default();
+                assert!(!says.is_empty(), "{method} {path} {status} is not described");
+            }
+        }
+    }
     let page = running.get("/api/docs/");
     assert_eq!((page.status, page.content_type.as_str()), (200, "text/html"));
     assert!(!page.body.contains("https://"), "the page loads nothing from elsewhere: {}", page.body);

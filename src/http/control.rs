@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
-use evenkeel_core::control::{ControlError, ControlRequest};
+use evenkeel_core::control::{ControlError, ControlRequest, LEASE_TICKS_MAX};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     CONTROL_BYTES_MAX, Views,
-    integers::{self, INTEGER_MAX},
+    fields::{Body, Field, Kind},
+    integers::INTEGER_MAX,
     problem::Problem,
     v1::ModeName,
 };
@@ -70,6 +71,34 @@ struct SlotResult {
     due_tick: Option<u64>,
 }
 
+/// Any that every reader of JSON can have.
+const COUNT: Kind = Kind::Integer { min: 0, max: INTEGER_MAX };
+
+/// As [`Slot`], for what is told about a body that is none.
+const SLOT: &[Field] = &[
+    Field::required("execution", Kind::Uuid),
+    Field::required("due_tick", COUNT),
+    Field::optional("reason", Kind::Text),
+];
+
+/// As [`ControlBody`], likewise.
+const CONTROL: Body = Body {
+    fields: &[
+        Field::required("client", Kind::Text),
+        Field::required("epoch", COUNT),
+        Field::optional("lease_ticks", Kind::Integer { min: 1, max: LEASE_TICKS_MAX }),
+        Field::optional("set", Kind::List(SLOT)),
+    ],
+    refuses_unknown: true,
+};
+
+fn in_range(name: impl std::fmt::Display, value: u64) -> Result<(), Problem> {
+    if value <= INTEGER_MAX {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!("`{name}` is `{value}`: expected {COUNT}")))
+}
+
 /// Renews the client's lease and places slots; the same request twice changes nothing.
 #[utoipa::path(post, path = "/api/v1/control", tag = "executions", request_body = ControlBody,
     responses((status = 200, body = ControlAnswer),
@@ -81,16 +110,10 @@ pub(super) async fn control(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, CONTROL_BYTES_MAX))?;
-    let request: ControlRequest = integers::from_slice(&body).map_err(|error| {
-        Problem::bad_request(format!(
-            "the body is not {{client, epoch, lease_ticks, set: [{{execution, due_tick, reason}}]}}: {error}"
-        ))
-    })?;
-    let largest = request.set.iter().map(|slot| slot.due_tick.0).chain([request.epoch]).max().unwrap_or(0);
-    if largest > INTEGER_MAX {
-        return Err(Problem::bad_request(format!(
-            "{largest} is no epoch and no tick: expected at most {INTEGER_MAX}"
-        )));
+    let request: ControlRequest = CONTROL.read(&body)?;
+    in_range("epoch", request.epoch)?;
+    for (at, slot) in request.set.iter().enumerate() {
+        in_range(format_args!("set[{at}].due_tick"), slot.due_tick.0)?;
     }
     match views.control.send(Control(request)).await {
         Err(_) => Err(Problem::outcome_unknown()),

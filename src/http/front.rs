@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     access::Access,
-    connections,
+    answers, connections,
     metrics::{Requests, literal},
     problem::Problem,
 };
@@ -39,7 +39,7 @@ impl Front {
 
     pub(super) async fn pass(
         self: Arc<Self>,
-        request: ServiceRequest,
+        mut request: ServiceRequest,
         next: Next<impl MessageBody + 'static>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
         let begun = Instant::now();
@@ -53,12 +53,14 @@ impl Front {
         }
         // The router needs the request for itself alone, so nothing of it can be kept but copies.
         let (method, path) = (request.method().clone(), request.path().to_owned());
-        let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
+        let is_head = answers::head_is_get(&mut request);
+        let answer = async { answers::leave(next.call(request).await?.map_into_boxed_body(), is_head).await };
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         let problem = match tokio::time::timeout(REQUEST_MAX, answer).await {
             Ok(Ok(Ok(answer))) => {
                 let route = literal(&path).or_else(|| answer.request().match_pattern().map(Cow::Owned));
                 self.requests.count(&method, route, answer.status(), begun.elapsed());
-                return Ok(answer.map_into_boxed_body());
+                return Ok(answer);
             }
             Ok(Ok(Err(error))) => {
                 self.requests.count(&method, None, error.as_response_error().status_code(), begun.elapsed());

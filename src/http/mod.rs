@@ -11,10 +11,12 @@
 //! ```
 
 mod access;
+mod answers;
 mod client;
 mod connections;
 mod control;
 mod degraded;
+mod fields;
 mod front;
 mod health;
 mod integers;
@@ -32,7 +34,7 @@ use actix_web::{
     dev::Server,
     http::Method,
     middleware::from_fn,
-    web::{self, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
+    web::{self, PathConfig, PayloadConfig, ServiceConfig},
 };
 
 use self::{
@@ -144,11 +146,9 @@ fn front(settings: AccessSettings) -> anyhow::Result<Front> {
     Ok(Front { access, requests: Requests::default() })
 }
 
-/// Parameters that cannot be read are problems, too.
+/// A path that cannot be read is a problem, too.
 fn errors(config: &mut ServiceConfig) {
-    config
-        .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error).into()))
-        .app_data(PathConfig::default().error_handler(|error, _| Problem::bad_request(error).into()));
+    config.app_data(PathConfig::default().error_handler(|_, request| fields::path_problem(request).into()));
 }
 
 fn get(path: &str, handler: actix_web::Route) -> actix_web::Resource {

@@ -170,7 +170,14 @@ impl actix_web::Responder for Problem {
 
 /// 405, naming the methods that would be right.
 pub(super) fn method_not_allowed(methods: &[Method]) -> Route {
-    let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    // HEAD is possible wherever GET is.
+    if let Some(get) = names.iter().position(|name| *name == "GET")
+        && !names.contains(&"HEAD")
+    {
+        names.insert(get + 1, "HEAD");
+    }
+    let allow = names.join(", ");
     web::to(move |method: Method| {
         let problem = Problem {
             allow: Some(allow.as_str().into()),

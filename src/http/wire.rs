@@ -1,19 +1,35 @@
 //! The three endpoints that existing servers and clients speak, kept as they are.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_ENCODING, ContentEncoding},
+    web,
+};
 use evenkeel_actors::{
     messages::{AppendError, Delay, DelayRefused},
     monitor::ClosedWindow,
     queue::QueueSnapshot,
 };
-use evenkeel_core::{ids::ExecutionId, queue::DelayError, resource::PerResource, window::Extent};
+use evenkeel_core::{
+    ids::ExecutionId,
+    queue::{DELAY_TICKS_MAX, DelayError},
+    resource::PerResource,
+    window::Extent,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{DELAY_BYTES_MAX, Views, integers, problem::Problem};
+use super::{
+    DELAY_BYTES_MAX, Views, answers,
+    fields::{Body, Field, Kind},
+    problem::Problem,
+};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct QueuedItem {
@@ -41,7 +57,26 @@ pub(super) struct Rendered {
 }
 
 /// What was rendered last, and what of.
-struct Last<T>(RefCell<Option<(Arc<T>, web::Bytes)>>);
+struct Last<T>(RefCell<Option<(Arc<T>, Text)>>);
+
+/// A body, and what it is compressed, once somebody has asked for that.
+#[derive(Clone)]
+struct Text {
+    plain: web::Bytes,
+    gzip: OnceCell<web::Bytes>,
+}
+
+impl Text {
+    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let mut answer = HttpResponse::Ok();
+        answer.content_type("application/json");
+        if self.plain.len() < answers::COMPRESSED_FROM || !answers::takes_gzip(request) {
+            return answer.body(self.plain.clone());
+        }
+        answer.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip.as_str()));
+        answer.body(self.gzip.get_or_init(|| answers::gzip(&self.plain)).clone())
+    }
+}
 
 impl<T> Default for Last<T> {
     fn default() -> Self {
@@ -50,14 +85,18 @@ impl<T> Default for Last<T> {
 }
 
 impl<T> Last<T> {
-    fn of(&self, value: &Arc<T>, render: impl FnOnce(&T) -> Vec<u8>) -> web::Bytes {
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        value: &Arc<T>,
+        render: impl FnOnce(&T) -> Vec<u8>,
+    ) -> HttpResponse {
         let mut last = self.0.borrow_mut();
         match &*last {
-            Some((of, body)) if Arc::ptr_eq(of, value) => body.clone(),
+            Some((of, text)) if Arc::ptr_eq(of, value) => text.answer(request),
             _ => {
-                let body = web::Bytes::from(render(value));
-                *last = Some((Arc::clone(value), body.clone()));
-                body
+                let text = Text { plain: web::Bytes::from(render(value)), gzip: OnceCell::new() };
+                last.insert((Arc::clone(value), text)).1.answer(request)
             }
         }
     }
@@ -77,13 +116,14 @@ fn render(snapshot: &QueueSnapshot) -> Vec<u8> {
 pub(super) async fn queued(
     views: web::Data<Views>,
     rendered: web::Data<Rendered>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let snapshot = views.queue.borrow().clone();
     let snapshot: Arc<QueueSnapshot> = snapshot.ok_or_else(recovering)?;
     if snapshot.waiting.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(rendered.queue.of(&snapshot, render)))
+    Ok(rendered.queue.answer(&request, &snapshot, render))
 }
 
 /// Resource units a tick, truncated to integers.
@@ -118,7 +158,11 @@ impl Resources {
 
 /// The last closed window; zeros with the start's timestamp before the first.
 #[utoipa::path(get, path = "/resources", tag = "wire", responses((status = 200, body = Resources)))]
-pub(super) async fn resources(views: web::Data<Views>, rendered: web::Data<Rendered>) -> HttpResponse {
+pub(super) async fn resources(
+    views: web::Data<Views>,
+    rendered: web::Data<Rendered>,
+    request: HttpRequest,
+) -> HttpResponse {
     let window = views.window.borrow().clone();
     let Some(window) = window else {
         return HttpResponse::Ok().json(Resources::new(PerResource::default(), views.about.started_ms));
@@ -127,7 +171,7 @@ pub(super) async fn resources(views: web::Data<Views>, rendered: web::Data<Rende
         let resources = Resources::new(closed.window.usage, closed.closed_at_ms);
         serde_json::to_vec(&resources).unwrap_or_default()
     };
-    HttpResponse::Ok().content_type("application/json").body(rendered.window.of(&window, render))
+    rendered.window.answer(&request, &window, render)
 }
 
 /// Unknown fields are ignored, as existing servers do.
@@ -140,6 +184,15 @@ pub(super) struct DelayBody {
     delay: u64,
 }
 
+/// The same, for what is told about a body that is none.
+const DELAY: Body = Body {
+    fields: &[
+        Field::required("id", Kind::Uuid),
+        Field::required("delay", Kind::Integer { min: 1, max: DELAY_TICKS_MAX }),
+    ],
+    refuses_unknown: false,
+};
+
 /// Adds ticks to an execution's base due tick; JSON whatever the content type says.
 #[utoipa::path(post, path = "/delay", tag = "wire", request_body = DelayBody,
     responses((status = 200, description = "durable"),
@@ -151,11 +204,7 @@ pub(super) async fn delay(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, DELAY_BYTES_MAX))?;
-    let DelayBody { id, delay } = integers::from_slice(&body).map_err(|error| {
-        Problem::bad_request(format!(
-            "the body is not {{\"id\": uuid of a queued execution, \"delay\": ticks as an integer}}: {error}"
-        ))
-    })?;
+    let DelayBody { id, delay } = DELAY.read(&body)?;
     match views.delay.send(Delay { execution: ExecutionId(id), ticks: delay }).await {
         Err(_) => Err(Problem::outcome_unknown()),
         Ok(Ok(())) => Ok(HttpResponse::Ok().finish()),

@@ -123,10 +123,10 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
         let streams: Value = rows.iter().map(|row| (row.stream.name().to_owned(), row.json())).collect();
         let stat = json!({
             "journal": meta.journal, "identity": meta.identity.label, "writer_epoch": meta.writer_epoch,
-            "created_at": meta.created_at_ms, "revision": head.revision, "committed_at": head.at_ms,
+            "created_at_ms": meta.created_at_ms, "revision": head.revision, "committed_at_ms": head.at_ms,
             "next_tick": head.state.next_tick, "mode": head.state.mode, "queue": head.queue_length,
             "streams": streams, "database_bytes": database_bytes, "log_bytes": log_bytes,
-            "snapshot_age_seconds": snapshot_age,
+            "snapshot_age_ms": snapshot_age.map(|seconds| (seconds * 1e3) as u64),
         });
         writeln!(out, "{stat}")?;
     } else {

@@ -73,6 +73,7 @@ impl Requests {
     ) {
         let method = match *method {
             Method::GET => "GET",
+            Method::HEAD => "HEAD",
             Method::POST => "POST",
             Method::PUT => "PUT",
             _ => "other",

@@ -5,7 +5,10 @@ use evenkeel_actors::health::ActorHealth;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::Views;
+use crate::http::{
+    Views,
+    fields::{NoParameters, Query},
+};
 
 /// All actors of this process.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +44,6 @@ impl From<&ActorHealth> for Actor {
 
 /// How each actor is.
 #[utoipa::path(get, path = "/api/v1/actors", tag = "status", responses((status = 200, body = Actors)))]
-pub(super) async fn actors(views: web::Data<Views>) -> web::Json<Actors> {
+pub(super) async fn actors(views: web::Data<Views>, _: Query<NoParameters>) -> web::Json<Actors> {
     web::Json(Actors { actors: views.actors.iter().map(Into::into).collect() })
 }

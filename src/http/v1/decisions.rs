@@ -16,7 +16,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::executions::read;
-use crate::http::{Views, problem::Problem};
+use crate::http::{
+    Views,
+    fields::{NoParameters, Query},
+    problem::Problem,
+};
 
 /// Entries read at a time.
 const CHUNK: usize = 5_000;
@@ -157,6 +161,7 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> E
 pub(super) async fn explain(
     views: web::Data<Views>,
     id: web::Path<Uuid>,
+    _: Query<NoParameters>,
 ) -> Result<web::Json<Explanation>, Problem> {
     let id = ExecutionId(*id);
     let tick_ms = views.about.tick_ms;

@@ -130,7 +130,9 @@ pub(crate) struct Point {
     /// Windows in it.
     windows: u64,
     /// Windows of these that were in the corridor.
-    in_corridor: u64,
+    windows_in_corridor: u64,
+    /// The same as a share of them.
+    in_corridor: f64,
     /// Executions that ran in it.
     executed: u64,
     /// Resource units a tick, as measured.
@@ -155,7 +157,8 @@ impl From<&Step> for Point {
             last_tick: window.last_tick.0,
             closed_at_ms: *closed_at_ms,
             windows: 1,
-            in_corridor: u64::from(window.in_corridor),
+            windows_in_corridor: u64::from(window.in_corridor),
+            in_corridor: f64::from(u8::from(window.in_corridor)),
             executed: window.executed,
             measured: window.usage.into(),
             predicted: forecast.and_then(|forecast| forecast.predicted).map(Into::into),
@@ -175,11 +178,14 @@ impl Point {
         let without: Vec<_> = points.iter().filter_map(|point| point.without).collect();
         let predicted: Vec<_> = points.iter().filter_map(|point| point.predicted).collect();
         let delays: Vec<_> = points.iter().filter_map(|point| point.delay_ticks).collect();
+        let windows = points.iter().map(|point| point.windows).sum();
+        let windows_in_corridor = points.iter().map(|point| point.windows_in_corridor).sum();
         let whole = |count: usize| count == points.len();
         Some(Self {
             first_tick: first.first_tick,
-            windows: points.iter().map(|point| point.windows).sum(),
-            in_corridor: points.iter().map(|point| point.in_corridor).sum(),
+            windows,
+            windows_in_corridor,
+            in_corridor: windows_in_corridor as f64 / windows as f64,
             executed: points.iter().map(|point| point.executed).sum(),
             measured: Extents::over(&measured)?,
             predicted: whole(predicted.len()).then(|| mean(&predicted)),
@@ -224,7 +230,8 @@ mod tests {
         let together = Point::together(&[point(0, 10, 90), point(10, 30, 40)]).unwrap();
         assert_eq!((together.first_tick, together.last_tick), (0, 19));
         assert_eq!(together.measured.io, TickExtent { average: 20.0, min: 1.0, max: 90.0 });
-        assert_eq!((together.windows, together.in_corridor, together.executed), (2, 1, 4));
+        assert_eq!((together.windows, together.windows_in_corridor, together.executed), (2, 1, 4));
+        assert!((together.in_corridor - 0.5).abs() < 1e-12);
         assert_eq!(together.without, None);
         assert!(Point::together(&[]).is_none());
     }

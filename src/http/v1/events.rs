@@ -23,7 +23,12 @@ use tokio::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::{dto::Point, status::Status};
-use crate::http::{Views, problem::Problem};
+use crate::http::{
+    Views,
+    fields::{Field, Kind, Parameters, Query},
+    integers::INTEGER_MAX,
+    problem::Problem,
+};
 
 /// Time between two frames.
 const EVERY: Duration = Duration::from_secs(1);
@@ -134,7 +139,13 @@ impl Drop for Reader {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LeftOff {
     /// As the header `Last-Event-ID`, for those who cannot set one: the last tick that was told.
+    #[param(maximum = 9_007_199_254_740_992_u64)]
     last_event_id: Option<u64>,
+}
+
+impl Parameters for LeftOff {
+    const FIELDS: &'static [Field] =
+        &[Field::optional("last_event_id", Kind::Integer { min: 0, max: INTEGER_MAX })];
 }
 
 /// The state as server-sent events: a `snapshot` with the last 300 windows, or those after `Last-Event-ID`, then a
@@ -147,7 +158,7 @@ pub(crate) struct LeftOff {
 pub(super) async fn events(
     views: web::Data<Views>,
     frames: web::Data<Frames>,
-    from: web::Query<LeftOff>,
+    Query(from): Query<LeftOff>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let reader = Reader::new(&frames.readers)

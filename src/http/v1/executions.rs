@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::http::{Views, problem::Problem};
+use crate::http::{
+    Views,
+    fields::{Field, Kind, Parameters, Query},
+    problem::Problem,
+};
 
 /// Most executions of one page.
-const LIMIT_MAX: usize = 1_000;
+const LIMIT_MAX: u64 = 1_000;
 /// Most entries that are looked through for one page: half a second of reading.
 const LOOKED_AT_MAX: usize = 50_000;
 /// Entries read at a time.
@@ -35,6 +39,15 @@ pub(crate) struct Page {
     limit: usize,
     /// Of this query only.
     query: Option<Uuid>,
+}
+
+impl Parameters for Page {
+    const FIELDS: &'static [Field] = &[
+        Field::optional("before", Kind::EntryId),
+        Field::optional("after", Kind::EntryId),
+        Field::optional("limit", Kind::Integer { min: 1, max: LIMIT_MAX }),
+        Field::optional("query", Kind::Uuid),
+    ];
 }
 
 fn hundred() -> usize {
@@ -113,22 +126,20 @@ enum Cursor {
 /// Later than every entry.
 const END: EntryId = EntryId { ms: u64::MAX, n: u64::MAX };
 
-/// An entry id as the description of this API allows it: a sign or more digits are none.
-fn cursor_id(text: &str) -> Result<EntryId, Problem> {
-    let part = |part: &str| (1..=18).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    match text.split_once('-') {
-        Some((ms, n)) if part(ms) && part(n) => text.parse().map_err(Problem::bad_request),
-        _ => Err(Problem::bad_request(format!(
-            "`{text}` is not an entry id: it should look like 1800000000000-0"
-        ))),
-    }
-}
-
 impl Page {
     /// Where to begin and in which direction, and before which entry to end.
     fn cursor(&self) -> Result<(Cursor, EntryId), Problem> {
-        let parsed = |id: &Option<String>| id.as_deref().map(cursor_id).transpose();
-        let (before, after) = (parsed(&self.before)?, parsed(&self.after)?);
+        let parsed =
+            |id: &Option<String>| id.as_deref().map(str::parse).transpose().map_err(Problem::bad_request);
+        let (before, after): (Option<EntryId>, Option<EntryId>) =
+            (parsed(&self.before)?, parsed(&self.after)?);
+        if let (Some(before), Some(after)) = (before, after)
+            && before <= after
+        {
+            return Err(Problem::bad_request(format!(
+                "after `after` {after} and before `before` {before} there is nothing: expected a later `before`"
+            )));
+        }
         Ok(match after {
             Some(after) => (Cursor::After(after), before.unwrap_or(END)),
             None => (Cursor::Before(before.unwrap_or(END)), END),
@@ -142,11 +153,8 @@ impl Page {
     responses((status = 200, body = Executions), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn executions(
     views: web::Data<Views>,
-    page: web::Query<Page>,
+    Query(page): Query<Page>,
 ) -> Result<web::Json<Executions>, Problem> {
-    if !(1..=LIMIT_MAX).contains(&page.limit) {
-        return Err(Problem::bad_request(format!("`limit` is {}: expected 1..={LIMIT_MAX}", page.limit)));
-    }
     let cursor = page.cursor()?;
     let read = read(views.about.data_dir.clone(), move |outbox| fetch(outbox, cursor, &page));
     Ok(web::Json(read.await?))

@@ -14,7 +14,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::executions::read;
-use crate::http::{RedisView, Views, problem::Problem};
+use crate::http::{
+    RedisView, Views,
+    fields::{NoParameters, Query},
+    problem::Problem,
+};
 
 /// The journal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -167,7 +171,10 @@ fn redis_cli(shown: &str) -> String {
 
 /// How much is recorded, handed out, read.
 #[utoipa::path(get, path = "/api/v1/journal", tag = "journal", responses((status = 200, body = Journal)))]
-pub(super) async fn journal(views: web::Data<Views>) -> Result<web::Json<Journal>, Problem> {
+pub(super) async fn journal(
+    views: web::Data<Views>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<Journal>, Problem> {
     let outbox = views.outbox.borrow().clone();
     let shipping: Option<Shipping> = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
     let redis: Option<RedisView> = views.redis.as_ref().map(|redis| redis.borrow().clone());

@@ -50,5 +50,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(read("/api/v1/actors", web::get().to(actors::actors)))
         .service(read("/api/v1/events", web::get().to(events::events)))
         .service(read("/api/v1/openapi.json", web::get().to(openapi::serve)))
+        .service(read("/api/docs", web::get().to(openapi::to_pages)))
         .service(openapi::pages());
 }

@@ -1,6 +1,9 @@
 //! The description of the API, made from the handlers.
 
-use actix_web::HttpResponse;
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -51,6 +54,13 @@ impl Modify for Everywhere {
                 let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
                 operation.operation_id =
                     Some([method].into_iter().chain(words).collect::<Vec<_>>().join("_"));
+                let says = operation.summary.clone().or(operation.description.clone()).unwrap_or_default();
+                for (status, response) in &mut operation.responses.responses {
+                    let RefOr::T(response) = response else { continue };
+                    if response.description.is_empty() {
+                        response.description = described(status, &says);
+                    }
+                }
                 operation.responses.responses.insert("default".to_owned(), RefOr::T(other.clone()));
             }
         }
@@ -62,6 +72,16 @@ impl Modify for Everywhere {
     }
 }
 
+/// What an answer with `status` is; a document without these words is not valid. `says` is what the operation does.
+fn described(status: &str, says: &str) -> String {
+    let reason =
+        status.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()?.canonical_reason());
+    if status.starts_with('2') && !says.is_empty() {
+        return says.lines().next().unwrap_or_default().to_owned();
+    }
+    reason.unwrap_or("an answer").to_owned()
+}
+
 /// The document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
@@ -69,6 +89,11 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 
 pub(super) async fn serve() -> HttpResponse {
     HttpResponse::Ok().json(document())
+}
+
+/// `/api/docs` is `/api/docs/`, wherever this server is.
+pub(super) async fn to_pages() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "docs/")).finish()
 }
 
 /// The document for people, from embedded assets.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -9,22 +10,56 @@ use actix_web::web;
 use evenkeel_core::{
     estimator::CostEstimate, ids::QueryId, recap::QueryActivity, report::LearnedCosts, resource::Resource,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::dto::Numbers;
-use crate::http::{ClientTold, Views, problem::Problem};
+use crate::http::{
+    ClientTold, Views,
+    fields::{self, Field, Kind, NoParameters, Parameters},
+    problem::Problem,
+};
 
-/// All queries.
+/// Most queries of one page: about 4 MB.
+const LIMIT_MAX: u64 = 10_000;
+
+/// Which page.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// Queries after this one, in the order of their ids: `next` of the page before.
+    after: Option<Uuid>,
+    /// Queries on a page.
+    #[param(minimum = 1, maximum = 10000, default = 1000)]
+    #[serde(default = "thousand")]
+    limit: usize,
+}
+
+impl Parameters for Page {
+    const FIELDS: &'static [Field] = &[
+        Field::optional("after", Kind::Uuid),
+        Field::optional("limit", Kind::Integer { min: 1, max: LIMIT_MAX }),
+    ];
+}
+
+fn thousand() -> usize {
+    1_000
+}
+
+/// A page of all queries.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Queries {
     /// Ticks that `executed`, `load_share` and `added_delay_ticks_mean` cover: the last five minutes.
     over_ticks: u64,
     /// Age of the learned costs; null while no client has told any.
     age_ms: Option<u64>,
+    /// All that are known, whatever the limit.
+    total: usize,
     /// In the order of their ids.
     queries: Vec<Query>,
+    /// `after` of the next page; null at the end.
+    next: Option<Uuid>,
 }
 
 /// One query.
@@ -119,15 +154,24 @@ impl Known {
     }
 }
 
-/// What each query costs, how often it ran lately, and how long it was held.
-#[utoipa::path(get, path = "/api/v1/queries", tag = "queries", responses((status = 200, body = Queries)))]
-pub(super) async fn list(views: web::Data<Views>) -> web::Json<Queries> {
+/// What each query costs, how often it ran lately, and how long it was held; page by page.
+#[utoipa::path(get, path = "/api/v1/queries", tag = "queries", params(Page),
+    responses((status = 200, body = Queries), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(
+    views: web::Data<Views>,
+    fields::Query(Page { after, limit }): fields::Query<Page>,
+) -> web::Json<Queries> {
     let known = Known::new(&views);
-    let load = known.load();
+    let (load, ids) = (known.load(), known.ids());
+    let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(QueryId(after)));
+    let mut rest = ids.range((from, Bound::Unbounded));
+    let queries: Vec<_> = rest.by_ref().take(limit).map(|id| known.query(*id, load)).collect();
     web::Json(Queries {
         over_ticks: known.over_ticks,
         age_ms: known.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
-        queries: known.ids().into_iter().map(|id| known.query(id, load)).collect(),
+        total: ids.len(),
+        next: rest.next().and_then(|_| Some(queries.last()?.query)),
+        queries,
     })
 }
 
@@ -135,7 +179,11 @@ pub(super) async fn list(views: web::Data<Views>) -> web::Json<Queries> {
 #[utoipa::path(get, path = "/api/v1/queries/{id}", tag = "queries",
     params(("id" = Uuid, Path, description = "the query's id")),
     responses((status = 200, body = Query), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn one(views: web::Data<Views>, id: web::Path<Uuid>) -> Result<web::Json<Query>, Problem> {
+pub(super) async fn one(
+    views: web::Data<Views>,
+    id: web::Path<Uuid>,
+    _: fields::Query<NoParameters>,
+) -> Result<web::Json<Query>, Problem> {
     let (known, id) = (Known::new(&views), QueryId(*id));
     if !known.activity.contains_key(&id) && known.cost(id).is_none() {
         return Err(Problem::not_found(format!("query {id} has not been seen")));

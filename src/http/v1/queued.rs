@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::http::{Views, problem::Problem};
+use crate::http::{
+    Views,
+    fields::{Field, Kind, Parameters, Query},
+    problem::Problem,
+};
 
 /// Most executions of one answer.
-const LIMIT_MAX: usize = 10_000;
+const LIMIT_MAX: u64 = 10_000;
 
 /// How many.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
@@ -21,6 +25,10 @@ pub(crate) struct Limit {
     #[param(minimum = 1, maximum = 10000, default = 1000)]
     #[serde(default = "thousand")]
     limit: usize,
+}
+
+impl Parameters for Limit {
+    const FIELDS: &'static [Field] = &[Field::optional("limit", Kind::Integer { min: 1, max: LIMIT_MAX })];
 }
 
 fn thousand() -> usize {
@@ -76,12 +84,8 @@ impl From<&WaitingExecution> for Waiting {
     responses((status = 200, body = WaitingList), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn queued(
     views: web::Data<Views>,
-    limit: web::Query<Limit>,
+    Query(Limit { limit }): Query<Limit>,
 ) -> Result<web::Json<WaitingList>, Problem> {
-    let limit = limit.limit;
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::bad_request(format!("`limit` is {limit}: expected 1..={LIMIT_MAX}")));
-    }
     let queue = views.queue.borrow().clone().ok_or_else(|| Problem::unavailable(Lost))?;
     let executions = queue.waiting.iter().take(limit).map(Into::into).collect();
     Ok(web::Json(WaitingList { total: queue.waiting.len(), executions }))

@@ -13,7 +13,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::dto::Point;
-use crate::http::{Views, integers::INTEGER_MAX, problem::Problem};
+use crate::http::{
+    Views,
+    fields::{Field, Kind, NoParameters, Parameters, Query},
+    integers::INTEGER_MAX,
+    problem::Problem,
+};
 
 /// Most points of one answer: an hour of windows, about 1.5 MB.
 const POINTS_MAX: usize = 3_600;
@@ -27,7 +32,7 @@ pub(crate) struct Now {
 
 /// The last closed window.
 #[utoipa::path(get, path = "/api/v1/resources", tag = "utilisation", responses((status = 200, body = Now)))]
-pub(super) async fn now(views: web::Data<Views>) -> web::Json<Now> {
+pub(super) async fn now(views: web::Data<Views>, _: Query<NoParameters>) -> web::Json<Now> {
     let overview = Arc::clone(&views.overview.borrow());
     web::Json(Now { window: overview.steps.last().map(Into::into) })
 }
@@ -49,6 +54,14 @@ pub(crate) struct Stretch {
     step_windows: u64,
 }
 
+impl Parameters for Stretch {
+    const FIELDS: &'static [Field] = &[
+        Field::optional("from_tick", Kind::Integer { min: 0, max: INTEGER_MAX }),
+        Field::optional("to_tick", Kind::Integer { min: 0, max: INTEGER_MAX }),
+        Field::optional("step_windows", Kind::Integer { min: 1, max: HISTORY_WINDOWS as u64 }),
+    ];
+}
+
 fn one() -> u64 {
     1
 }
@@ -67,16 +80,15 @@ pub(crate) struct History {
     responses((status = 200, body = History), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn history(
     views: web::Data<Views>,
-    stretch: web::Query<Stretch>,
+    Query(stretch): Query<Stretch>,
 ) -> Result<web::Json<History>, Problem> {
-    let Stretch { from_tick, to_tick, step_windows } = *stretch;
-    if !(1..=HISTORY_WINDOWS as u64).contains(&step_windows) {
+    let Stretch { from_tick, to_tick, step_windows } = stretch;
+    if let (Some(from), Some(to)) = (from_tick, to_tick)
+        && from > to
+    {
         return Err(Problem::bad_request(format!(
-            "`step_windows` is {step_windows}: expected 1..={HISTORY_WINDOWS}"
+            "from `from_tick` {from} to `to_tick` {to} there is nothing: expected a `to_tick` of {from} or later"
         )));
-    }
-    if let Some(tick) = from_tick.max(to_tick).filter(|tick| *tick > INTEGER_MAX) {
-        return Err(Problem::bad_request(format!("{tick} is no tick: expected at most {INTEGER_MAX}")));
     }
     let steps = match (from_tick, to_tick) {
         (None, None) => Arc::clone(&views.overview.borrow()).steps.to_vec(),

@@ -13,7 +13,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::dto::Benefit;
-use crate::http::{Cause, ClientTold, Form, Views, degraded, health, problem::Problem};
+use crate::http::{
+    Cause, ClientTold, Form, Views, degraded,
+    fields::{NoParameters, Query},
+    health,
+    problem::Problem,
+};
 
 /// Who decides when executions run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
@@ -246,6 +251,9 @@ impl Status {
 
 /// How everything is, at a glance.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
-pub(super) async fn status(views: web::Data<Views>) -> Result<web::Json<Status>, Problem> {
+pub(super) async fn status(
+    views: web::Data<Views>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<Status>, Problem> {
     Ok(web::Json(Status::new(&views)))
 }

@@ -90,6 +90,8 @@ export interface Point {
   last_tick: number;
   closed_at_ms: number;
   windows: number;
+  windows_in_corridor: number;
+  /** The same as a share. */
   in_corridor: number;
   executed: number;
   measured: PerResource<Extent>;
@@ -144,7 +146,11 @@ export interface Queries {
   over_ticks: number;
   age_ms: number | null;
   background: PerResource<{ cost: number; standard_error: number }> | null;
+  /** All that are known. */
+  total: number;
   queries: Query[];
+  /** Cursor for `after`. */
+  next: string | null;
 }
 
 export interface Executed {

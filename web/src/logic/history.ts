@@ -33,7 +33,7 @@ export function inCorridor(extent: Extent): boolean {
 
 /** Whether a resource stayed in it. A window's own verdict is from exact sums; its mean is truncated. */
 export function stayedInside(point: Point, resource: Resource): boolean {
-  return point.in_corridor === point.windows || inCorridor(point.measured[resource]);
+  return point.windows_in_corridor === point.windows || inCorridor(point.measured[resource]);
 }
 
 /** Windows of a point that would have been in the corridor without levelling; null when unknown. */
@@ -55,7 +55,7 @@ export function rollingShares(points: Point[], windows = MINUTE_WINDOWS): Shares
     for (let at = end; at >= 0 && all < windows; at -= 1) {
       const point = points[at] as Point;
       all += point.windows;
-      inside += point.in_corridor;
+      inside += point.windows_in_corridor;
       const without = withoutInCorridor(point);
       if (without !== null) {
         known += point.windows;

@@ -41,7 +41,11 @@ function Strip({ points }: { points: Point[] }) {
       {Array.from({ length: MINUTE_WINDOWS }, (_, at) => {
         const point = cells[at - MINUTE_WINDOWS + cells.length];
         const kind =
-          point === undefined ? "unknown" : point.in_corridor === point.windows ? "inside" : "outside";
+          point === undefined
+            ? "unknown"
+            : point.windows_in_corridor === point.windows
+              ? "inside"
+              : "outside";
         return (
           <rect
             key={at}

@@ -12,6 +12,8 @@ import { tickMs } from "../state";
 
 /** Rows shown at first, and more with each press: 10,000 at once would be slow to draw and to read. */
 const PAGE = 100;
+/** What one answer holds at most; a note tells of more. */
+const LIMIT = 10_000;
 const LABELS: Record<Resource, string> = { cpu: "CPU", io: "IO", memory: "Memory" };
 
 const costColumn = (resource: Resource): Column<Query> => ({
@@ -75,7 +77,7 @@ const COLUMNS: Column<Query>[] = [
 ];
 
 export function QueriesView() {
-  const { data, error } = usePolled<Queries>("/api/v1/queries", 5000);
+  const { data, error } = usePolled<Queries>(`/api/v1/queries?limit=${LIMIT}`, 5000);
   const [order, setOrder] = useState<Order>({ column: "share", direction: "descending" });
   const [search, setSearch] = useState("");
   const [limit, setLimit] = useState(PAGE);
@@ -124,6 +126,8 @@ export function QueriesView() {
             Show {PAGE} more
           </button>
         )}
+        {data?.next != null &&
+          ` Of ${number(data.total)} queries these are the first ${number(LIMIT)} by id; the API has the rest.`}
       </p>
       {data?.background != null && (
         <p class="note">

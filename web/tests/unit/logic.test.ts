@@ -15,6 +15,7 @@ function point(last_tick: number, inside = true): Point {
     last_tick,
     closed_at_ms: 1_000_000 + last_tick * 100,
     windows: 1,
+    windows_in_corridor: inside ? 1 : 0,
     in_corridor: inside ? 1 : 0,
     executed: 10,
     measured: { cpu: extent, io: extent, memory: extent },
@@ -74,7 +75,7 @@ test("history keeps the newest, takes the newer word, and never a window twice",
   expect(merged(history, [point(40)], 3).map((p) => p.last_tick)).toEqual([20, 30, 40]);
   const again = merged(history, [point(20, false), point(40)]);
   expect(again.map((p) => p.last_tick)).toEqual([10, 20, 30, 40]);
-  expect(again.map((p) => p.in_corridor)).toEqual([1, 0, 1, 1]);
+  expect(again.map((p) => p.windows_in_corridor)).toEqual([1, 0, 1, 1]);
   expect(merged(history, [])).toBe(history);
 });
 
