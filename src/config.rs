@@ -36,6 +36,8 @@ pub struct File {
     pub allow_hosts: Option<Vec<String>>,
     /// See `--requests-per-second`.
     pub requests_per_second: Option<std::num::NonZeroU32>,
+    /// See `--base-path`.
+    pub base_path: Option<String>,
     /// See `--scenario`.
     pub scenario: Option<String>,
     /// See `--seed`.

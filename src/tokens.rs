@@ -12,7 +12,7 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     str::FromStr,
@@ -27,6 +27,8 @@ const PREFIX: &str = "evk_";
 const PER_NAME_MAX: usize = 2;
 /// A file with more is a mistake.
 const TOKENS_MAX: usize = 1_000;
+/// Room for [`TOKENS_MAX`] lines of 150 bytes, and for as much to explain each.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What a token allows; each scope includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,12 +150,30 @@ pub enum TokensError {
         /// What is wrong. The line itself is not shown: a token may have been put there by mistake.
         reason: String,
     },
+    /// Bigger than any file of tokens.
+    #[error("{file} has more than {FILE_BYTES_MAX} bytes: that is no file of tokens")]
+    TooLarge {
+        /// Which one.
+        file: String,
+    },
     /// A third token of one name.
     #[error("`{0}` has two live tokens: remove the line of the older one first")]
     TooMany(String),
     /// A name that the file cannot hold.
     #[error("`{0}` cannot be a name: 1 to 64 letters, digits, `-`, `_`, `.`")]
     Name(String),
+}
+
+impl TokensError {
+    /// What is wrong, where the file has been named already.
+    pub fn without_file(&self) -> String {
+        match self {
+            Self::Io { error, .. } => error.to_string(),
+            Self::Line { line, reason, .. } => format!("line {line}: {reason}"),
+            Self::TooLarge { .. } => format!("more than {FILE_BYTES_MAX} bytes"),
+            Self::TooMany(_) | Self::Name(_) => self.to_string(),
+        }
+    }
 }
 
 /// A token or password in clear: it is never printed.
@@ -198,10 +218,38 @@ impl Tokens {
     /// # Errors
     /// [`TokensError`].
     pub fn read(file: &Path) -> Result<Self, TokensError> {
+        let read =
+            Self::bytes(file).map_err(|error| TokensError::Io { file: file.display().to_string(), error });
+        Self::parse(file, &read?)
+    }
+
+    /// What `file` holds, and no more of it than one byte too many.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn bytes(file: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// The tokens in `content`, which `file` holds.
+    ///
+    /// # Errors
+    /// [`TokensError`].
+    pub fn parse(file: &Path, content: &[u8]) -> Result<Self, TokensError> {
         let named = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
+        if content.len() as u64 > FILE_BYTES_MAX {
+            return Err(TokensError::TooLarge { file: named() });
+        }
+        let text = std::str::from_utf8(content).map_err(|error| TokensError::Line {
+            file: named(),
+            line: content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1,
+            reason: "expected text in UTF-8".to_owned(),
+        })?;
         let mut tokens = Self::default();
-        for (at, line) in text.lines().enumerate() {
+        // Some editors begin each file with a mark.
+        for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
                 continue;

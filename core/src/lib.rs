@@ -37,6 +37,7 @@ pub mod resource;
 pub mod scheduler;
 pub mod simulate;
 pub mod steps;
+pub mod text;
 pub mod tick;
 pub mod window;
 pub mod world;

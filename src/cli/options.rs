@@ -10,7 +10,7 @@ use evenkeel_core::control::Mode;
 use crate::{
     config::{self, File, ScenarioChoice},
     exit::ExitError,
-    http::AccessSettings,
+    http::{AccessSettings, BasePath},
     run::{Common, Levelling, Serving},
     telemetry::LogFormat,
     tokens::{Secret, Tokens},
@@ -56,6 +56,9 @@ pub(super) struct AccessOptions {
     /// Requests that one token may make in a second [default: 200]
     #[arg(long, env = "EVENKEEL_REQUESTS_PER_SECOND", value_name = "N")]
     requests_per_second: Option<NonZeroU32>,
+    /// Path under which a proxy shows this process, as /evenkeel.
+    #[arg(long, env = "EVENKEEL_BASE_PATH", value_name = "PATH")]
+    base_path: Option<BasePath>,
 }
 
 /// More than a client that levels and some dashboards need: 10 slots and 1 event a second.
@@ -64,6 +67,10 @@ const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).expect("200 is not 
 impl AccessOptions {
     fn merge(&self, file: &File, listen: &str) -> Result<AccessSettings, ExitError> {
         let tokens = self.tokens.clone().or_else(|| file.tokens.clone()).filter(|_| !self.no_auth);
+        let base_path = match (&self.base_path, &file.base_path) {
+            (Some(path), _) => path.clone(),
+            (None, path) => path.as_deref().unwrap_or_default().parse().map_err(ExitError::usage)?,
+        };
         let mut hosts = self.allow_host.clone();
         hosts.extend(file.allow_hosts.iter().flatten().cloned());
         if tokens.is_none() && !is_loopback(listen) {
@@ -88,6 +95,7 @@ impl AccessOptions {
                 .requests_per_second
                 .or(file.requests_per_second)
                 .unwrap_or(REQUESTS_PER_SECOND),
+            base_path,
         })
     }
 }

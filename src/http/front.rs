@@ -1,4 +1,4 @@
-//! What every request passes: whether there is room for it, who may ask, how long it may take, that it gets an answer, and that
+//! What every request passes: whether there is room for it, whether it is plain and no page elsewhere sends it, how long it may take, that it gets an answer, and that
 //! it is counted.
 
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -10,6 +10,7 @@ use actix_web::{
     http::StatusCode,
     middleware::Next,
 };
+use evenkeel_core::text;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
@@ -23,6 +24,9 @@ use super::{
 /// Longest a request may take, its body included: a commit waits at most for a checkpoint, and a body
 /// of 4 MiB needs 64 kbit/s for longer than anybody should.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// Longest path in a log.
+const PATH_CHARS_MAX: usize = 200;
 
 /// One for each thread that serves.
 #[derive(Clone)]
@@ -47,9 +51,13 @@ impl Front {
             self.requests.count(request.method(), None, problem.status(), begun.elapsed());
             return Ok(request.into_response(response));
         }
-        if let Err(problem) = self.access.admit(&request) {
+        if let Err(problem) = self.access.check(&request) {
             self.requests.count(request.method(), None, problem.status(), begun.elapsed());
             return Ok(request.into_response(problem.to_response()));
+        }
+        if let Some(moved) = self.access.base_path().take_off(&mut request) {
+            self.requests.count(request.method(), None, moved.status(), begun.elapsed());
+            return Ok(request.into_response(moved));
         }
         // The router needs the request for itself alone, so nothing of it can be kept but copies.
         let (method, path) = (request.method().clone(), request.path().to_owned());
@@ -67,6 +75,7 @@ impl Front {
                 return Err(error);
             }
             Ok(Err(_panic)) => {
+                let path = text::shown(&path, PATH_CHARS_MAX);
                 tracing::error!(path, "a request handler panicked");
                 Problem::new(
                     StatusCode::INTERNAL_SERVER_ERROR,

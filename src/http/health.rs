@@ -41,7 +41,7 @@ pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Prob
     if reasons.is_empty() {
         return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded }));
     }
-    Err(Problem::unavailable(reasons.join("; ")).with_reasons(reasons).with_degraded(degraded))
+    Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons).with_degraded(&degraded))
 }
 
 pub(super) fn not_ready(views: &Views) -> Vec<String> {

@@ -8,10 +8,12 @@
 //!                                            ├─ /metrics /healthz /readyz    ◀─ health, pace
 //!                                            ├─ / /login /assets/…           the dashboard, embedded
 //!                                            └─ /login /logout               tokens, sessions
+//!   access  whether a request is plain, from where, by whom; each route says what it needs (routes)
 //! ```
 
 mod access;
 mod answers;
+mod base_path;
 mod client;
 mod connections;
 mod control;
@@ -23,6 +25,9 @@ mod integers;
 mod metrics;
 mod page;
 mod problem;
+mod routes;
+#[cfg(test)]
+mod tests;
 mod v1;
 mod views;
 mod wire;
@@ -34,22 +39,26 @@ use actix_web::{
     dev::Server,
     http::Method,
     middleware::from_fn,
-    web::{self, PathConfig, PayloadConfig, ServiceConfig},
+    web::{self, PathConfig, ServiceConfig},
 };
 
 use self::{
-    access::Access,
+    access::Needs,
     connections::Connections,
     front::Front,
     metrics::Requests,
-    problem::{Problem, method_not_allowed},
+    problem::Problem,
+    routes::{Resource, Routes},
 };
 pub use self::{
-    access::AccessSettings,
+    access::{Access, AccessSettings},
+    base_path::BasePath,
     client::ClientViews,
     degraded::{Cause, Degraded, Kind},
     views::{About, ClientTold, Form, RedisView, Views},
 };
+
+use crate::tokens::Scope;
 
 /// Largest body of `POST /delay`: an id and a number, with room for what is ignored.
 const DELAY_BYTES_MAX: usize = 16 * 1024;
@@ -61,9 +70,9 @@ const THREADS: usize = 2;
 /// A server on `listen`, not yet running, and the address that it has got: port 0 is a free one.
 ///
 /// # Errors
-/// The address cannot be listened on, or the tokens cannot be read.
-pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Result<(Server, SocketAddr)> {
-    let front = front(access)?;
+/// The address cannot be listened on.
+pub fn server(listen: &str, views: Views) -> anyhow::Result<(Server, SocketAddr)> {
+    let front = front(&views.access);
     let frames = v1::Frames::start(&views);
     let mut numbers = metrics::registry();
     numbers.register_collector(Box::new(metrics::ServerNumbers {
@@ -83,10 +92,10 @@ pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Res
             .app_data(numbers.clone())
             .configure(errors)
             .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
-            .configure(routes)
-            .configure(v1::routes)
-            .configure(common_routes)
-            .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
+            .configure(|config| {
+                server_routes(config);
+            })
+            .default_service(routes::nothing_here())
     });
     let connections = Connections::of_this_process();
     // Signals are the program's.
@@ -105,12 +114,8 @@ pub fn server(listen: &str, access: AccessSettings, views: Views) -> anyhow::Res
 ///
 /// # Errors
 /// As there.
-pub fn client(
-    listen: &str,
-    access: AccessSettings,
-    views: ClientViews,
-) -> anyhow::Result<(Server, SocketAddr)> {
-    let front = front(access)?;
+pub fn client(listen: &str, views: ClientViews) -> anyhow::Result<(Server, SocketAddr)> {
+    let front = front(&views.access);
     let mut numbers = metrics::registry();
     numbers.register_collector(Box::new(metrics::ClientNumbers(views.clone())));
     numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
@@ -124,9 +129,10 @@ pub fn client(
             .app_data(numbers.clone())
             .configure(errors)
             .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
-            .service(get("/readyz", web::get().to(client::readyz)))
-            .configure(common_routes)
-            .default_service(web::to(|| async { Problem::not_found("there is nothing here") }))
+            .configure(|config| {
+                client_routes(config);
+            })
+            .default_service(routes::nothing_here())
     });
     let connections = Connections::of_this_process();
     let server = server
@@ -140,10 +146,9 @@ pub fn client(
     Ok((server.run(), address))
 }
 
-fn front(settings: AccessSettings) -> anyhow::Result<Front> {
-    let access = Access::new(settings)?;
+fn front(access: &Arc<Access>) -> Front {
     access.watch();
-    Ok(Front { access, requests: Requests::default() })
+    Front { access: Arc::clone(access), requests: Requests::default() }
 }
 
 /// A path that cannot be read is a problem, too.
@@ -151,39 +156,40 @@ fn errors(config: &mut ServiceConfig) {
     config.app_data(PathConfig::default().error_handler(|_, request| fields::path_problem(request).into()));
 }
 
-fn get(path: &str, handler: actix_web::Route) -> actix_web::Resource {
-    web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
-}
-
-fn post(path: &str, bytes_max: usize, handler: actix_web::Route) -> actix_web::Resource {
-    web::resource(path)
-        .app_data(PayloadConfig::new(bytes_max))
-        .route(handler)
-        .default_service(method_not_allowed(&[Method::POST]))
-}
-
-fn routes(config: &mut ServiceConfig) {
+/// What a server answers.
+fn server_routes(config: &mut ServiceConfig) -> Routes<'_> {
+    let mut routes = Routes::new(config);
     // What is asked for all the time is looked for first.
-    config
-        .service(get("/queued", web::get().to(wire::queued)))
-        .service(get("/resources", web::get().to(wire::resources)))
-        .service(post("/delay", DELAY_BYTES_MAX, web::post().to(wire::delay)))
-        .service(post("/api/v1/control", CONTROL_BYTES_MAX, web::post().to(control::control)))
-        .configure(page::configure)
-        .service(get("/api/v1/session", web::get().to(access::session)))
-        .service(get("/readyz", web::get().to(health::readyz)))
-        .service(
-            web::resource("/login")
-                .app_data(PayloadConfig::new(access::LOGIN_BYTES_MAX))
-                .route(web::post().to(access::login))
-                .default_service(method_not_allowed(&[Method::GET, Method::HEAD, Method::POST])),
-        )
-        .service(post("/logout", access::LOGIN_BYTES_MAX, web::post().to(access::logout)));
+    routes
+        .add(Resource::at("/queued").get(Needs::Wire(Scope::Read), wire::queued))
+        .add(Resource::at("/resources").get(Needs::Wire(Scope::Read), wire::resources))
+        .add(Resource::at("/delay").post(Needs::Wire(Scope::Control), DELAY_BYTES_MAX, wire::delay))
+        .add(Resource::at("/api/v1/control").post(Needs::CONTROL, CONTROL_BYTES_MAX, control::control))
+        .add(Resource::at("/api/v1/session").get(Needs::READ, access::session))
+        .add(Resource::at("/readyz").get(Needs::Nothing, health::readyz))
+        .add(Resource::at("/login").on(&page::READS, Needs::Nothing, None, page::index_route()).post(
+            Needs::Nothing,
+            access::LOGIN_BYTES_MAX,
+            access::login,
+        ))
+        .add(Resource::at("/logout").on(&[Method::POST], Needs::Nothing, None, web::to(access::logout)));
+    page::add(&mut routes);
+    v1::add(&mut routes);
+    common_routes(&mut routes);
+    routes
+}
+
+/// What a client of its own answers.
+fn client_routes(config: &mut ServiceConfig) -> Routes<'_> {
+    let mut routes = Routes::new(config);
+    routes.add(Resource::at("/readyz").get(Needs::Nothing, client::readyz));
+    common_routes(&mut routes);
+    routes
 }
 
 /// What server and client answer alike.
-fn common_routes(config: &mut ServiceConfig) {
-    config
-        .service(get("/healthz", web::get().to(health::healthz)))
-        .service(get("/metrics", web::get().to(metrics::serve)));
+fn common_routes(routes: &mut Routes<'_>) {
+    routes
+        .add(Resource::at("/healthz").get(Needs::Nothing, health::healthz))
+        .add(Resource::at("/metrics").get(Needs::READ, metrics::serve));
 }

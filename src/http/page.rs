@@ -3,20 +3,21 @@
 use std::{borrow::Cow, fmt::Write};
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, Resource, Route,
-    body::MessageBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    guard::{Any, Get, Guard, Head},
+    FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, Route,
     http::{
         Method,
         header::{self, CacheControl, CacheDirective, ETag, EntityTag, IfNoneMatch},
     },
     middleware::{Compress, DefaultHeaders},
-    web::{self, ServiceConfig},
+    web,
 };
 use rust_embed::RustEmbed;
 
-use super::problem::{Problem, method_not_allowed};
+use super::{
+    access::Needs,
+    problem::Problem,
+    routes::{Resource, Routes},
+};
 
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
@@ -28,6 +29,8 @@ const POLICY: &str =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 /// Assets have their content's hash in their names: a year is for ever.
 const YEAR_SECONDS: u32 = 365 * 24 * 3600;
+/// The page is read.
+pub(super) const READS: [Method; 2] = [Method::GET, Method::HEAD];
 /// What `/` says in a program that was built without Node.
 const NOT_BUILT: &str = r#"<!doctype html>
 <html lang="en">
@@ -36,42 +39,34 @@ const NOT_BUILT: &str = r#"<!doctype html>
 <h1>evenkeel</h1>
 <p>This program was built without its page. To get it: install Node 20.19 or later with npm, run
 <code>make web</code>, and build the program again; <code>make run</code> does both.</p>
-<p>Everything else is here: <a href="/api/v1/status">/api/v1/status</a>, <a href="/api/docs/">/api/docs/</a>.</p>
+<p>Everything else is here: <a href="api/v1/status">/api/v1/status</a>, <a href="api/docs/">/api/docs/</a>.</p>
 </body>
 </html>
 "#;
 
-/// Adds `/`, `GET /login` and `/assets/…`. `POST /login` is another service's.
-pub(super) fn configure(config: &mut ServiceConfig) {
-    let others = || method_not_allowed(&[Method::GET, Method::HEAD]);
-    config
-        .service(resource("/", web::route().to(index)).default_service(others()))
-        .service(resource("/login", web::route().to(index)).guard(read()))
-        .service(resource("/assets/{name}", web::route().to(asset)).default_service(others()));
+/// Adds `/` and `/assets/…`; `GET /login` shows the same page.
+pub(super) fn add(routes: &mut Routes<'_>) {
+    routes.add(Resource::at("/").on(&READS, Needs::Nothing, None, page(index)));
+    routes.add(Resource::at("/assets/{name}").on(&READS, Needs::Nothing, None, page(asset)));
 }
 
-fn read() -> impl Guard {
-    Any(Get()).or(Head())
+/// Shows the page.
+pub(super) fn index_route() -> Route {
+    page(index)
 }
 
-fn resource(
-    path: &str,
-    route: Route,
-) -> Resource<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
+fn page<F, A>(handler: F) -> Route
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
     let headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, POLICY))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::X_FRAME_OPTIONS, "DENY"));
-    web::resource(path).route(route.guard(read())).wrap(Compress::default()).wrap(headers)
+    web::to(handler).wrap(Compress::default()).wrap(headers)
 }
 
 async fn index(request: HttpRequest) -> HttpResponse {
@@ -152,14 +147,21 @@ fn content_type(name: &str) -> &'static str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use actix_web::{App, http::StatusCode, test};
+    use actix_web::{App, http::StatusCode, test, web::ServiceConfig};
 
     use super::*;
+    use crate::http::access::{Access, AccessSettings};
 
     type Headers = BTreeMap<String, String>;
 
     async fn answer(method: Method, uri: &str, known: Option<&str>) -> (StatusCode, Headers, String) {
-        let app = test::init_service(App::new().configure(configure)).await;
+        let access = Access::new(AccessSettings::open()).expect("no file of tokens");
+        let routes = |config: &mut ServiceConfig| {
+            let mut routes = Routes::new(config);
+            add(&mut routes);
+            routes.add(Resource::at("/login").on(&READS, Needs::Nothing, None, index_route()));
+        };
+        let app = test::init_service(App::new().app_data(web::Data::new(access)).configure(routes)).await;
         let mut request = test::TestRequest::with_uri(uri).method(method);
         if let Some(tag) = known {
             request = request.insert_header((header::IF_NONE_MATCH, tag));
@@ -211,8 +213,6 @@ mod tests {
     async fn changes_are_not_the_pages_business() {
         let (status, headers, _) = answer(Method::POST, "/", None).await;
         assert_eq!((status, headers["allow"].as_str()), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
-        let (status, ..) = answer(Method::POST, "/login", None).await;
-        assert_eq!(status, StatusCode::NOT_FOUND, "left to the service that takes tokens");
     }
 
     #[actix_web::test]

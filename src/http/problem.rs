@@ -1,12 +1,13 @@
 //! Errors as RFC 9457 problem details.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError, Route,
     http::{Method, StatusCode, header},
     web,
 };
+use evenkeel_core::text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +20,9 @@ impl Serialize for AboutBlank {
         serializer.serialize_str("about:blank")
     }
 }
+
+/// Longest sentence of an answer: it repeats what was sent in, or what many causes say, and is read in a terminal.
+const DETAIL_CHARS_MAX: usize = 2_000;
 
 /// An error, as its reader gets it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -48,8 +52,15 @@ pub(crate) struct Problem {
     allow: Option<Box<str>>,
     #[serde(skip)]
     retry_after_seconds: Option<u8>,
+    /// Whether a body that is not encoded would be taken.
+    #[serde(skip)]
+    takes_identity: bool,
     #[serde(skip)]
     authenticate: bool,
+}
+
+fn all_shown(sentences: &[String]) -> Box<[String]> {
+    sentences.iter().map(|sentence| text::shown(sentence, DETAIL_CHARS_MAX)).collect()
 }
 
 impl Problem {
@@ -58,13 +69,14 @@ impl Problem {
             kind: AboutBlank,
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.to_string().into(),
+            detail: text::shown(&detail.to_string(), DETAIL_CHARS_MAX).into(),
             reasons: Box::default(),
             degraded: Box::default(),
             holder: None,
             epoch: None,
             allow: None,
             retry_after_seconds: None,
+            takes_identity: false,
             authenticate: false,
         }
     }
@@ -88,9 +100,10 @@ impl Problem {
         Self { authenticate: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
-    /// Too often.
-    pub(super) fn too_many(detail: impl fmt::Display) -> Self {
-        Self { retry_after_seconds: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    /// Too often: worth another try after so long.
+    pub(super) fn too_many(detail: impl fmt::Display, after: Duration) -> Self {
+        let seconds = after.as_secs_f64().ceil().clamp(1.0, f64::from(u8::MAX)) as u8;
+        Self { retry_after_seconds: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -105,15 +118,22 @@ impl Problem {
         )
     }
 
-    pub(super) fn with_reasons(self, reasons: Vec<String>) -> Self {
-        Self { reasons: reasons.into(), ..self }
+    /// The body is encoded, and would be taken as it is (RFC 7694).
+    pub(super) fn encoded() -> Self {
+        let detail = "the body is encoded (header Content-Encoding): send it as it is, bodies here are small";
+        Self { takes_identity: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
     }
 
-    pub(super) fn with_degraded(self, degraded: Vec<String>) -> Self {
-        Self { degraded: degraded.into(), ..self }
+    pub(super) fn with_reasons(self, reasons: &[String]) -> Self {
+        Self { reasons: all_shown(reasons), ..self }
+    }
+
+    pub(super) fn with_degraded(self, degraded: &[String]) -> Self {
+        Self { degraded: all_shown(degraded), ..self }
     }
 
     pub(super) fn with_holder(self, holder: &str, epoch: u64) -> Self {
+        let holder = text::shown(holder, DETAIL_CHARS_MAX);
         Self { holder: Some(holder.into()), epoch: Some(epoch), ..self }
     }
 
@@ -136,6 +156,9 @@ impl Problem {
         }
         if self.authenticate {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"evenkeel\""));
+        }
+        if self.takes_identity {
+            response.insert_header((header::ACCEPT_ENCODING, "identity"));
         }
         if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((header::RETRY_AFTER, u64::from(seconds)));

@@ -23,7 +23,7 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use super::Degraded;
+use super::{Access, Degraded};
 
 /// Which processes there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub struct RedisView {
 pub struct Views {
     /// What does not change.
     pub about: Arc<About>,
+    /// Who may ask.
+    pub access: Arc<Access>,
     /// The queue, as last published.
     pub queue: watch::Receiver<QueueView>,
     /// The last window.

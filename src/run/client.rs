@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, ClientViews},
+    http::{self, Access, ClientViews},
 };
 
 /// Messages that wait for the remote queue: the scheduler asks one at a time.
@@ -115,12 +115,12 @@ impl Process {
         let reporter = Reporter::new(client.role.clone(), client.decision.clone());
         actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
         let views = ClientViews {
+            access: Access::new(common.access.clone())?,
             actors: starter.actors,
             role: client.role.clone(),
             decision: client.decision.clone(),
         };
-        let (http, address) =
-            super::serve(&common.listen, http::client(&common.listen, common.access.clone(), views))?;
+        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
         Ok(Self { address, client, gave_up, http })
     }
 

@@ -57,7 +57,8 @@ impl Gatherer {
 
 /// What each form of the program has in common.
 fn everywhere(views: &Views) -> Found {
-    clock(&views.outbox.borrow()).into_iter().collect()
+    let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
+    clock(&views.outbox.borrow()).into_iter().chain(access).collect()
 }
 
 fn shipped(shipping: &Shipping, lag: u64) -> Found {

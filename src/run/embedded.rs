@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    http::{self, Views},
+    http::{self, Access, Views},
 };
 
 /// Runs until a signal, `until_tick`, or an actor that is given up.
@@ -100,9 +100,9 @@ impl Process {
         let client =
             ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::new(), &mut starter);
         let (tellers, news) = Tellers::new(false);
-        let views = server.views(server.about(common, serving, None), starter.actors, news);
-        let (http, address) =
-            super::serve(&common.listen, http::server(&common.listen, common.access.clone(), views.clone()))?;
+        let access = Access::new(common.access.clone())?;
+        let views = server.views(access, server.about(common, serving, None), starter.actors, news);
+        let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
         Ok(Self { address, views, server, client, gave_up, http, tellers })
     }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, ClientViews},
+    http::{self, Access, ClientViews},
 };
 
 /// Messages that wait for the foreign server: the scheduler asks one at a time.
@@ -128,12 +128,12 @@ impl Process {
         };
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
         let views = ClientViews {
+            access: Access::new(common.access.clone())?,
             actors: starter.actors,
             role: client.role.clone(),
             decision: client.decision.clone(),
         };
-        let (http, address) =
-            super::serve(&common.listen, http::client(&common.listen, common.access.clone(), views))?;
+        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
         Ok(Self { address, client, coverage, gave_up, http })
     }
 

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, Degraded, Views},
+    http::{self, Access, Degraded, Views},
 };
 
 /// Runs until a signal, `until_tick`, an actor that is given up, or another writer of the same journal.
@@ -147,12 +147,12 @@ impl Process {
         )?;
         let shipping = server.shipping.clone().context("a server ships")?;
         let (tellers, news) = Tellers::new(true);
-        let views = server.views(server.about(common, serving, Some(redis)), starter.actors, news);
+        let access = Access::new(common.access.clone())?;
+        let views = server.views(access, server.about(common, serving, Some(redis)), starter.actors, news);
         let reader = ReportReader::new(redis.clone(), common.keys.clone());
         let Tellers { draining, degraded, told, redis } = tellers;
         actix::spawn(told::hear(reader, told, redis, server.observer.port()));
-        let (http, address) =
-            super::serve(&common.listen, http::server(&common.listen, common.access.clone(), views.clone()))?;
+        let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
         Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded })
     }
 

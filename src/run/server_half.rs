@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{About, ClientTold, Degraded, Form, RedisView, Views},
+    http::{About, Access, ClientTold, Degraded, Form, RedisView, Views},
 };
 
 /// Messages that wait for an actor: HTTP requests of 250 clients, and a tick.
@@ -186,9 +186,16 @@ impl ServerHalf {
     }
 
     /// What the HTTP handlers answer from.
-    pub(super) fn views(&self, about: About, actors: Vec<ActorHealth>, news: News) -> Views {
+    pub(super) fn views(
+        &self,
+        access: Arc<Access>,
+        about: About,
+        actors: Vec<ActorHealth>,
+        news: News,
+    ) -> Views {
         let News { draining, degraded, told, redis } = news;
         Views {
+            access,
             about: Arc::new(about),
             overview: self.overview.clone(),
             outbox: self.writer.published(),

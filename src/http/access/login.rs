@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage as _, HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite, time::Duration},
     http::header,
     web,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::{Access, COOKIE, sessions::LIFETIME};
+use super::{
+    Access, address, cookie_name,
+    needs::{Grant, To},
+    session_name,
+    sessions::LIFETIME,
+};
 use crate::{
     http::problem::Problem,
     tokens::{Hashed, Scope},
@@ -44,34 +50,47 @@ pub(crate) async fn login(
     } else {
         serde_json::from_slice(&body).map_err(|_| wrong())?
     };
-    access.within_rate(super::NOBODY)?;
     let hash = Hashed::of(token.trim());
     if access.token(&hash).is_none() {
-        return Err(Problem::unauthorized());
+        return Err(failed(&access, &request));
     }
     let session = access.sessions.begin(hash);
     let session = session.ok_or_else(|| Problem::unavailable("no random numbers can be had"))?;
-    let cookie = cookie(&request, session, Duration::seconds(LIFETIME.as_secs().cast_signed()));
+    let lifetime = Duration::seconds(LIFETIME.as_secs().cast_signed());
+    let cookie = cookie(&access, &request, session, lifetime);
     let mut answer = if is_form { HttpResponse::SeeOther() } else { HttpResponse::NoContent() };
     if is_form {
-        answer.insert_header((header::LOCATION, "/"));
+        answer.insert_header((header::LOCATION, access.settings.root()));
     }
     Ok(answer.cookie(cookie).finish())
 }
 
-/// `POST /logout`.
-pub(crate) async fn logout(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
-    if let Some(session) = request.cookie(COOKIE) {
-        access.sessions.end(session.value());
+/// Only failures are counted: whoever has a token gets in, whatever others try.
+fn failed(access: &Access, request: &HttpRequest) -> Problem {
+    let address = address(request);
+    match access.failures.count(address, Instant::now()) {
+        Ok(()) => Problem::unauthorized(),
+        Err(after) => {
+            tracing::warn!(%address, "a login was refused: too many have failed from this address");
+            Problem::too_many("too many logins have failed from this address, this one, too", after)
+        }
     }
-    HttpResponse::NoContent().cookie(cookie(&request, String::new(), Duration::ZERO)).finish()
 }
 
-fn cookie(request: &HttpRequest, value: String, max_age: Duration) -> Cookie<'static> {
+/// `POST /logout`.
+pub(crate) async fn logout(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
+    if let Some(To::Session(name)) = session_name(&request) {
+        access.sessions.end(&name);
+    }
+    let gone = cookie(&access, &request, String::new(), Duration::ZERO);
+    HttpResponse::NoContent().cookie(gone).finish()
+}
+
+fn cookie(access: &Access, request: &HttpRequest, value: String, max_age: Duration) -> Cookie<'static> {
     // Behind an edge that speaks TLS it must not leave on anything else.
     let secure = request.connection_info().scheme() == "https";
-    Cookie::build(COOKIE, value)
-        .path("/")
+    Cookie::build(cookie_name(request), value)
+        .path(access.settings.root())
         .http_only(true)
         .same_site(SameSite::Strict)
         .secure(secure)
@@ -92,8 +111,8 @@ pub(crate) struct Session {
 #[utoipa::path(get, path = "/api/v1/session", tag = "status", responses((status = 200, body = Session)))]
 pub(crate) async fn session(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
     let open = access.is_open();
-    let request = actix_web::dev::ServiceRequest::from_request(request);
-    let token = access.bearer(&request).or_else(|| access.session_token(&request));
+    let granted = request.extensions().get::<Grant>().copied();
+    let token = granted.and_then(|grant| access.granted(grant.to));
     let allowed = if open { Some(Scope::Admin) } else { token.map(|token| token.scope) };
     let scopes = Scope::ALL.into_iter().filter(|scope| Some(*scope) <= allowed).map(Scope::name);
     HttpResponse::Ok().json(Session { open, scopes: scopes.collect() })

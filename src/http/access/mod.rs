@@ -1,39 +1,53 @@
 //! Who may ask what.
 //!
 //! ```text
-//! request ─▶ Host known? ─▶ Origin ours, where something changes? ─▶ token or session with the scope? ─▶ within
-//!            no: 403        no: 403                                  none: 401, too little: 403          its rate?
-//!                                                                                                        no: 429
+//! request ─▶ plain? ─▶ Host known? ─▶ Origin ours, where ─▶ the router ─▶ token or session with the ─▶ within its
+//!            400, 415  403            something changes? 403              route's scope? 401, 403      rate? 429
 //! ```
 
+mod failures;
+mod live;
 pub(super) mod login;
+mod needs;
+mod origin;
+mod plain;
 mod sessions;
 
 use std::{
-    net::IpAddr,
+    fmt, io,
+    net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::{Duration, SystemTime},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, mpsc},
+    thread,
+    time::Duration,
 };
 
 use actix_web::{
+    HttpRequest,
     dev::ServiceRequest,
-    http::{Method, StatusCode, header},
+    http::{StatusCode, header},
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::time::{Instant, timeout};
 
-pub(super) use self::login::{LOGIN_BYTES_MAX, login, logout, session};
-use self::sessions::Sessions;
-use super::problem::Problem;
+use self::{
+    failures::Failures,
+    live::{Found, Live},
+    needs::{Grant, To},
+    sessions::Sessions,
+};
+pub(super) use self::{
+    login::{LOGIN_BYTES_MAX, login, logout, session},
+    needs::{Needs, pass},
+};
+use super::{BasePath, problem::Problem};
 use crate::tokens::{Hashed, Scope, Token, Tokens, TokensError};
 
-/// Name of the cookie that stands for a token in a browser.
-pub(super) const COOKIE: &str = "evenkeel_session";
-/// How often the file is looked at: a token that was removed lives no longer.
-const RELOAD_EVERY: Duration = Duration::from_secs(1);
-/// Whose requests without a valid token are counted together.
-const NOBODY: &str = "";
+/// How often the file is read: a token that was removed lives no longer.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// A file that has not been read after so long cannot be read: its file system hangs.
+const READ_MAX: Duration = Duration::from_secs(1);
 
 /// What was configured.
 #[derive(Clone, Debug)]
@@ -46,70 +60,109 @@ pub struct AccessSettings {
     pub hosts: Vec<String>,
     /// Requests that one token may make in a second; as many may come at once.
     pub requests_per_second: NonZeroU32,
+    /// Where a proxy shows this server.
+    pub base_path: BasePath,
+}
+
+impl AccessSettings {
+    /// Everything is open, to as many requests as come.
+    #[cfg(test)]
+    pub(super) fn open() -> Self {
+        Self {
+            tokens: None,
+            open_wire: false,
+            hosts: Vec::new(),
+            requests_per_second: NonZeroU32::MAX,
+            base_path: BasePath::default(),
+        }
+    }
+
+    /// The page's address, of which cookies and redirections speak.
+    fn root(&self) -> String {
+        self.base_path.root()
+    }
 }
 
 /// See the module.
-pub(super) struct Access {
+pub struct Access {
     settings: AccessSettings,
     /// None where everything is open.
     live: Option<RwLock<Live>>,
     sessions: Sessions,
+    /// By the token's name. Who has none is told 401, which costs no more than to be told to wait.
     rates: DefaultKeyedRateLimiter<String>,
+    failures: Failures,
 }
 
-/// The tokens of the file, as it was when it was last looked at.
-struct Live {
-    tokens: Tokens,
-    changed: Option<SystemTime>,
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Access {
-    pub(super) fn new(settings: AccessSettings) -> Result<Arc<Self>, TokensError> {
+    /// Who may ask, as configured.
+    ///
+    /// # Errors
+    /// The tokens cannot be read.
+    pub fn new(settings: AccessSettings) -> Result<Arc<Self>, TokensError> {
         let live = match &settings.tokens {
             None => None,
             Some(file) => {
-                let changed = changed(file);
-                let tokens = Tokens::read(file)?;
-                if tokens.is_empty() {
-                    tracing::warn!(file = %file.display(), "no token in it: nobody gets in until `evenkeel token new`");
+                let content = Tokens::bytes(file)
+                    .map_err(|error| TokensError::Io { file: file.display().to_string(), error })?;
+                let live = Live::new(file, content)?;
+                if let Some(cause) = live.degraded(Instant::now()) {
+                    tracing::warn!(cause, "starting all the same");
                 }
-                Some(RwLock::new(Live { tokens, changed }))
+                Some(RwLock::new(live))
             }
         };
         let rates = RateLimiter::keyed(Quota::per_second(settings.requests_per_second));
-        Ok(Arc::new(Self { settings, live, sessions: Sessions::default(), rates }))
+        Ok(Arc::new(Self {
+            settings,
+            live,
+            sessions: Sessions::default(),
+            rates,
+            failures: Failures::default(),
+        }))
     }
 
-    /// Looks at the file now and then, while the server runs.
+    /// Reads the file now and then, while the server runs.
     pub(super) fn watch(self: &Arc<Self>) {
+        let Some(file) = self.settings.tokens.clone() else { return };
         let access = Arc::downgrade(self);
+        let mut reader = Reader::start(file.clone());
         actix_web::rt::spawn(async move {
             loop {
-                tokio::time::sleep(RELOAD_EVERY).await;
+                tokio::time::sleep(READ_EVERY).await;
+                let read = reader.read().await;
                 let Some(access) = access.upgrade() else { return };
-                access.reload();
+                access.look(&file, read, Instant::now());
             }
         });
     }
 
-    fn reload(&self) {
-        let (Some(live), Some(file)) = (&self.live, &self.settings.tokens) else { return };
-        let now = changed(file);
-        if now == live.read().unwrap_or_else(PoisonError::into_inner).changed {
-            return;
-        }
-        match Tokens::read(file) {
-            Ok(tokens) => {
-                tracing::info!(file = %file.display(), "tokens were read again");
-                *live.write().unwrap_or_else(PoisonError::into_inner) = Live { tokens, changed: now };
-            }
-            // A file that is being written, or a slip of the pen, locks nobody out.
-            Err(cause) => {
-                tracing::warn!(%cause, "the tokens of before stay alive");
-                live.write().unwrap_or_else(PoisonError::into_inner).changed = now;
-            }
-        }
+    fn look(&self, file: &Path, read: io::Result<Vec<u8>>, now: Instant) {
+        // Who has asked for nothing lately need not be remembered.
         self.rates.retain_recent();
+        let Some(live) = &self.live else { return };
+        let mut live = live.write().unwrap_or_else(PoisonError::into_inner);
+        match live.look(file, read, now) {
+            Found::Same => {}
+            Found::Tokens => {
+                tracing::info!(file = %file.display(), "tokens were read again");
+                self.sessions.keep(|token| live.holds(token));
+            }
+            Found::Trouble => {
+                tracing::warn!(cause = live.degraded(now), "who may ask is not known for sure");
+            }
+        }
+    }
+
+    /// What is stale of who may ask, since when, and what helps; a sentence.
+    pub fn degraded(&self) -> Option<String> {
+        self.live.as_ref()?.read().unwrap_or_else(PoisonError::into_inner).degraded(Instant::now())
     }
 
     /// Whether everything is open.
@@ -119,107 +172,132 @@ impl Access {
 
     fn token(&self, hash: &Hashed) -> Option<Token> {
         let live = self.live.as_ref()?.read().unwrap_or_else(PoisonError::into_inner);
-        live.tokens.find(hash).cloned()
+        live.find(hash, Instant::now()).cloned()
     }
 
-    /// Whether this request may go on.
-    pub(super) fn admit(&self, request: &ServiceRequest) -> Result<(), Problem> {
-        self.check_host(request)?;
-        let Some(scope) = self.needed(request) else { return Ok(()) };
-        if self.is_open() {
-            return Ok(());
-        }
-        let Some(token) = self.bearer(request).or_else(|| self.session_token(request)) else {
-            self.within_rate(NOBODY)?;
-            return Err(Problem::unauthorized());
+    /// Whether this request may be looked at: nothing in it is left to interpretation, and no page elsewhere sends it.
+    pub(super) fn check(&self, request: &ServiceRequest) -> Result<(), Problem> {
+        plain::check(request)?;
+        origin::check(request, &self.settings.hosts)
+    }
+
+    /// Where a proxy shows this server.
+    pub(super) fn base_path(&self) -> &BasePath {
+        &self.settings.base_path
+    }
+
+    /// Whether this request may go on to a route that `needs` this.
+    fn admit(&self, request: &ServiceRequest, needs: Needs) -> Result<Grant, Problem> {
+        let needed = match needs {
+            Needs::Token(scope) | Needs::Wire(scope) => scope,
+            Needs::Nothing => Scope::Read,
         };
+        let everybody = Grant { to: To::Everybody, needed };
+        match needs {
+            Needs::Nothing => return Ok(everybody),
+            Needs::Wire(_) if self.settings.open_wire => return Ok(everybody),
+            Needs::Token(_) | Needs::Wire(_) if self.is_open() => return Ok(everybody),
+            Needs::Token(_) | Needs::Wire(_) => {}
+        }
+        let given = [bearer(request.request()), session_name(request.request())];
+        let found = given.into_iter().flatten().find_map(|to| Some((to, self.granted(to)?)));
+        let (to, token) = found.ok_or_else(Problem::unauthorized)?;
         self.within_rate(&token.name)?;
-        if token.scope < scope {
+        if token.scope < needed {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 format!(
-                    "this needs the scope {scope}, and the token of `{}` has {}",
+                    "this needs the scope {needed}, and the token of `{}` has {}",
                     token.name, token.scope
                 ),
             ));
         }
-        Ok(())
+        Ok(Grant { to, needed })
+    }
+
+    /// The token that stands behind `to`, if it is alive.
+    fn granted(&self, to: To) -> Option<Token> {
+        match to {
+            To::Everybody => None,
+            To::Token(hash) => self.token(&hash),
+            To::Session(name) => self.token(&self.sessions.token(&name)?),
+        }
+    }
+
+    /// Whether what was granted still is.
+    fn lasts(&self, grant: &Grant) -> bool {
+        matches!(grant.to, To::Everybody)
+            || self.granted(grant.to).is_some_and(|token| token.scope >= grant.needed)
     }
 
     fn within_rate(&self, name: &str) -> Result<(), Problem> {
         self.rates.check_key(&name.to_owned()).map_err(|_| {
             let limit = self.settings.requests_per_second;
-            Problem::too_many(format!("more than {limit} requests a second with this token"))
+            let detail = format!("more than {limit} requests a second with the tokens of `{name}`");
+            Problem::too_many(detail, Duration::from_secs(1))
         })
-    }
-
-    /// A page elsewhere that has its name point here would otherwise read everything (DNS rebinding), and one that
-    /// sends a form here would change it.
-    fn check_host(&self, request: &ServiceRequest) -> Result<(), Problem> {
-        let forbidden = |what| Err(Problem::new(StatusCode::FORBIDDEN, what));
-        let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-        let host = header(header::HOST);
-        if let Some(host) = host
-            && !self.knows(host)
-        {
-            return forbidden(format!(
-                "this server is not known as `{}`: ask for it by its address, or start it with --allow-host",
-                host.chars().take(100).collect::<String>()
-            ));
-        }
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if let Some(origin) = header(header::ORIGIN)
-            && !reads
-        {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            if authority.is_none() || authority != host {
-                return forbidden("a page of another origin may not change anything here".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    fn knows(&self, host: &str) -> bool {
-        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _port)) => address,
-            None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
-        };
-        name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok()
-            || self.settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    /// What the request needs; none when it is open to everybody.
-    fn needed(&self, request: &ServiceRequest) -> Option<Scope> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match request.path() {
-            "/healthz" | "/readyz" | "/login" | "/logout" | "/" => None,
-            path if path.starts_with("/assets/") || path == "/favicon.svg" => None,
-            "/queued" | "/resources" | "/delay" if self.settings.open_wire => None,
-            "/api/v1/mode" if !reads => Some(Scope::Admin),
-            _ if !reads => Some(Scope::Control),
-            _ => Some(Scope::Read),
-        }
-    }
-
-    fn bearer(&self, request: &ServiceRequest) -> Option<Token> {
-        let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, secret) = value.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        self.token(&Hashed::of(secret.trim()))
-    }
-
-    fn session_token(&self, request: &ServiceRequest) -> Option<Token> {
-        let cookies = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, session) = pairs.find(|(name, _)| *name == COOKIE)?;
-        self.token(&self.sessions.token(session)?)
     }
 }
 
-fn changed(file: &std::path::Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|meta| meta.modified()).ok()
+/// Reads the file on a thread of its own, which nobody waits for when its file system hangs: not the server, not its end.
+struct Reader {
+    ask: mpsc::Sender<()>,
+    answers: tokio::sync::mpsc::UnboundedReceiver<io::Result<Vec<u8>>>,
+    is_asked: bool,
+}
+
+impl Reader {
+    fn start(file: PathBuf) -> Self {
+        let (ask, asked) = mpsc::channel();
+        let (answer, answers) = tokio::sync::mpsc::unbounded_channel();
+        let read = move || {
+            while asked.recv().is_ok() && answer.send(Tokens::bytes(&file)).is_ok() {}
+        };
+        if let Err(error) = thread::Builder::new().name("tokens".to_owned()).spawn(read) {
+            // Then nothing answers, and that is said as for a file that cannot be read.
+            tracing::error!(%error, "no thread can be had to read the tokens");
+        }
+        Self { ask, answers, is_asked: false }
+    }
+
+    async fn read(&mut self) -> io::Result<Vec<u8>> {
+        if !self.is_asked {
+            self.is_asked = self.ask.send(()).is_ok();
+        }
+        match timeout(READ_MAX, self.answers.recv()).await {
+            Ok(Some(read)) => {
+                self.is_asked = false;
+                read
+            }
+            Ok(None) => Err(io::Error::other("nobody reads it")),
+            Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, "its file system does not answer")),
+        }
+    }
+}
+
+/// The token that a request brings.
+fn bearer(request: &HttpRequest) -> Option<To> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| To::Token(Hashed::of(secret.trim())))
+}
+
+/// The session that a request brings.
+fn session_name(request: &HttpRequest) -> Option<To> {
+    let cookie = cookie_name(request);
+    let cookies = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, name) = pairs.find(|(name, _)| *name == cookie)?;
+    Some(To::Session(Hashed::of(name)))
+}
+
+/// Cookies ignore ports: two installations on one host have two sessions in a browser.
+fn cookie_name(request: &HttpRequest) -> String {
+    format!("evenkeel_session_{}", request.app_config().local_addr().port())
+}
+
+/// From where a request comes; tests' come from nowhere.
+fn address(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }

@@ -42,15 +42,20 @@ impl Sessions {
         Some(name)
     }
 
-    /// The hash of the token that the session `name` stands for.
-    pub(super) fn token(&self, name: &str) -> Option<Hashed> {
+    /// The hash of the token that the session stands for whose name has the hash `name`.
+    pub(super) fn token(&self, name: &Hashed) -> Option<Hashed> {
         let sessions = self.all();
-        let session = sessions.get(&Hashed::of(name))?;
+        let session = sessions.get(name)?;
         (session.since.elapsed() < LIFETIME).then_some(session.token)
     }
 
-    pub(super) fn end(&self, name: &str) {
-        self.all().remove(&Hashed::of(name));
+    pub(super) fn end(&self, name: &Hashed) {
+        self.all().remove(name);
+    }
+
+    /// Ends those whose token is not `alive`: one that is taken back opens nothing, also when it is given again.
+    pub(super) fn keep(&self, alive: impl Fn(&Hashed) -> bool) {
+        self.all().retain(|_, session| alive(&session.token));
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Hashed, Session>> {
@@ -67,10 +72,24 @@ mod tests {
         let (sessions, token) = (Sessions::default(), Hashed::of("evk_1"));
         let (first, second) = (sessions.begin(token).unwrap(), sessions.begin(token).unwrap());
         assert_ne!(first, second);
+        let (first, second) = (Hashed::of(&first), Hashed::of(&second));
         sessions.end(&first);
         assert_eq!((sessions.token(&first), sessions.token(&second)), (None, Some(token)));
-        tokio::time::advance(LIFETIME).await;
+        tokio::time::advance(LIFETIME - Duration::from_secs(1)).await;
+        assert_eq!(sessions.token(&second), Some(token));
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(sessions.token(&second), None);
+        sessions.begin(token).unwrap();
+        assert_eq!(sessions.all().len(), 1, "what is over is forgotten when another one begins");
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token() {
+        let sessions = Sessions::default();
+        let [kept, gone] = ["evk_1", "evk_2"].map(Hashed::of);
+        let [first, second] = [kept, gone].map(|token| Hashed::of(&sessions.begin(token).unwrap()));
+        sessions.keep(|token| *token == kept);
+        assert_eq!((sessions.token(&first), sessions.token(&second)), (Some(kept), None));
     }
 
     #[test]
@@ -81,6 +100,6 @@ mod tests {
             sessions.begin(Hashed::of("evk_1")).unwrap();
         }
         assert_eq!(sessions.all().len(), SESSIONS_MAX);
-        assert_eq!(sessions.token(&first), None);
+        assert_eq!(sessions.token(&Hashed::of(&first)), None);
     }
 }

@@ -16,40 +16,34 @@ mod queued;
 mod resources;
 mod status;
 
-use actix_web::{
-    http::Method,
-    web::{self, PayloadConfig, ServiceConfig},
-};
-
 pub(super) use self::{
     events::Frames,
     status::{Capture, ModeName},
 };
-use super::problem::method_not_allowed;
+use super::{
+    access::Needs,
+    routes::{Resource, Routes},
+};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    let read = |path, handler: actix_web::Route| {
-        web::resource(path).route(handler).default_service(method_not_allowed(&[Method::GET]))
-    };
-    let mode = web::resource("/api/v1/mode")
-        .app_data(PayloadConfig::new(mode::MODE_BYTES_MAX))
-        .route(web::get().to(mode::get))
-        .route(web::put().to(mode::put))
-        .default_service(method_not_allowed(&[Method::GET, Method::PUT]));
-    config
-        .service(read("/api/v1/status", web::get().to(status::status)))
-        .service(read("/api/v1/resources", web::get().to(resources::now)))
-        .service(read("/api/v1/resources/history", web::get().to(resources::history)))
-        .service(read("/api/v1/queued", web::get().to(queued::queued)))
-        .service(read("/api/v1/queries", web::get().to(queries::list)))
-        .service(read("/api/v1/queries/{id}", web::get().to(queries::one)))
-        .service(read("/api/v1/executions", web::get().to(executions::executions)))
-        .service(read("/api/v1/decisions/{execution}", web::get().to(decisions::explain)))
-        .service(mode)
-        .service(read("/api/v1/journal", web::get().to(journal::journal)))
-        .service(read("/api/v1/actors", web::get().to(actors::actors)))
-        .service(read("/api/v1/events", web::get().to(events::events)))
-        .service(read("/api/v1/openapi.json", web::get().to(openapi::serve)))
-        .service(read("/api/docs", web::get().to(openapi::to_pages)))
-        .service(openapi::pages());
+pub(super) fn add(routes: &mut Routes<'_>) {
+    routes
+        .add(Resource::at("/api/v1/status").get(Needs::READ, status::status))
+        .add(Resource::at("/api/v1/resources").get(Needs::READ, resources::now))
+        .add(Resource::at("/api/v1/resources/history").get(Needs::READ, resources::history))
+        .add(Resource::at("/api/v1/queued").get(Needs::READ, queued::queued))
+        .add(Resource::at("/api/v1/queries").get(Needs::READ, queries::list))
+        .add(Resource::at("/api/v1/queries/{id}").get(Needs::READ, queries::one))
+        .add(Resource::at("/api/v1/executions").get(Needs::READ, executions::executions))
+        .add(Resource::at("/api/v1/decisions/{execution}").get(Needs::READ, decisions::explain))
+        .add(Resource::at("/api/v1/mode").get(Needs::READ, mode::get).put(
+            Needs::ADMIN,
+            mode::MODE_BYTES_MAX,
+            mode::put,
+        ))
+        .add(Resource::at("/api/v1/journal").get(Needs::READ, journal::journal))
+        .add(Resource::at("/api/v1/actors").get(Needs::READ, actors::actors))
+        .add(Resource::at("/api/v1/events").get(Needs::READ, events::events))
+        .add(Resource::at("/api/v1/openapi.json").get(Needs::READ, openapi::serve))
+        .add(Resource::at("/api/docs").get(Needs::READ, openapi::to_pages))
+        .add(Resource::at("/api/docs/{file:.*}").get(Needs::READ, openapi::page));
 }

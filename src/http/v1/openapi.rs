@@ -1,8 +1,14 @@
 //! The description of the API, made from the handlers.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, ContentEncoding},
+    },
+    web,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -11,7 +17,6 @@ use utoipa::{
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::http::{access, control, health, metrics, problem::Problem, wire};
 
@@ -67,7 +72,10 @@ impl Modify for Everywhere {
         let components = openapi.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
-        let cookie = ApiKey::Cookie(ApiKeyValue::new(crate::http::access::COOKIE));
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+            "evenkeel_session_7070",
+            "what /login gives; the number is the port that the server listens on",
+        ));
         components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }
@@ -97,7 +105,14 @@ pub(super) async fn to_pages() -> HttpResponse {
 }
 
 /// The document for people, from embedded assets.
-pub(super) fn pages() -> SwaggerUi {
-    let config = utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none");
-    SwaggerUi::new("/api/docs/{_:.*}").config(config)
+pub(super) async fn page(file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let config = utoipa_swagger_ui::Config::new(["../v1/openapi.json"]).validator_url("none");
+    let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).map_err(Problem::unavailable)?;
+    let file =
+        found.ok_or_else(|| Problem::not_found("there is nothing here: /api/docs/ is the beginning"))?;
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
+    }
+    Ok(response.content_type(file.content_type).body(file.bytes.into_owned()))
 }

@@ -1,0 +1,245 @@
+//! Every route of the router, on the wire: who gets in, and what a body may be.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    time::Duration,
+};
+
+use actix::{Actor, Context, Handler, Message};
+use evenkeel_actors::{
+    daemon::Pace,
+    journal::redis::Keys,
+    messages::{Control, ControlRefused, Delay, DelayRefused, GetSteps, Lost, SetMode, SetModeRefused},
+    port::Port,
+};
+use evenkeel_core::recap::Step;
+use tokio::sync::watch;
+
+use super::*;
+use crate::{
+    http::routes::Declared,
+    tokens::{Scope, Tokens},
+};
+
+/// Takes what is asked, and has nothing.
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+macro_rules! answers {
+    ($($message:ty => $answer:expr),+ $(,)?) => {$(
+        impl Handler<$message> for Nobody {
+            type Result = <$message as Message>::Result;
+            fn handle(&mut self, _: $message, _: &mut Context<Self>) -> Self::Result {
+                $answer
+            }
+        }
+    )+};
+}
+
+impl Handler<GetSteps> for Nobody {
+    type Result = actix::MessageResult<GetSteps>;
+
+    fn handle(&mut self, _: GetSteps, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(Vec::<Step>::new())
+    }
+}
+
+answers! {
+    Delay => Err(DelayRefused::Lost(Lost)),
+    Control => Err(ControlRefused::Lost(Lost)),
+    SetMode => Err(SetModeRefused::Lost(Lost)),
+}
+
+/// What never changes, because nobody changes it.
+fn still<T>(value: T) -> watch::Receiver<T> {
+    watch::channel(value).1
+}
+
+/// A server behind which nobody works.
+fn views(access: Arc<Access>) -> Views {
+    let nobody = Nobody.start();
+    let about = About {
+        name: "main".to_owned(),
+        form: Form::Embedded,
+        database: "none".to_owned(),
+        tick_ms: 100,
+        started_ms: 0,
+        data_dir: PathBuf::from("/nowhere"),
+        journal: uuid::Uuid::nil(),
+        writer_epoch: 1,
+        keys: Keys::new("evenkeel", "main").unwrap(),
+        redis: None,
+        executed_before: 0,
+    };
+    Views {
+        about: Arc::new(about),
+        access,
+        queue: still(None),
+        window: still(None),
+        overview: still(Arc::default()),
+        pace: still(Pace::default()),
+        outbox: still(evenkeel_actors::journal::outbox::Published::default()),
+        shipping: None,
+        told: still(None),
+        redis: None,
+        actors: Vec::new(),
+        draining: still(false),
+        degraded: still(Vec::new()),
+        delay: Port::from(nobody.clone().recipient()),
+        control: Port::from(nobody.clone().recipient()),
+        set_mode: Port::from(nobody.clone().recipient()),
+        steps: Port::from(nobody.recipient()),
+    }
+}
+
+/// A running server, its routes, and a token of each scope.
+struct World {
+    address: SocketAddr,
+    tokens: Vec<(Scope, String)>,
+    routes: Vec<Declared>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let tokens = Scope::ALL.map(|scope| (scope, Tokens::create(&file, scope.name(), scope).unwrap()));
+        let settings = AccessSettings { tokens: Some(file), ..AccessSettings::open() };
+        let (server, address) = server("127.0.0.1:0", views(Access::new(settings).unwrap())).unwrap();
+        actix_web::rt::spawn(server);
+        let mut routes = Vec::new();
+        let _ = App::new().configure(|config| routes = server_routes(config).declared);
+        assert!(routes.len() > 20, "{routes:?}");
+        Self { address, tokens: tokens.to_vec(), routes, _folder: folder }
+    }
+
+    /// The status of the answer to a request with these header lines and this body.
+    async fn ask(&self, route: &Declared, token: Option<Scope>, headers: String, body: Vec<u8>) -> u16 {
+        let (method, path) = (&route.method, route.path.replace(['{', '}', ':', '.', '*'], ""));
+        let token = self.tokens.iter().find(|(scope, _)| Some(*scope) == token);
+        let token = token.map(|(_, token)| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}{headers}\r\n");
+        let address = self.address;
+        let asked = move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).unwrap();
+            line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+        };
+        tokio::task::spawn_blocking(asked).await.unwrap()
+    }
+}
+
+/// `body` in chunks, of which the last is not said to be.
+fn chunks(body: &[u8]) -> Vec<u8> {
+    let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    body.chunks(64 * 1024).flat_map(chunk).collect()
+}
+
+#[actix_web::test]
+async fn each_route_lets_in_whom_it_says_and_changes_need_more_than_reading() {
+    let world = World::start();
+    for route in &world.routes {
+        let needed = match route.needs {
+            Needs::Nothing => None,
+            Needs::Token(scope) | Needs::Wire(scope) => Some(scope),
+        };
+        let body = || (String::from("Content-Length: 2\r\n"), b"{}".to_vec());
+        let (headers, content) = body();
+        let without = world.ask(route, None, headers, content).await;
+        assert_eq!(without == 401, needed.is_some(), "{route:?}: {without}");
+        for scope in Scope::ALL {
+            let (headers, content) = body();
+            let answered = world.ask(route, Some(scope), headers, content).await;
+            assert_eq!(answered == 403, Some(scope) < needed, "{route:?} with {scope}: {answered}");
+        }
+        let changes = !["GET", "HEAD"].contains(&route.method.as_str());
+        let signs = ["/login", "/logout"].contains(&route.path);
+        assert!(!changes || signs || needed > Some(Scope::Read), "{route:?}");
+    }
+    let elsewhere =
+        Declared { method: "GET".parse().unwrap(), path: "/nothing", needs: Needs::READ, bytes_max: None };
+    assert_eq!(world.ask(&elsewhere, None, String::new(), Vec::new()).await, 401);
+    assert_eq!(world.ask(&elsewhere, Some(Scope::Read), String::new(), Vec::new()).await, 404);
+}
+
+#[actix_web::test]
+async fn no_spelling_of_a_path_needs_less() {
+    let world = World::start();
+    let spell =
+        |path| Declared { method: "PUT".parse().unwrap(), path, needs: Needs::ADMIN, bytes_max: None };
+    let body = || (String::from("Content-Length: 18\r\n"), br#"{"mode":"enforce"}"#.to_vec());
+    for path in [
+        "/api/v1/mode",
+        "/api/v1/mod%65",
+        "/api/v1/%6dode",
+        "/%61pi/v1/mode",
+        "/api%2Fv1/mode",
+        "/api/v1//mode",
+        "//api/v1/mode",
+        "/api/v1/mode/",
+        "/api/v1/../v1/mode",
+        "/api/v1/./mode",
+        "/api/v1/mode%00",
+        "/api/v1/mode;x",
+        "/API/v1/mode",
+        "/api/v1/mode?x=1",
+        "/api/v1/mode%3Fx",
+        "http://localhost/api/v1/mode",
+        "http://localhost/api/v1/mod%65",
+    ] {
+        let (headers, content) = body();
+        let answered = world.ask(&spell(path), Some(Scope::Control), headers, content).await;
+        assert!([400, 403, 404].contains(&answered), "{path}: {answered}");
+    }
+    let (headers, content) = body();
+    assert_eq!(
+        world.ask(&spell("/api/v1/mode"), Some(Scope::Admin), headers, content).await,
+        503,
+        "nobody is there"
+    );
+}
+
+#[actix_web::test]
+async fn the_limit_of_each_body_holds_for_what_is_decoded_with_and_without_a_length() {
+    let world = World::start();
+    let admin = Some(Scope::Admin);
+    for route in &world.routes {
+        for encoding in ["gzip", "deflate", "br", "zstd", "identity, gzip", "x"] {
+            for framing in ["Content-Length: 40", "Transfer-Encoding: chunked"] {
+                let headers = format!("Content-Encoding: {encoding}\r\n{framing}\r\n");
+                // Nothing of it is waited for.
+                let answered = world.ask(route, admin, headers, Vec::new()).await;
+                assert_eq!(answered, 415, "{route:?} {encoding} {framing}");
+            }
+        }
+        let Some(bytes_max) = route.bytes_max else { continue };
+        let (exact, more) = (vec![b' '; bytes_max], vec![b' '; bytes_max + 1]);
+        let length = |body: &[u8]| format!("Content-Length: {}\r\n", body.len());
+        let chunked = || "Transfer-Encoding: chunked\r\n".to_owned();
+        assert_eq!(world.ask(route, admin, length(&more), Vec::new()).await, 413, "{route:?}");
+        assert_eq!(world.ask(route, admin, chunked(), chunks(&more)).await, 413, "{route:?}");
+        assert_eq!(world.ask(route, admin, length(&exact), exact.clone()).await, 400, "{route:?}");
+        let whole = [chunks(&exact), b"0\r\n\r\n".to_vec()].concat();
+        assert_eq!(world.ask(route, admin, chunked(), whole).await, 400, "{route:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
+    let world = World::start();
+    for route in &world.routes {
+        let headers = "Transfer-Encoding: gzip, chunked\r\n".to_owned();
+        let answered = world.ask(route, Some(Scope::Admin), headers, b"0\r\n\r\n".to_vec()).await;
+        assert!(answered >= 400 || route.bytes_max.is_none(), "{route:?}: {answered}");
+    }
+}
