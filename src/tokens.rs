@@ -244,7 +244,7 @@ impl Tokens {
         }
         let text = std::str::from_utf8(content).map_err(|error| TokensError::Line {
             file: named(),
-            line: content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1,
+            line: content[..error.valid_up_to()].split(|byte| *byte == b'\n').count(),
             reason: "expected text in UTF-8".to_owned(),
         })?;
         let mut tokens = Self::default();

@@ -16,7 +16,7 @@ const SHOWN_CHARS_MAX: usize = 100;
 
 /// Refuses what a page elsewhere sends; `hosts` are the names under which this server may be asked.
 pub(super) fn check(request: &ServiceRequest, hosts: &[String]) -> Result<(), Problem> {
-    let host = only(request, header::HOST)?;
+    let host = only(request, &header::HOST)?;
     if let Some(host) = host {
         let asked = Authority::parse(host).filter(|asked| asked.is_known(hosts));
         let Some(asked) = asked else {
@@ -34,7 +34,7 @@ pub(super) fn check(request: &ServiceRequest, hosts: &[String]) -> Result<(), Pr
         }
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    match only(request, header::ORIGIN)? {
+    match only(request, &header::ORIGIN)? {
         Some(origin) if !reads && !is_same(origin, host) => Err(forbidden(format!(
             "the header Origin says `{}` and the header Host `{}`: a page of another origin may not change anything \
              here. A proxy must hand on the Host that the browser sent (nginx: proxy_set_header Host $http_host)",
@@ -50,8 +50,8 @@ fn forbidden(what: String) -> Problem {
 }
 
 /// The value of a header that there may be one of. What is no text is empty, which is no name and no origin.
-fn only(request: &ServiceRequest, name: HeaderName) -> Result<Option<&str>, Problem> {
-    let mut values = request.headers().get_all(&name);
+fn only(request: &ServiceRequest, name: &HeaderName) -> Result<Option<&str>, Problem> {
+    let mut values = request.headers().get_all(name);
     let first = values.next().map(|value| value.to_str().unwrap_or_default());
     if values.next().is_some() {
         return Err(Problem::bad_request(format!("there are several headers {name}: which one holds?")));
@@ -78,10 +78,9 @@ impl Authority {
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,
-            None => return None,
             Some("") => None,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
-            Some(_) => return None,
+            None | Some(_) => return None,
         };
         (!name.is_empty()).then(|| Self { name: name.to_ascii_lowercase(), port })
     }
