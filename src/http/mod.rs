@@ -47,7 +47,6 @@ use self::{
     connections::Connections,
     front::Front,
     metrics::Requests,
-    problem::Problem,
     routes::{Resource, Routes},
 };
 pub use self::{

@@ -50,7 +50,7 @@ fn forbidden(what: String) -> Problem {
 }
 
 /// The value of a header that there may be one of. What is no text is empty, which is no name and no origin.
-fn only(request: &ServiceRequest, name: &HeaderName) -> Result<Option<&str>, Problem> {
+fn only<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = request.headers().get_all(name);
     let first = values.next().map(|value| value.to_str().unwrap_or_default());
     if values.next().is_some() {
