@@ -291,6 +291,10 @@ impl Audit {
             match waiting.remove(&row.execution) {
                 None if row.queued_tick < self.first_tick => {}
                 None => findings.add(Finding::QueueRow { execution: row.execution, row: true }),
+                // It was delayed, and the entry that says when it was queued should be left.
+                Some(found) if found.queued_tick.is_none() && row.queued_tick >= self.first_tick => {
+                    findings.add(Finding::QueueRow { execution: row.execution, row: true });
+                }
                 Some(found)
                     if (found.query, found.due_tick) == (row.query, row.due_tick)
                         && found.queued_tick.is_none_or(|tick| tick == row.queued_tick) => {}

@@ -1,0 +1,420 @@
+//! One small journal for each finding: exactly that one is found.
+
+use super::*;
+use crate::{
+    journal::{EntryId, Executed, Outcome, QueueEvent, QueueRecord, Record},
+    resource::PerResource,
+    window::{Extent, Window},
+};
+
+fn id(n: u128) -> ExecutionId {
+    ExecutionId(Uuid::from_u128(n))
+}
+
+fn query() -> QueryId {
+    QueryId(Uuid::from_u128(7))
+}
+
+fn event(event: QueueEvent, n: u128, tick: u64, due_tick: u64, added_ticks: u64) -> Record {
+    let (execution, tick, due_tick) = (id(n), Tick(tick), Tick(due_tick));
+    Record::Queue(QueueRecord { event, execution, query: query(), tick, due_tick, added_ticks })
+}
+
+fn queued(n: u128, tick: u64) -> Record {
+    event(QueueEvent::Queued, n, tick, tick + 1, 0)
+}
+
+fn delayed(n: u128, tick: u64, due_tick: u64, added_ticks: u64) -> Record {
+    event(QueueEvent::Delayed, n, tick, due_tick, added_ticks)
+}
+
+fn execution(n: u128, [queued_tick, due_tick, tick, finished_tick]: [u64; 4], reason: &str) -> Record {
+    Record::Executed(Executed {
+        execution: id(n),
+        query: query(),
+        queued_tick: Tick(queued_tick),
+        due_tick: Tick(due_tick),
+        tick: Tick(tick),
+        finished_tick: Tick(finished_tick),
+        reason: reason.to_owned(),
+        outcome: Outcome::Ok,
+        executed_at_ms: 1,
+    })
+}
+
+fn ran(n: u128, queued_tick: u64, due_tick: u64, tick: u64) -> Record {
+    execution(n, [queued_tick, due_tick, tick, tick], "because")
+}
+
+fn level(first_tick: u64, executed: u64) -> Window {
+    Window {
+        first_tick: Tick(first_tick),
+        last_tick: Tick(first_tick + 9),
+        usage: PerResource::all(Extent { average: 100, min: 95, max: 105 }),
+        executed,
+        in_corridor: true,
+    }
+}
+
+fn window(first_tick: u64, executed: u64) -> Record {
+    Record::Window(level(first_tick, executed))
+}
+
+/// The records of the three streams in the order in which they are given, numbered from `first_seq` on.
+fn journal(first_seq: PerStream<u64>, records: Vec<Record>) -> PerStream<Vec<Entry>> {
+    let before = PerStream::from_fn(|stream| (EntryId { ms: 1, n: 0 }, first_seq[stream] - 1));
+    let mut numbering = Numbering::after(before);
+    let mut entries = PerStream::<Vec<Entry>>::default();
+    for record in records {
+        let entry = numbering.number(record, 1);
+        entries[entry.record.stream()].push(entry);
+    }
+    entries
+}
+
+fn audit(entries: &PerStream<Vec<Entry>>, next_tick: u64, rows: Option<&[Queued]>) -> Report {
+    let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
+    let mut audit = Audit::new(&first);
+    let streams =
+        PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>));
+    for entry in Merge::new(streams) {
+        audit.entry(&entry.unwrap());
+    }
+    audit.finish(Tick(next_tick), rows)
+}
+
+fn whole() -> PerStream<u64> {
+    PerStream::from_fn(|_| 1)
+}
+
+/// Of streams that begin with their first entries.
+fn found(records: Vec<Record>, next_tick: u64) -> Vec<Finding> {
+    audit(&journal(whole(), records), next_tick, None).findings.first().to_vec()
+}
+
+fn impossible(stream: Stream, what: &'static str) -> [Finding; 1] {
+    [Finding::Impossible { stream, seq: 1, what }]
+}
+
+#[test]
+fn nothing_is_found_where_all_holds() {
+    let records = vec![
+        queued(1, 0),
+        delayed(1, 0, 6, 5),
+        queued(2, 3),
+        execution(2, [3, 4, 4, 4], ""),
+        ran(1, 0, 6, 6),
+        window(0, 2),
+        queued(3, 10),
+    ];
+    let report = audit(&journal(whole(), records), 11, None);
+    assert_eq!(report.findings.first(), []);
+    assert_eq!(report.proved, Some((Tick(0), Tick(9))));
+    assert_eq!((report.executed, report.waiting, report.open_entries), (2, 1, 1));
+    assert_eq!(report.entries, PerStream { executions: 2, queue: 4, windows: 1 });
+}
+
+#[test]
+fn an_execution_that_is_executed_twice_is_named_once() {
+    // The second time it was queued again, too: only that it had run says that something is wrong.
+    let records = vec![queued(1, 0), ran(1, 0, 1, 1), queued(1, 2), ran(1, 2, 3, 3)];
+    assert_eq!(found(records.clone(), 4), [Finding::ExecutedTwice(id(1))]);
+    let thrice = records.into_iter().chain([queued(1, 4), ran(1, 4, 5, 5)]).collect();
+    assert_eq!(found(thrice, 6), [Finding::ExecutedTwice(id(1))]);
+}
+
+#[test]
+fn an_execution_that_waits_again_after_it_ran_is_named() {
+    let records = vec![queued(1, 0), ran(1, 0, 1, 1), queued(1, 2), queued(2, 2)];
+    assert_eq!(found(records, 3), [Finding::QueuedAfterItRan(id(1))]);
+}
+
+#[test]
+fn an_execution_that_ran_before_it_was_due_is_named() {
+    let early = vec![queued(1, 0), delayed(1, 0, 6, 5), ran(1, 0, 6, 5)];
+    assert_eq!(found(early, 6), impossible(Stream::Executions, "it ran before it was due"));
+    let on_time = vec![queued(1, 0), delayed(1, 0, 6, 5), ran(1, 0, 6, 6)];
+    assert_eq!(found(on_time, 7), []);
+}
+
+#[test]
+fn times_of_an_execution_that_cannot_be_are_named() {
+    let at_once = vec![queued(1, 3), execution(1, [3, 3, 4, 4], "")];
+    let contradiction = Finding::Contradiction {
+        execution: id(1),
+        field: "due_tick",
+        executed: "3".to_owned(),
+        queued: "4".to_owned(),
+    };
+    let [too_early] = impossible(Stream::Executions, "it was due before it could be");
+    assert_eq!(found(at_once, 5), [too_early, contradiction]);
+    let backwards = vec![queued(1, 3), execution(1, [3, 4, 4, 3], "")];
+    assert_eq!(found(backwards, 5), impossible(Stream::Executions, "it finished before it ran"));
+    let longer = vec![queued(1, 3), execution(1, [3, 4, 4, 9], "")];
+    assert_eq!(found(longer, 5), []);
+}
+
+#[test]
+fn a_delay_without_a_reason_is_named_from_the_second_tick_on() {
+    let silent = |tick| vec![queued(1, 3), execution(1, [3, 4, tick, tick], "")];
+    assert_eq!(found(silent(4), 6), []);
+    let expected = impossible(Stream::Executions, "it was delayed, and nothing says why");
+    assert_eq!(found(silent(5), 6), expected);
+}
+
+#[test]
+fn only_a_delay_adds_ticks() {
+    let nothing = vec![delayed(1, 4, 5, 0)];
+    let adds = impossible(Stream::Queue, "only `delayed` adds ticks, and at least one");
+    let unknown = |event| Finding::NotWaiting { execution: id(1), event, tick: Tick(4) };
+    assert_eq!(found(nothing, 5), [adds[0].clone(), unknown(QueueEvent::Delayed)]);
+    let released = |due_tick, added| vec![event(QueueEvent::Released, 1, 4, due_tick, added)];
+    assert_eq!(found(released(5, 0), 5), [unknown(QueueEvent::Released)]);
+    assert_eq!(found(released(6, 1), 5), [adds[0].clone(), unknown(QueueEvent::Released)]);
+}
+
+#[test]
+fn an_event_that_does_not_follow_is_named_and_the_next_one_follows_it() {
+    let records = vec![queued(1, 0), delayed(1, 0, 7, 5), delayed(1, 0, 9, 2), ran(1, 0, 9, 9)];
+    let what = "its query or due tick does not follow from the event before it";
+    assert_eq!(found(records, 10), [Finding::Impossible { stream: Stream::Queue, seq: 2, what }]);
+}
+
+#[test]
+fn a_window_is_ten_ticks_from_a_multiple_of_ten_on() {
+    let misaligned = Window { last_tick: Tick(10), ..level(0, 0) };
+    let what = "it is not ten ticks from a multiple of ten on";
+    assert_eq!(found(vec![Record::Window(misaligned)], 11), impossible(Stream::Windows, what));
+    let shifted = Window { first_tick: Tick(5), last_tick: Tick(14), ..level(0, 0) };
+    let hole = Finding::WindowHole { expected: Tick(0), found: Tick(5) };
+    let [not_ten] = impossible(Stream::Windows, what);
+    assert_eq!(found(vec![Record::Window(shifted)], 15), [not_ten, hole]);
+}
+
+#[test]
+fn a_corridor_that_the_extremes_contradict_is_named() {
+    let what = "its averages, extremes and corridor contradict each other";
+    // Average, smallest, largest, in the corridor; whether some ten sums are so. An average of 100 stands for sums of
+    // 1000..=1009, whose corridors reach from 90..=90.81 to 110..=110.99.
+    for (average, min, max, in_corridor, can_be) in [
+        (100, 95, 105, true, true),
+        (100, 95, 105, false, false),
+        (100, 90, 110, true, true),
+        (100, 90, 110, false, true),
+        (100, 91, 110, false, false),
+        (100, 90, 111, false, true),
+        (100, 90, 111, true, false),
+        (100, 89, 110, true, false),
+        (100, 89, 105, false, true),
+        (100, 100, 100, true, true),
+        (100, 101, 105, true, false),
+        (100, 95, 99, true, false),
+        // 11 · 10009 lies between 100 · 1100 and 100 · 1101.
+        (1000, 900, 1100, true, true),
+        (1000, 900, 1101, true, false),
+        // Idle, or all but idle: 0 of ten ticks is never in, and one unit in one tick is not level.
+        (0, 0, 0, false, true),
+        (0, 0, 0, true, true),
+        (1, 1, 1, true, true),
+        (1, 1, 1, false, true),
+    ] {
+        let usage = PerResource { io: Extent { average, min, max }, ..level(0, 0).usage };
+        let window = Window { usage, in_corridor, ..level(0, 0) };
+        let expected = if can_be { vec![] } else { impossible(Stream::Windows, what).to_vec() };
+        assert_eq!(found(vec![Record::Window(window)], 10), expected, "{window:?}");
+    }
+}
+
+#[test]
+fn one_resource_out_is_enough_and_all_must_be_in() {
+    let what = "its averages, extremes and corridor contradict each other";
+    for resource in crate::resource::Resource::ALL {
+        let mut window = level(0, 0);
+        window.usage[resource].max = 200;
+        let claims = found(vec![Record::Window(window)], 10);
+        assert_eq!(claims, impossible(Stream::Windows, what), "{resource}");
+        window.in_corridor = false;
+        assert_eq!(found(vec![Record::Window(window)], 10), [], "{resource}");
+    }
+}
+
+#[test]
+fn a_window_that_is_not_there_is_named() {
+    let missing = |reached, closed| Finding::WindowMissing { reached: Tick(reached), closed: Tick(closed) };
+    assert_eq!(found(vec![], 10), []);
+    assert_eq!(found(vec![], 11), [missing(10, 0)]);
+    assert_eq!(found(vec![window(0, 0)], 20), []);
+    assert_eq!(found(vec![window(0, 0)], 21), [missing(20, 9)]);
+    assert_eq!(found(vec![window(0, 0), window(10, 0)], 21), []);
+}
+
+#[test]
+fn a_window_that_counts_others_is_named() {
+    let records =
+        |executed| vec![queued(1, 8), ran(1, 8, 9, 9), queued(2, 9), ran(2, 9, 10, 10), window(0, executed)];
+    assert_eq!(found(records(1), 11), []);
+    for recorded in [0, 2] {
+        let expected = Finding::WindowCount { first_tick: Tick(0), recorded, counted: 1 };
+        assert_eq!(found(records(recorded), 11), [expected]);
+    }
+}
+
+#[test]
+fn numbers_ids_and_ticks_that_go_back_are_named() {
+    let mut entries = journal(whole(), vec![queued(1, 5), queued(2, 5), queued(3, 6)]);
+    entries.queue[2].seq = 5;
+    entries.queue[2].id = entries.queue[1].id;
+    let Record::Queue(event) = &mut entries.queue[2].record else { unreachable!("all are the queue's") };
+    (event.tick, event.due_tick) = (Tick(4), Tick(5));
+    let (id, stream) = (entries.queue[1].id, Stream::Queue);
+    let expected = [
+        Finding::Sequence { stream, expected: 3, found: 5 },
+        Finding::IdOrder { stream, seq: 5, id, before: id },
+        Finding::TickOrder { stream, seq: 5, tick: Tick(4), before: Tick(5) },
+    ];
+    assert_eq!(audit(&entries, 7, None).findings.first(), expected);
+}
+
+fn row(n: u128, queued_tick: u64, due_tick: u64) -> Queued {
+    Queued { execution: id(n), query: query(), queued_tick: Tick(queued_tick), due_tick: Tick(due_tick) }
+}
+
+fn row_finding(n: u128, row: bool) -> Finding {
+    Finding::QueueRow { execution: id(n), row }
+}
+
+#[test]
+fn a_row_that_differs_in_anything_is_named() {
+    let entries = journal(whole(), vec![queued(1, 5)]);
+    let rows = |row: Queued| audit(&entries, 6, Some(&[row])).findings.first().to_vec();
+    assert_eq!(rows(row(1, 5, 6)), []);
+    assert_eq!(rows(row(1, 4, 6)), [row_finding(1, false)]);
+    assert_eq!(rows(row(1, 5, 7)), [row_finding(1, false)]);
+    assert_eq!(rows(Queued { query: QueryId(Uuid::nil()), ..row(1, 5, 6) }), [row_finding(1, false)]);
+    assert_eq!(rows(row(2, 5, 6)), [row_finding(2, true), row_finding(1, false)]);
+    assert_eq!(audit(&entries, 6, Some(&[])).findings.first(), [row_finding(1, false)]);
+    assert_eq!(audit(&entries, 6, Some(&[])).waiting, 0);
+}
+
+/// Numbered as what retention leaves: executions from tick 19 on, the queue's events from tick 20 on, windows from
+/// 20..=29 on. All is known from tick 21 on.
+fn trimmed(records: Vec<Record>) -> PerStream<Vec<Entry>> {
+    let before = PerStream { executions: 51, queue: 71, windows: 3 };
+    let beginning = vec![ran(100, 5, 6, 19), queued(101, 20), window(20, 99)];
+    journal(before, beginning.into_iter().chain(records).collect())
+}
+
+fn found_in_trimmed(records: Vec<Record>, rows: &[Queued]) -> Vec<Finding> {
+    let rows: Vec<_> = [row(101, 20, 21)].iter().chain(rows).copied().collect();
+    audit(&trimmed(records), 30, Some(&rows)).findings.first().to_vec()
+}
+
+#[test]
+fn what_was_queued_before_the_proof_begins_needs_no_queue_entry() {
+    let whole = vec![ran(1, 3, 4, 21), ran(2, 20, 21, 22), delayed(3, 22, 24, 1), ran(3, 19, 24, 24)];
+    assert_eq!(found_in_trimmed(whole, &[row(4, 20, 40)]), []);
+    let not_queued = |n, tick| Finding::NotQueued { execution: id(n), tick: Tick(tick) };
+    assert_eq!(found_in_trimmed(vec![ran(1, 21, 22, 22)], &[]), [not_queued(1, 22)]);
+    let delayed_only = vec![delayed(1, 22, 24, 1), ran(1, 21, 24, 24)];
+    assert_eq!(found_in_trimmed(delayed_only, &[]), [not_queued(1, 24)]);
+}
+
+#[test]
+fn trimmed_streams_show_what_ran_twice() {
+    let twice = vec![ran(1, 3, 4, 23), ran(1, 3, 4, 25)];
+    assert_eq!(found_in_trimmed(twice, &[]), [Finding::ExecutedTwice(id(1))]);
+    let after_a_delay = vec![ran(1, 3, 4, 23), delayed(1, 24, 26, 1)];
+    assert_eq!(found_in_trimmed(after_a_delay, &[]), [Finding::QueuedAfterItRan(id(1))]);
+}
+
+#[test]
+fn trimmed_streams_show_a_delay_that_was_not_honoured() {
+    let contradiction = Finding::Contradiction {
+        execution: id(1),
+        field: "due_tick",
+        executed: "25".to_owned(),
+        queued: "24".to_owned(),
+    };
+    assert_eq!(found_in_trimmed(vec![delayed(1, 22, 24, 1), ran(1, 3, 25, 25)], &[]), [contradiction]);
+    let row_is_late = [row(1, 3, 25)];
+    assert_eq!(found_in_trimmed(vec![delayed(1, 22, 24, 1)], &row_is_late), [row_finding(1, false)]);
+    assert_eq!(found_in_trimmed(vec![delayed(1, 22, 24, 1)], &[row(1, 20, 24)]), []);
+}
+
+#[test]
+fn trimmed_streams_show_rows_that_nothing_queued() {
+    assert_eq!(found_in_trimmed(vec![], &[row(1, 21, 22)]), [row_finding(1, true)]);
+    let delayed_only = vec![delayed(1, 22, 24, 1)];
+    assert_eq!(found_in_trimmed(delayed_only, &[row(1, 21, 24)]), [row_finding(1, true)]);
+    let gone = audit(&trimmed(vec![queued(1, 21), delayed(2, 22, 24, 1)]), 30, Some(&[row(101, 20, 21)]));
+    assert_eq!(gone.findings.first(), [row_finding(1, false)], "101 and 2 may have run before");
+    let without_101 = audit(&trimmed(vec![]), 30, Some(&[]));
+    assert_eq!(without_101.findings.first(), []);
+}
+
+#[test]
+fn trimmed_streams_are_proved_from_the_first_whole_window_on() {
+    let records = vec![
+        queued(1, 29),
+        ran(1, 29, 30, 30),
+        ran(2, 30, 31, 31),
+        window(30, 2),
+        window(40, 0),
+        queued(3, 50),
+    ];
+    let report = audit(&trimmed(records), 51, None);
+    let not_queued = Finding::NotQueued { execution: id(2), tick: Tick(31) };
+    assert_eq!(report.findings.first(), [not_queued]);
+    assert_eq!(report.proved, Some((Tick(30), Tick(49))));
+    assert_eq!(report.executed, 2);
+    let miscounted = audit(&trimmed(vec![window(30, 2)]), 40, None);
+    let count = Finding::WindowCount { first_tick: Tick(30), recorded: 2, counted: 0 };
+    assert_eq!(miscounted.findings.first(), [count]);
+}
+
+#[test]
+fn trimmed_windows_alone_begin_the_proof_with_themselves() {
+    let before = PerStream { executions: 1, queue: 1, windows: 4 };
+    let entries = journal(before, vec![queued(1, 0), ran(1, 0, 1, 31), window(30, 2)]);
+    let report = audit(&entries, 40, None);
+    let count = Finding::WindowCount { first_tick: Tick(30), recorded: 2, counted: 1 };
+    assert_eq!(report.findings.first(), [count]);
+    assert_eq!(report.proved, Some((Tick(30), Tick(39))));
+}
+
+#[test]
+fn findings_beyond_a_thousand_are_only_counted() {
+    let records = (0..1_200).map(|n| ran(n, 0, 1, 1)).collect();
+    let findings = audit(&journal(whole(), records), 2, None).findings;
+    assert_eq!((findings.count(), findings.first().len()), (1_200, FINDINGS_MAX));
+}
+
+#[test]
+fn what_an_unfinished_audit_says_is_nothing_of_the_end() {
+    let entries = journal(whole(), vec![queued(1, 0), queued(2, 0), ran(1, 0, 1, 1)]);
+    let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
+    let mut audit = Audit::new(&first);
+    entries.queue.iter().chain(&entries.executions).for_each(|entry| audit.entry(entry));
+    let report = audit.so_far();
+    assert_eq!((report.waiting, report.findings.first()), (1, &[][..]));
+}
+
+#[test]
+fn the_merge_hands_out_an_error_where_it_stands() {
+    let entries = journal(whole(), vec![queued(1, 0), queued(2, 1), window(0, 0)]);
+    let queue: Vec<_> = vec![Ok(entries.queue[0].clone()), Err("broken"), Ok(entries.queue[1].clone())];
+    let windows = entries.windows.into_iter().map(Ok).collect();
+    let streams = PerStream { executions: Vec::new(), queue, windows };
+    let merged: Vec<_> =
+        Merge::new(PerStream::from_fn(|stream| streams[stream].clone().into_iter())).collect();
+    let ticks: Vec<_> = merged.iter().map(|entry| entry.as_ref().map(|entry| entry.record.tick())).collect();
+    assert_eq!(ticks, [Ok(Tick(0)), Err(&"broken"), Ok(Tick(1)), Ok(Tick(9))]);
+}
+
+#[test]
+fn within_a_tick_what_ran_comes_first_and_the_window_last() {
+    let entries = journal(whole(), vec![window(0, 1), queued(2, 9), ran(1, 8, 9, 9)]);
+    let streams = PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, ()>));
+    let order: Vec<_> = Merge::new(streams).map(|entry| entry.unwrap().record.stream()).collect();
+    assert_eq!(order, [Stream::Executions, Stream::Queue, Stream::Windows]);
+}
