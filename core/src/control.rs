@@ -170,3 +170,23 @@ pub enum ControlError {
         bytes: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_read_as_it_is_written() {
+        for (mode, name) in [(Mode::Off, "off"), (Mode::Shadow, "shadow"), (Mode::Enforce, "enforce")] {
+            assert_eq!((mode.name(), mode.to_string().as_str(), name.parse()), (name, name, Ok(mode)));
+        }
+        let unknown = "on".parse::<Mode>().unwrap_err();
+        assert_eq!(unknown, "unknown mode `on`: one of off, shadow, enforce");
+    }
+
+    #[test]
+    fn a_request_that_says_nothing_of_its_lease_asks_for_a_second() {
+        let request: ControlRequest = serde_json::from_str(r#"{"client": "c", "epoch": 2}"#).unwrap();
+        assert_eq!((request.lease_ticks, request.set), (LEASE_TICKS_DEFAULT, vec![]));
+    }
+}

@@ -182,6 +182,50 @@ mod tests {
     }
 
     #[test]
+    fn windows_begin_at_multiples_of_ten_and_each_has_its_own_sums() {
+        let mut open = OpenWindow::default();
+        let closed: Vec<_> =
+            (0..30).filter_map(|tick| open.add(Tick(tick), &Usage::all(tick), tick).unwrap()).collect();
+        let ticks: Vec<_> = closed.iter().map(|window| (window.first_tick.0, window.last_tick.0)).collect();
+        assert_eq!(ticks, [(0, 9), (10, 19), (20, 29)]);
+        let sums: Vec<_> = closed.iter().map(|window| (window.executed, window.usage.memory)).collect();
+        let extent = |average, min, max| Extent { average, min, max };
+        assert_eq!(sums, [(45, extent(4, 0, 9)), (145, extent(14, 10, 19)), (245, extent(24, 20, 29))]);
+    }
+
+    #[test]
+    fn a_stretch_keeps_sum_and_extremes_of_each_resource() {
+        let usage = |cpu, io, memory| Usage { cpu, io, memory };
+        let stretch: Stretch = [usage(5, 1, 9), usage(2, 4, 9), usage(3, 7, 1)].iter().collect();
+        let expected = Stretch { ticks: 3, sum: usage(10, 12, 19), min: usage(2, 1, 1), max: usage(5, 7, 9) };
+        assert_eq!(stretch, expected);
+        assert!([Usage::all(100)].iter().collect::<Stretch>().in_corridor());
+        assert!(!Stretch::default().in_corridor());
+    }
+
+    #[test]
+    fn an_idle_window_waits_for_the_tick_after_its_idle_ones() {
+        let mut open = OpenWindow::idle(7);
+        assert!(open.add(Tick(6), &Usage::all(1), 1).is_err());
+        for tick in 7..9 {
+            assert_eq!(open.add(Tick(tick), &Usage::all(10), 1), Ok(None));
+        }
+        let window = open.add(Tick(9), &Usage::all(10), 1).unwrap().unwrap();
+        assert_eq!(window.usage.cpu, Extent { average: 3, min: 0, max: 10 });
+        assert_eq!((window.executed, window.in_corridor), (3, false));
+    }
+
+    #[test]
+    fn a_window_is_level_when_its_ticks_are() {
+        let closed = |last: u64| {
+            let mut open = OpenWindow::default();
+            (0..9).for_each(|tick| assert_eq!(open.add(Tick(tick), &Usage::all(100), 0), Ok(None)));
+            open.add(Tick(9), &Usage::all(last), 0).unwrap().unwrap().in_corridor
+        };
+        assert_eq!([100, 110, 200, 50].map(closed), [true, true, false, false]);
+    }
+
+    #[test]
     fn a_tick_out_of_turn_is_refused_and_changes_nothing() {
         let mut open = OpenWindow::default();
         open.add(Tick(0), &Usage::all(1), 1).unwrap();

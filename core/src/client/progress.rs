@@ -99,3 +99,103 @@ impl Progress {
         self.saving = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{ExecutionId, QueryId},
+        journal::{EntryId, QueueEvent, QueueRecord, Record, Stream},
+        tick::Tick,
+    };
+
+    fn entry(n: u64) -> Entry {
+        let record = QueueRecord {
+            event: QueueEvent::Queued,
+            execution: ExecutionId::new(1, n.into()),
+            query: QueryId::simulated(1, 0),
+            tick: Tick(n),
+            due_tick: Tick(n + 1),
+            added_ticks: 0,
+        };
+        Entry { id: EntryId { ms: 1, n }, seq: n, record: Record::Queue(record) }
+    }
+
+    #[test]
+    fn what_an_earlier_recovery_brings_counts_no_more() {
+        let mut progress = Progress::default();
+        let first = progress.restore();
+        assert!(progress.counts(first) && progress.takes(first));
+        let second = progress.restore();
+        assert_eq!((second, progress.generation()), (first + 1, second));
+        assert!(!progress.counts(first) && !progress.takes(first));
+        assert!(progress.counts(second) && progress.takes(second));
+        assert!(!progress.counts(second + 1));
+    }
+
+    #[test]
+    fn once_it_ends_nothing_is_taken_and_what_is_under_way_still_counts() {
+        let mut progress = Progress::default();
+        let generation = progress.restore();
+        progress.end();
+        assert!(progress.counts(generation));
+        assert!(!progress.takes(generation));
+        let later = progress.restore();
+        assert!(!progress.takes(later), "a recovery at the end takes nothing either");
+    }
+
+    #[test]
+    fn a_save_that_a_recovery_cut_short_holds_up_no_other() {
+        let mut progress = Progress::default();
+        progress.restore();
+        progress.applied(&[entry(1)]);
+        progress.save();
+        progress.applied(&[entry(2)]);
+        assert!(!progress.save_is_due(true, 1), "one is on its way");
+        progress.restore();
+        progress.applied(&[entry(2)]);
+        assert!(progress.save_is_due(true, 1));
+    }
+
+    #[test]
+    fn a_save_is_due_by_time_or_by_entries_and_never_without_any() {
+        let mut progress = Progress::default();
+        assert!(!progress.save_is_due(true, 0));
+        progress.applied(&[entry(1), entry(2)]);
+        assert!(progress.save_is_due(true, 9));
+        assert!(progress.save_is_due(false, 2));
+        assert!(!progress.save_is_due(false, 3));
+        progress.applied(&[entry(3)]);
+        assert!(progress.save_is_due(false, 3), "entries of several batches count together");
+        progress.save();
+        assert!(!progress.save_is_due(true, 1));
+        progress.saved();
+        assert!(!progress.save_is_due(true, 1), "all that was applied is saved");
+        progress.applied(&[entry(4)]);
+        assert!(progress.save_is_due(true, 9));
+    }
+
+    #[test]
+    fn positions_are_what_was_restored_and_then_what_was_applied() {
+        let mut progress = Progress::default();
+        progress.applied(&[entry(3), entry(4)]);
+        assert_eq!(progress.positions().get(Stream::Queue), EntryId { ms: 1, n: 4 });
+        let mut durable = Positions::default();
+        durable.advance(Stream::Queue, EntryId { ms: 1, n: 2 });
+        progress.restored(durable);
+        assert_eq!(progress.positions(), durable);
+        assert!(!progress.save_is_due(true, 0), "what was restored needs no saving");
+    }
+
+    #[test]
+    fn who_failed_on_a_batch_reads_it_one_by_one() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.read(vec![entry(1), entry(2)]), [[entry(1), entry(2)]]);
+        assert_eq!(progress.failed(&[entry(1), entry(2)]), None);
+        assert_eq!(progress.read(vec![entry(1), entry(2)]), [vec![entry(1)], vec![entry(2)], vec![]]);
+        for _ in 0..2 {
+            assert_eq!(progress.failed(&[entry(1)]), None);
+        }
+        assert_eq!(progress.failed(&[entry(1)]), Some(&entry(1)));
+    }
+}

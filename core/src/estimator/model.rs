@@ -279,3 +279,6 @@ impl Average {
         truncated::within(self.expected, self.low, self.high, CONTRADICTION)
     }
 }
+
+#[cfg(test)]
+mod tests;

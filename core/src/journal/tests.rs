@@ -1,3 +1,5 @@
+mod text;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

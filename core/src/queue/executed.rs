@@ -29,3 +29,21 @@ impl ExecutedTicks {
         self.tick_of.get(&execution).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_are_remembered_as_the_limit_says_and_the_oldest_is_forgotten_first() {
+        let id = |n: usize| ExecutionId::new(1, n as u128);
+        let mut executed = ExecutedTicks::default();
+        for n in 0..=REMEMBERED {
+            executed.note(id(n), Tick(n as u64));
+        }
+        assert_eq!(executed.tick_of(id(0)), None);
+        assert_eq!(executed.tick_of(id(1)), Some(Tick(1)));
+        assert_eq!(executed.tick_of(id(REMEMBERED)), Some(Tick(REMEMBERED as u64)));
+        assert_eq!((executed.tick_of.len(), executed.oldest_first.len()), (REMEMBERED, REMEMBERED));
+    }
+}

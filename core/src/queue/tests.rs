@@ -1,3 +1,7 @@
+mod borders;
+mod reasons;
+mod recorded;
+
 use super::*;
 use crate::resource::PerResource;
 use crate::window::{Extent, Window};

@@ -122,4 +122,18 @@ mod tests {
         assert_eq!((twice.executions(), twice.sum_ticks()), (200, 10_100));
         assert_eq!(twice.summary(), delays.summary());
     }
+
+    #[test]
+    fn merging_counts_each_delay_as_often_as_both_did() {
+        let counts = |delays: &[u64]| {
+            let mut counts = DelayCounts::default();
+            delays.iter().for_each(|ticks| counts.add(*ticks));
+            counts
+        };
+        let mut merged = counts(&[1, 1, 1, 7]);
+        merged.merge(&counts(&[1, 7, 7, 9, 9, 9]));
+        assert_eq!(merged, counts(&[1, 1, 1, 1, 7, 7, 7, 9, 9, 9]));
+        let DelaySummary { p50, p95, max, .. } = merged.summary().unwrap();
+        assert_eq!((merged.executions(), merged.sum_ticks(), p50, p95, max), (10, 52, 7, 9, 9));
+    }
 }
