@@ -127,7 +127,9 @@ mod tests {
     fn merging_counts_each_delay_as_often_as_both_did() {
         let counts = |delays: &[u64]| {
             let mut counts = DelayCounts::default();
-            delays.iter().for_each(|ticks| counts.add(*ticks));
+            for ticks in delays {
+                counts.add(*ticks);
+            }
             counts
         };
         let mut merged = counts(&[1, 1, 1, 7]);

@@ -77,20 +77,18 @@ fn an_average_that_was_expected_tells_nothing() {
     assert!(apart < 1e-12, "495 lies amid 489.5..499.5: {apart}");
 }
 
-/// How often a model must be contradicted, every other window, before it takes everything to have changed.
-fn contradictions_until_it_forgets(exactness: Exactness) -> usize {
+/// How often a model must be contradicted before it takes everything to have changed.
+fn contradictions_until_it_forgets(exactness: Exactness) -> u32 {
     let mut model = believing(0.1, exactness);
-    let mut contradictions = 0;
-    for window in 1..=20 {
+    for contradictions in 1..=20 {
         // Each jump is beyond what the noise that has been learned explains.
-        let cost = 50 * 10u64.pow(window);
+        let cost = 50 * 10u64.pow(contradictions);
         let before = model.contradictions;
         model.learn(flat(cost), &equations());
         if model.contradictions == 0 {
-            return contradictions + 1;
+            return contradictions;
         }
-        assert_eq!(model.contradictions, before << 1 | 1, "window {window} contradicts");
-        contradictions += 1;
+        assert_eq!(model.contradictions, before << 1 | 1, "window {contradictions} contradicts");
     }
     unreachable!("it never forgot")
 }

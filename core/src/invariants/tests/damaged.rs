@@ -74,19 +74,17 @@ impl History {
         match &entry.record {
             Record::Executed(executed) => self.traces_of_execution(executed),
             Record::Queue(event) => self.traces_of_event(event, at),
-            Record::Window(window) => match self.entries.windows.get(at).map(|entry| &entry.record) {
-                Some(Record::Window(next)) => {
-                    vec![Finding::WindowHole { expected: window.first_tick, found: next.first_tick }]
-                }
-                _ => {
-                    let reached = Tick(self.next_tick.0 - 1);
-                    vec![Finding::WindowMissing {
-                        reached,
-                        closed: Tick(window.first_tick.0.saturating_sub(1)),
-                    }]
-                }
-            },
+            Record::Window(window) => vec![self.trace_of_window(window, at)],
         }
+    }
+
+    fn trace_of_window(&self, window: &Window, at: usize) -> Finding {
+        let expected = window.first_tick;
+        if let Some(Record::Window(next)) = self.entries.windows.get(at).map(|entry| &entry.record) {
+            return Finding::WindowHole { expected, found: next.first_tick };
+        }
+        let reached = Tick(self.next_tick.0 - 1);
+        Finding::WindowMissing { reached, closed: Tick(expected.0.saturating_sub(1)) }
     }
 
     fn traces_of_execution(&self, executed: &Executed) -> Vec<Finding> {
@@ -116,13 +114,11 @@ impl History {
             let outcome = self.outcome_against(execution, None);
             return later.map(unknown).chain([outcome]).collect();
         }
-        match later.next() {
-            Some((next, _)) => vec![impossible(&self.entries.queue[next], DOES_NOT_FOLLOW)],
-            None => {
-                let before = Tick(event.due_tick.0 - event.added_ticks);
-                vec![self.outcome_against(execution, Some(before))]
-            }
+        if let Some((next, _)) = later.next() {
+            return vec![impossible(&self.entries.queue[next], DOES_NOT_FOLLOW)];
         }
+        let before = Tick(event.due_tick.0 - event.added_ticks);
+        vec![self.outcome_against(execution, Some(before))]
     }
 }
 
