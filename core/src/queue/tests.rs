@@ -39,6 +39,8 @@ fn step(queue: &mut Queue, arrivals: &[u128]) -> Vec<(u128, u64)> {
     let tick = queue.next_tick();
     let arrivals = arrivals.iter().map(|&n| (id(n), query(1)));
     let step = queue.advance(tick, 0, arrivals).unwrap();
+    // Whatever a test waits for comes soon, or never.
+    assert!(queue.next_tick() == tick.next() && tick.0 < 1_000, "tick {tick}, next {}", queue.next_tick());
     step.executed.iter().map(|executed| (executed.execution.0.as_u128(), executed.tick.0)).collect()
 }
 

@@ -158,6 +158,7 @@ fn a_queue_counts_its_ticks_and_what_waits() {
     assert_eq!((queue.next_tick(), queue.last_tick()), (Tick(0), Tick(0)));
     assert!(queue.is_empty());
     step(&mut queue, &[1, 2]);
+    assert_eq!((queue.len(), queue.is_empty()), (2, false));
     step(&mut queue, &[3]);
     assert_eq!((queue.next_tick(), queue.last_tick()), (Tick(2), Tick(1)));
     assert_eq!((queue.len(), queue.is_empty()), (1, false));
