@@ -183,10 +183,10 @@ proptest! {
             let queued = |event: &QueueRecord| event.event == QueueEvent::Queued && event.execution == execution;
             history.queue_events().find(queued).map(|event| event.tick)
         };
-        if let Record::Executed(executed) = &entry.record {
-            if queued_tick(&history, executed.execution).is_none_or(|tick| tick < whole_from) {
-                return Ok(());
-            }
+        if let Record::Executed(executed) = &entry.record
+            && queued_tick(&history, executed.execution).is_none_or(|tick| tick < whole_from)
+        {
+            return Ok(());
         }
         let delayed_later = |history: &History, execution| {
             history.queue_events().skip(at).any(|event| event.execution == execution)
