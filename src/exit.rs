@@ -17,6 +17,8 @@ pub enum Exit {
     Unreachable = 4,
     /// An actor failed too often.
     GaveUp = 70,
+    /// Whoever read standard output has gone, as when SIGPIPE ends a program.
+    Closed = 141,
 }
 
 impl From<Exit> for ExitCode {

@@ -10,12 +10,20 @@
 //!              ├─ mode, explain, healthcheck   ask a running server over HTTP
 //!              └─ token, completions           files for those who ask: tokens' hashes, the shell's completions
 //! config: file < environment < flag          telemetry: text or JSON on stderr; stdout is for data
+//! output: whatever is printed, and what becomes of it when nobody reads
 //! ```
+
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic at a closed pipe and wait at a full one: see output"
+)]
 
 pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod http;
+pub mod output;
 pub mod run;
 pub mod telemetry;
 pub mod tokens;

@@ -9,7 +9,8 @@ fn main() -> ExitCode {
         match name.parse() {
             Ok(mutant) => evenkeel_core::mutant::choose(Some(mutant)),
             Err(unknown) => {
-                eprintln!("evenkeel: {unknown}");
+                evenkeel::output::error(unknown);
+                evenkeel::output::flush();
                 return evenkeel::exit::Exit::Usage.into();
             }
         }

@@ -8,7 +8,10 @@ use std::{
 
 use clap::Args;
 
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output,
+};
 
 /// A server that needs longer is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,7 +29,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     match ask(&options.url)? {
         200 => Ok(Exit::Ok),
         status => {
-            eprintln!("evenkeel: {} answered {status}", options.url);
+            output::error(format!("{} answered {status}", options.url));
             Ok(Exit::CheckFailed)
         }
     }

@@ -11,12 +11,15 @@ mod simulate;
 mod token;
 mod world;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output::{self, DataError},
+};
 
 /// Keep a database on an even keel: record every query, learn what it costs, level the load.
 #[derive(Debug, Parser)]
@@ -57,15 +60,57 @@ enum Command {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version end here, too, and are no error. A closed terminal is nobody to tell.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+    let ended = std::panic::catch_unwind(|| {
+        prepare()?;
+        match Arguments::try_parse() {
+            Ok(arguments) => obey(arguments),
+            Err(error) => explain(&error),
+        }
+    });
+    let exit = match ended {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => failed(&error),
+        Err(_panic) => {
+            output::error(
+                "it ended by a fault of its own, told above: what is durable is found at the next start",
+            );
+            Exit::Failure
         }
     };
-    let done = match arguments.command {
+    output::flush();
+    exit.into()
+}
+
+/// What must hold before anything is done: nothing ends the process without a word.
+fn prepare() -> anyhow::Result<()> {
+    std::panic::set_hook(Box::new(output::panicked));
+    // A file that may not grow is an error of whoever writes to it, not the end.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
+}
+
+/// Help and version are data; a command line that cannot be is not.
+fn explain(error: &clap::Error) -> anyhow::Result<Exit> {
+    let text = error.render();
+    if error.use_stderr() {
+        output::raw(if output::is_coloured() { text.ansi().to_string() } else { text.to_string() });
+        return Ok(Exit::Usage);
+    }
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    output::data(|out| if coloured { write!(out, "{}", text.ansi()) } else { write!(out, "{text}") })?;
+    Ok(Exit::Ok)
+}
+
+fn failed(error: &anyhow::Error) -> Exit {
+    if matches!(error.downcast_ref(), Some(DataError::Closed)) {
+        return Exit::Closed;
+    }
+    output::error(format!("{error:#}"));
+    error.downcast_ref::<ExitError>().map_or(Exit::Failure, |error| error.exit)
+}
+
+fn obey(arguments: Arguments) -> anyhow::Result<Exit> {
+    match arguments.command {
         Command::Run(options) => run::main(&options),
         Command::Server(options) => server::main(&options),
         Command::Client(options) => client::main(&options),
@@ -77,26 +122,13 @@ pub fn main() -> ExitCode {
         Command::Token(options) => token::main(&options),
         Command::Healthcheck(options) => healthcheck::main(&options),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "evenkeel", &mut std::io::stdout());
+            // It panics at a writer that fails.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "evenkeel", &mut script);
+            output::data(|out| out.write_all(&script))?;
             Ok(Exit::Ok)
         }
-    };
-    match done {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            if is_closed_pipe(&error) {
-                return ExitCode::SUCCESS;
-            }
-            eprintln!("evenkeel: {error:#}");
-            error.downcast_ref::<ExitError>().map_or(Exit::Failure, |error| error.exit).into()
-        }
     }
-}
-
-/// Whoever read the output has seen enough, as `| head` does.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Seeds `A..B`, both included, or one.

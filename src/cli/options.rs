@@ -11,6 +11,7 @@ use crate::{
     config::{self, File, ScenarioChoice},
     exit::ExitError,
     http::{AccessSettings, BasePath},
+    output,
     run::{Common, Levelling, Serving},
     telemetry::LogFormat,
     tokens::{Secret, Tokens},
@@ -80,9 +81,9 @@ impl AccessOptions {
                      token new` makes one), or say --no-auth"
                 )));
             }
-            eprintln!(
-                "evenkeel: --no-auth: whoever reaches {listen} can read everything, delay queries and change the mode"
-            );
+            output::note(format!(
+                "--no-auth: whoever reaches {listen} can read everything, delay queries and change the mode"
+            ));
         }
         if let Some(tokens) = &tokens {
             Tokens::read(tokens).map_err(ExitError::usage)?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::{Exit, ExitError},
+    output::{self, DataError},
     tokens::Secret,
 };
 
@@ -66,21 +67,21 @@ pub(super) fn mode(options: &ModeOptions) -> anyhow::Result<Exit> {
         ModeCommand::Get => ask(&options.server, "/api/v1/mode", None)?,
         ModeCommand::Set { mode } => ask(&options.server, "/api/v1/mode", Some(&json!({"mode": mode})))?,
     };
-    print(&options.server, &answer, "mode");
+    print(&options.server, &answer, "mode")?;
     Ok(Exit::Ok)
 }
 
 pub(super) fn explain(options: &ExplainOptions) -> anyhow::Result<Exit> {
     let answer = ask(&options.server, &format!("/api/v1/decisions/{}", options.execution), None)?;
-    print(&options.server, &answer, "sentence");
+    print(&options.server, &answer, "sentence")?;
     Ok(Exit::Ok)
 }
 
-fn print(options: &ServerOptions, answer: &Value, field: &str) {
-    match (options.json, answer[field].as_str()) {
-        (false, Some(text)) => println!("{text}"),
-        _ => println!("{answer}"),
-    }
+fn print(options: &ServerOptions, answer: &Value, field: &str) -> Result<(), DataError> {
+    output::data(|out| match (options.json, answer[field].as_str()) {
+        (false, Some(text)) => writeln!(out, "{text}"),
+        _ => writeln!(out, "{answer}"),
+    })
 }
 
 /// GETs `path`, or PUTs `body` to it.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     exit::Exit,
+    output,
     tokens::{Scope, Tokens},
 };
 
@@ -34,11 +35,15 @@ enum Command {
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let Command::New { name, scope, tokens } = &options.command;
     let secret = Tokens::create(tokens, name, *scope)?;
-    println!("{secret}");
-    eprintln!(
-        "evenkeel: the hash of this token is in {}; a running server takes it within a second. To revoke it, remove \
-         the line.",
-        tokens.display()
-    );
+    let file = tokens.display();
+    output::data(|out| writeln!(out, "{secret}")).map_err(|error| {
+        // Nobody has it: a closed pipe is no end without a word here.
+        anyhow::anyhow!(
+            "{error}: the token is lost, and its hash is in {file}: remove that line, and draw another one"
+        )
+    })?;
+    output::note(format!(
+        "the hash of this token is in {file}; a running server takes it within a second. To revoke it, remove the line."
+    ));
     Ok(Exit::Ok)
 }

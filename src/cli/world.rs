@@ -1,12 +1,12 @@
 //! `evenkeel world`: the truth about a simulated database, for evaluation only.
 
-use std::io::{Write, stdout};
+use std::io::Write;
 
 use clap::Args;
-use evenkeel_core::{resource::Resource, tick::Tick};
+use evenkeel_core::{resource::Resource, tick::Tick, world::World};
 use serde_json::json;
 
-use crate::{config::ScenarioChoice, exit::Exit};
+use crate::{config::ScenarioChoice, exit::Exit, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -27,10 +27,14 @@ pub(super) struct Options {
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let choice = ScenarioChoice::parse(&options.scenario)?;
     let world = choice.world(options.seed)?;
+    output::data(|out| print(out, options, &choice.label, &world))?;
+    Ok(Exit::Ok)
+}
+
+fn print(out: &mut dyn Write, options: &Options, scenario: &str, world: &World) -> std::io::Result<()> {
     let tick = Tick(options.tick);
-    let mut out = std::io::BufWriter::new(stdout().lock());
     if !options.json {
-        writeln!(out, "scenario {}  seed {}  tick {tick}", choice.label, options.seed)?;
+        writeln!(out, "scenario {scenario}  seed {}  tick {tick}", options.seed)?;
         writeln!(
             out,
             "{:36}  {:7} {:>5} {:>5} {:>6}  arrivals/tick",
@@ -53,6 +57,5 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
             writeln!(out, "{query}  {bound:7} {:>5} {:>5} {:>6}  {rate:.5}", cost.cpu, cost.io, cost.memory)?;
         }
     }
-    out.flush()?;
-    Ok(Exit::Ok)
+    Ok(())
 }

@@ -7,7 +7,12 @@ use evenkeel_actors::{consumer::Role, health::ActorHealth, scheduler::LastDecisi
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Access, health, problem::Problem};
+use super::{
+    Access,
+    degraded::{Degraded, sentences},
+    health,
+    problem::Problem,
+};
 
 /// What the handlers answer from.
 #[derive(Clone)]
@@ -20,16 +25,18 @@ pub struct ClientViews {
     pub role: watch::Receiver<Role>,
     /// What it decided last.
     pub decision: watch::Receiver<LastDecision>,
+    /// What works less well than it should, and does not make it unready.
+    pub degraded: watch::Receiver<Degraded>,
 }
 
 /// Whoever stands by is ready: it does what it is there for.
 pub(super) async fn readyz(views: web::Data<ClientViews>) -> Result<HttpResponse, Problem> {
     let reasons: Vec<_> = views.actors.iter().filter_map(health::trouble).collect();
     let role = views.role.borrow().clone();
+    let degraded = sentences(&views.degraded.borrow());
     if !reasons.is_empty() {
         return Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons));
     }
-    let degraded = Vec::from_iter(views.access.degraded());
     let decided = views.decision.borrow().as_ref().map(|decision| decision.tick);
     match role {
         Role::Restoring => {

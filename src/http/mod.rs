@@ -79,6 +79,7 @@ pub fn server(listen: &str, views: Views) -> anyhow::Result<(Server, SocketAddr)
         frames: frames.clone(),
     }));
     numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
+    numbers.register_collector(Box::new(metrics::Outputs));
     numbers.register_collector(Box::new(front.requests.clone()));
     let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {
@@ -118,6 +119,7 @@ pub fn client(listen: &str, views: ClientViews) -> anyhow::Result<(Server, Socke
     let mut numbers = metrics::registry();
     numbers.register_collector(Box::new(metrics::ClientNumbers(views.clone())));
     numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
+    numbers.register_collector(Box::new(metrics::Outputs));
     numbers.register_collector(Box::new(front.requests.clone()));
     let numbers = web::Data::new(numbers);
     let server = HttpServer::new(move || {

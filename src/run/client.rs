@@ -1,6 +1,6 @@
 //! `evenkeel client`: the client's half, reading from Redis, placing slots over HTTP.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
@@ -10,12 +10,13 @@ use evenkeel_actors::{
     journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
 };
 use evenkeel_core::scheduler::PolicyName;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::{
     Signals,
     client_half::{self, ClientHalf},
+    degraded::Gatherer,
     finish, line, live,
     remote_queue::RemoteQueue,
     settings::ClientSettings,
@@ -24,7 +25,8 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, Access, ClientViews},
+    http::{self, Access, ClientViews, Degraded},
+    output,
 };
 
 /// Messages that wait for the remote queue: the scheduler asks one at a time.
@@ -43,22 +45,24 @@ pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
         let mut signals = Signals::new()?;
         find_redis(settings).await?;
         let mut process = Process::start(settings)?;
-        introduce(settings, process.address)?;
+        introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, client, .. } = &mut process;
-        // Without a reader there is nobody to tell, and levelling goes on.
-        let each_second = || drop(line.print(&client.role.borrow(), &client.decision, ""));
+        let Process { gave_up, client, views, degraded, .. } = &mut process;
+        let mut gatherer = Gatherer::default();
+        let each_second = || {
+            degraded.send_replace(gatherer.client(views));
+            line.print(&client.role.borrow(), &client.decision, "");
+        };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
         finish(end, process.end(), signals).await
     })
 }
 
-fn introduce(settings: &ClientSettings, address: SocketAddr) -> std::io::Result<()> {
+fn introduce(settings: &ClientSettings, address: SocketAddr) {
     let ClientSettings { common, server, redis, .. } = settings;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "evenkeel levels `{}` at {server}", common.name)?;
-    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/readyz")?;
-    writeln!(out, "journal  {} in {redis}", common.keys)
+    output::line(format_args!("evenkeel levels `{}` at {server}", common.name));
+    output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/readyz"));
+    output::line(format_args!("journal  {} in {redis}", common.keys));
 }
 
 /// A client has its state in Redis: without it there is nothing to start.
@@ -88,6 +92,8 @@ struct Process {
     client: ClientHalf,
     gave_up: mpsc::Receiver<GaveUp>,
     http: ServerHandle,
+    views: ClientViews,
+    degraded: watch::Sender<Degraded>,
 }
 
 impl Process {
@@ -114,14 +120,16 @@ impl Process {
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
         let reporter = Reporter::new(client.role.clone(), client.decision.clone());
         actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
         let views = ClientViews {
             access: Access::new(common.access.clone())?,
             actors: starter.actors,
             role: client.role.clone(),
             decision: client.decision.clone(),
+            degraded: degraded_reader,
         };
-        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
-        Ok(Self { address, client, gave_up, http })
+        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
+        Ok(Self { address, client, gave_up, http, views, degraded })
     }
 
     /// Ends in order: the state, the lease.

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use evenkeel_actors::{
     clock::unix_ms,
     journal::outbox::Published,
-    shipper::{Shipping, Trouble},
+    shipper::{self, Shipping},
 };
 use evenkeel_core::{control::Mode, journal::Stream};
 
-use crate::http::{Cause, Degraded, Kind, Views};
+use crate::{
+    http::{Cause, ClientViews, Degraded, Kind, Views},
+    output::{self, Trouble},
+};
 
 /// Entries that may wait without a word: a tick at 1,000 executions, of which each has two.
 const LAG_MAX: u64 = 2_000;
@@ -42,6 +45,12 @@ impl Gatherer {
         self.gather(found)
     }
 
+    /// Of the client's half alone.
+    pub(super) fn client(&mut self, views: &ClientViews) -> Degraded {
+        let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
+        self.gather(printed().into_iter().chain(access).collect())
+    }
+
     fn gather(&mut self, mut found: Found) -> Degraded {
         let now_ms = unix_ms();
         self.since_ms.retain(|kind, _| found.iter().any(|(still, _)| still == kind));
@@ -58,13 +67,34 @@ impl Gatherer {
 /// What each form of the program has in common.
 fn everywhere(views: &Views) -> Found {
     let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
-    clock(&views.outbox.borrow()).into_iter().chain(access).collect()
+    clock(&views.outbox.borrow()).into_iter().chain(access).chain(printed()).collect()
+}
+
+/// What this process prints.
+fn printed() -> Found {
+    let outputs = [
+        (output::log_condition(), "the log", "standard error", "2> FILE"),
+        (output::lines_condition(), "the line each second", "standard output", "> FILE"),
+    ];
+    let found = outputs.into_iter().filter_map(|(condition, what, descriptor, elsewhere)| {
+        let Trouble { cause, over, waiting, missing } = condition.trouble?;
+        let sentence = if over {
+            format!("{missing} lines of {what} are missing ({descriptor}: {cause}): it works again")
+        } else {
+            format!(
+                "{what} does not get out ({descriptor}: {cause}), {waiting} lines wait, {missing} are missing: read it, \
+                 make room, or start with {elsewhere}"
+            )
+        };
+        Some((Kind::Output, sentence))
+    });
+    found.collect()
 }
 
 fn shipped(shipping: &Shipping, lag: u64) -> Found {
     let mut found = Vec::new();
     match &shipping.trouble {
-        Some(Trouble { fault, since }) => {
+        Some(shipper::Trouble { fault, since }) => {
             let seconds = since.elapsed().as_secs();
             let sentence = format!("nothing is shipped for {seconds} s, {lag} entries wait: {fault}");
             found.push((Kind::Shipping, sentence));

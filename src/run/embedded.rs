@@ -1,6 +1,6 @@
 //! `evenkeel run`: both halves in one process. Starts, prints a line a second, ends in order.
 
-use std::{io::Write, net::SocketAddr};
+use std::net::SocketAddr;
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     exit::Exit,
     http::{self, Access, Views},
+    output,
 };
 
 /// Runs until a signal, `until_tick`, or an actor that is given up.
@@ -34,7 +35,7 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
     super::block_on(async {
         let mut signals = Signals::new()?;
         let mut process = Process::start(settings)?;
-        introduce(settings, process.address)?;
+        introduce(settings, process.address);
         if let Some(mode) = settings.serving.mode {
             process.server.set_mode(mode).await;
         }
@@ -47,25 +48,22 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         let each_second = || {
             tellers.degraded.send_replace(gatherer.embedded(views));
             reporter.tell(&tellers.told, &observer);
-            // Without a reader there is nobody to tell, and levelling goes on.
-            drop(line.print(views, &client.decision));
+            line.print(views, &client.decision);
         };
         let end = live(&mut signals, gave_up, watched, each_second).await;
         finish(end, process.end(), signals).await
     })
 }
 
-fn introduce(settings: &EmbeddedSettings, address: SocketAddr) -> std::io::Result<()> {
+fn introduce(settings: &EmbeddedSettings, address: SocketAddr) {
     let EmbeddedSettings { common, serving, .. } = settings;
     let data_dir = serving.data_dir.display();
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    output::line(format_args!(
         "evenkeel levels `{}` (scenario {}, seed {})",
         common.name, serving.scenario.label, serving.seed
-    )?;
-    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/resources")?;
-    writeln!(out, "journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}")
+    ));
+    output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/resources"));
+    output::line(format_args!("journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}"));
 }
 
 /// Both halves, running.

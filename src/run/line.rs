@@ -1,7 +1,5 @@
 //! The line that each of the long-running commands prints each second.
 
-use std::io::{self, Write};
-
 use evenkeel_actors::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
@@ -9,7 +7,10 @@ use evenkeel_actors::{
 use evenkeel_core::benefit::Summary;
 use tokio::sync::watch;
 
-use crate::http::{Cause, Views};
+use crate::{
+    http::{Cause, Views},
+    output,
+};
 
 /// Lines between two headings: a screen.
 const HEADING_EVERY: u32 = 20;
@@ -21,13 +22,12 @@ struct Headed {
 }
 
 impl Headed {
-    fn print(&mut self, heading: &str, line: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    fn print(&mut self, heading: &str, line: &str) {
         if self.printed.is_multiple_of(HEADING_EVERY) {
-            writeln!(out, "{heading}")?;
+            output::line(heading);
         }
         self.printed += 1;
-        writeln!(out, "{line}")
+        output::line(line);
     }
 }
 
@@ -79,16 +79,11 @@ fn served(views: &Views) -> Option<(u64, &'static str, usize)> {
 pub(super) struct Embedded(Headed);
 
 impl Embedded {
-    /// # Errors
-    /// Nobody reads standard output any more.
-    pub(super) fn print(
-        &mut self,
-        views: &Views,
-        decision: &watch::Receiver<LastDecision>,
-    ) -> io::Result<()> {
+    pub(super) fn print(&mut self, views: &Views, decision: &watch::Receiver<LastDecision>) {
         let heading = format!("    tick mode  {BENEFIT}  queued   lag  note");
         let Some((tick, mode, queued)) = served(views) else {
-            return self.0.print(&heading, &format!("{:>8} waiting for the first tick", "-"));
+            self.0.print(&heading, &format!("{:>8} waiting for the first tick", "-"));
+            return;
         };
         let (benefit, lag, noted) = match &*decision.borrow() {
             None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
@@ -98,7 +93,7 @@ impl Embedded {
         };
         let note = first_cause(&views.degraded.borrow()).unwrap_or(noted);
         let line = format!("{tick:>8} {mode:8} {} {queued:>7} {lag:>5}  {note}", Benefit(benefit));
-        self.0.print(&heading, line.trim_end())
+        self.0.print(&heading, line.trim_end());
     }
 }
 
@@ -107,12 +102,11 @@ impl Embedded {
 pub(super) struct Server(Headed);
 
 impl Server {
-    /// # Errors
-    /// Nobody reads standard output any more.
-    pub(super) fn print(&mut self, views: &Views, lag: u64) -> io::Result<()> {
+    pub(super) fn print(&mut self, views: &Views, lag: u64) {
         let heading = "    tick mode      queued  last window: cpu     io  memory corridor  unshipped  note";
         let Some((tick, mode, queued)) = served(views) else {
-            return self.0.print(heading, &format!("{:>8} waiting for the first tick", "-"));
+            self.0.print(heading, &format!("{:>8} waiting for the first tick", "-"));
+            return;
         };
         let window = match views.window.borrow().as_deref() {
             None => format!("{:>16} {:>6} {:>7} {:>8}", "-", "-", "-", "-"),
@@ -127,7 +121,7 @@ impl Server {
         };
         let note = first_cause(&views.degraded.borrow()).unwrap_or_default();
         let line = format!("{tick:>8} {mode:8} {queued:>7} {window} {lag:>10}  {note}");
-        self.0.print(heading, line.trim_end())
+        self.0.print(heading, line.trim_end());
     }
 }
 
@@ -136,14 +130,7 @@ impl Server {
 pub(super) struct Client(Headed);
 
 impl Client {
-    /// # Errors
-    /// Nobody reads standard output any more.
-    pub(super) fn print(
-        &mut self,
-        role: &Role,
-        decision: &watch::Receiver<LastDecision>,
-        seen: &str,
-    ) -> io::Result<()> {
+    pub(super) fn print(&mut self, role: &Role, decision: &watch::Receiver<LastDecision>, seen: &str) {
         let heading = format!("    tick{BENEFIT}   slots  note");
         let line = match (role, &*decision.borrow()) {
             (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
@@ -155,6 +142,6 @@ impl Client {
                 format!("{:>8} {} {slots:>7}  {} {seen}", tick.0, Benefit(*benefit), note(decision))
             }
         };
-        self.0.print(&heading, line.trim_end())
+        self.0.print(&heading, line.trim_end());
     }
 }

@@ -4,7 +4,7 @@
 //! server ◀─ looks twice a tick ─ ForeignServer ─ entries ─▶ ClientHalf ─ slots ─▶ ForeignServer ─ POST /delay ─▶ server
 //! ```
 
-use std::{fmt::Write as _, io::Write as _, net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Signals,
     client_half::{self, ClientHalf},
+    degraded::Gatherer,
     finish,
     foreign::{ForeignServer, ForeignSource, MemoryStates},
     line, live,
@@ -23,7 +24,8 @@ use super::{
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, Access, ClientViews},
+    http::{self, Access, ClientViews, Degraded},
+    output,
 };
 
 /// Messages that wait for the foreign server: the scheduler asks one at a time.
@@ -42,28 +44,27 @@ pub fn run(settings: &PollSettings) -> anyhow::Result<Exit> {
         let mut signals = Signals::new()?;
         find_server(&settings.server).await?;
         let mut process = Process::start(settings)?;
-        introduce(settings, process.address)?;
+        introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, client, coverage, .. } = &mut process;
+        let Process { gave_up, client, coverage, views, degraded, .. } = &mut process;
+        let mut gatherer = Gatherer::default();
         let each_second = || {
             let note = seen(&coverage.borrow());
-            // Without a reader there is nobody to tell, and levelling goes on.
-            drop(line.print(&client.role.borrow(), &client.decision, &note));
+            degraded.send_replace(gatherer.client(views));
+            line.print(&client.role.borrow(), &client.decision, &note);
         };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
         finish(end, process.end(), signals).await
     })
 }
 
-fn introduce(settings: &PollSettings, address: SocketAddr) -> std::io::Result<()> {
+fn introduce(settings: &PollSettings, address: SocketAddr) {
     let PollSettings { server, .. } = settings;
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    output::line(format_args!(
         "evenkeel levels {server}, watched from outside: it has no journal, so what it ran cannot be proved complete"
-    )?;
-    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/readyz")?;
-    writeln!(out, "state    in memory: costs are learned anew after a restart of this client")
+    ));
+    output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/readyz"));
+    output::line(format_args!("state    in memory: costs are learned anew after a restart of this client"));
 }
 
 /// What was seen, and what was not.
@@ -103,6 +104,8 @@ struct Process {
     coverage: watch::Receiver<Coverage>,
     gave_up: mpsc::Receiver<GaveUp>,
     http: ServerHandle,
+    views: ClientViews,
+    degraded: watch::Sender<Degraded>,
 }
 
 impl Process {
@@ -127,14 +130,16 @@ impl Process {
             applied: None,
         };
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
         let views = ClientViews {
             access: Access::new(common.access.clone())?,
             actors: starter.actors,
             role: client.role.clone(),
             decision: client.decision.clone(),
+            degraded: degraded_reader,
         };
-        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views))?;
-        Ok(Self { address, client, coverage, gave_up, http })
+        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
+        Ok(Self { address, client, coverage, gave_up, http, views, degraded })
     }
 
     /// Ends in order. What was delayed runs when it was delayed to: that is no peak.

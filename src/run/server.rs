@@ -1,6 +1,6 @@
 //! `evenkeel server`: the server's half, its journal handed out through Redis.
 
-use std::{future::Future, io::Write, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
@@ -29,6 +29,7 @@ use super::{
 use crate::{
     exit::{Exit, ExitError},
     http::{self, Access, Degraded, Views},
+    output,
 };
 
 /// Runs until a signal, `until_tick`, an actor that is given up, or another writer of the same journal.
@@ -39,7 +40,7 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
     super::block_on(async {
         let mut signals = Signals::new()?;
         let mut process = Process::start(settings)?;
-        introduce(settings, process.address)?;
+        introduce(settings, process.address);
         if let Some(mode) = settings.serving.mode {
             process.server.set_mode(mode).await;
         }
@@ -59,24 +60,25 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
             let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
             let found = gatherer.server(views, &shipping.borrow(), lag);
             degraded.send_replace(found);
-            // Without a reader there is nobody to tell, and serving goes on.
-            drop(line.print(views, lag));
+            line.print(views, lag);
         };
         let end = live(&mut signals, gave_up, watched, each_second).await;
         finish(end, process.end(), signals).await
     })
 }
 
-fn introduce(settings: &ServerSettings, address: SocketAddr) -> std::io::Result<()> {
+fn introduce(settings: &ServerSettings, address: SocketAddr) {
     let ServerSettings { common, serving, redis } = settings;
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    output::line(format_args!(
         "evenkeel serves `{}` (scenario {}, seed {})",
         common.name, serving.scenario.label, serving.seed
-    )?;
-    writeln!(out, "API      http://{address}/  e.g. curl http://{address}/queued")?;
-    writeln!(out, "journal  {}, handed out as {} in {redis}", serving.data_dir.display(), common.keys)
+    ));
+    output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/queued"));
+    output::line(format_args!(
+        "journal  {}, handed out as {} in {redis}",
+        serving.data_dir.display(),
+        common.keys
+    ));
 }
 
 /// When the tick before `until_tick` has run; never without one.

@@ -239,6 +239,11 @@ impl Answer {
 }
 
 impl Running {
+    /// One that `child` is, which listens at `base`, and whose output is the test's own matter.
+    pub fn unheard(child: Child, base: String) -> Self {
+        Self { child, base, printed: None }
+    }
+
     /// A request, whatever its status.
     pub fn request(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
         let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -289,7 +294,8 @@ impl Running {
     /// Waits for its end; its status and what it printed.
     pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.child.wait().unwrap();
-        (status, self.printed.take().unwrap().join().unwrap())
+        let printed = self.printed.take().map(|printed| printed.join().unwrap());
+        (status, printed.unwrap_or_default())
     }
 
     /// Ends in order, and what it recorded of `world` is whole.

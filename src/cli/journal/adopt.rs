@@ -1,7 +1,5 @@
 //! `evenkeel journal adopt`: go on with streams whose data directory is gone.
 
-use std::io::{Write, stdout};
-
 use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
@@ -14,7 +12,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{CopyOptions, failed};
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -44,17 +45,15 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
             };
             ExitError { exit, message: error.to_string() }
         })?;
-    let mut out = stdout().lock();
-    if options.json {
-        let adopted = json!({"from": from, "up_to_tick": up_to, "begins_tick": begins, "journal": outbox.meta().journal});
-        writeln!(out, "{adopted}")?;
-    } else {
-        writeln!(
-            out,
-            "journal {} goes on after {from}, which told up to tick {up_to}",
-            outbox.meta().journal
-        )?;
-        writeln!(out, "it begins at tick {begins}; what waited in the other one is not known here")?;
-    }
+    let journal = outbox.meta().journal;
+    output::data(|out| {
+        if options.json {
+            let adopted =
+                json!({"from": from, "up_to_tick": up_to, "begins_tick": begins, "journal": journal});
+            return writeln!(out, "{adopted}");
+        }
+        writeln!(out, "journal {journal} goes on after {from}, which told up to tick {up_to}")?;
+        writeln!(out, "it begins at tick {begins}; what waited in the other one is not known here")
+    })?;
     Ok(Exit::Ok)
 }

@@ -1,7 +1,7 @@
 //! `evenkeel journal stat`: what there is.
 
 use std::{
-    io::{Write, stdout},
+    io::{self, Write},
     path::Path,
     time::SystemTime,
 };
@@ -9,14 +9,15 @@ use std::{
 use clap::Args;
 use evenkeel_actors::journal::{
     outbox::{DATABASE_FILE, OutboxReader},
-    redis::{RedisFault, RedisReader, StreamState},
+    redis::{RedisFault, RedisMeta, RedisReader, StreamState},
     snapshot,
+    state::DeadLetter,
 };
-use evenkeel_core::journal::{Entry, Stream};
+use evenkeel_core::journal::{Entry, PerStream, Positions, Stream};
 use serde_json::{Value, json};
 
 use super::{Opened, Which, failed, redis_failed};
-use crate::exit::Exit;
+use crate::{exit::Exit, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -46,7 +47,18 @@ fn redis(options: &Options, reader: &mut RedisReader) -> anyhow::Result<Exit> {
         Ok::<_, RedisFault>((reader.moment()?, reader.dead_letters()?, reader.applied()?))
     };
     let ((meta, streams), dead, applied) = read(reader).map_err(|fault| redis_failed(&fault))?;
-    let mut out = stdout().lock();
+    output::data(|out| print_redis(out, options, &meta, &streams, &dead, &applied))?;
+    Ok(Exit::Ok)
+}
+
+fn print_redis(
+    out: &mut dyn Write,
+    options: &Options,
+    meta: &RedisMeta,
+    streams: &PerStream<StreamState>,
+    dead: &[DeadLetter],
+    applied: &Positions,
+) -> io::Result<()> {
     let row = |stream| {
         let StreamState { length, first, last, group } = &streams[stream];
         let ends = first.as_ref().zip(last.as_ref()).map(|(first, last)| [first, last].map(described));
@@ -70,8 +82,7 @@ fn redis(options: &Options, reader: &mut RedisReader) -> anyhow::Result<Exit> {
             "journal": meta.get("journal"), "identity": meta.get("label"), "writer_epoch": meta.get("writer_epoch"),
             "tick": meta.tick(), "streams": streams, "lost": meta.lost().collect::<Vec<_>>(), "dead": dead,
         });
-        writeln!(out, "{stat}")?;
-        return Ok(Exit::Ok);
+        return writeln!(out, "{stat}");
     }
     let field = |name| meta.get(name).unwrap_or("-");
     writeln!(out, "journal     {}, {}", field("journal"), field("label"))?;
@@ -94,7 +105,7 @@ fn redis(options: &Options, reader: &mut RedisReader) -> anyhow::Result<Exit> {
     for dead in dead {
         writeln!(out, "dead        {dead}")?;
     }
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
@@ -118,35 +129,37 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
     let snapshot_age = snapshot::stored_at(dir)
         .map(|at| SystemTime::now().duration_since(at).unwrap_or_default().as_secs_f64());
 
-    let mut out = stdout().lock();
-    if options.which.json {
-        let streams: Value = rows.iter().map(|row| (row.stream.name().to_owned(), row.json())).collect();
-        let stat = json!({
-            "journal": meta.journal, "identity": meta.identity.label, "writer_epoch": meta.writer_epoch,
-            "created_at_ms": meta.created_at_ms, "revision": head.revision, "committed_at_ms": head.at_ms,
-            "next_tick": head.state.next_tick, "mode": head.state.mode, "queue": head.queue_length,
-            "streams": streams, "database_bytes": database_bytes, "log_bytes": log_bytes,
-            "snapshot_age_ms": snapshot_age.map(|seconds| (seconds * 1e3) as u64),
-        });
-        writeln!(out, "{stat}")?;
-    } else {
-        writeln!(out, "journal     {}, {}", meta.journal, meta.identity.label)?;
-        writeln!(out, "writer      epoch {}, revision {}", meta.writer_epoch, head.revision)?;
-        writeln!(
-            out,
-            "next tick   {}, mode {}, {} queued",
-            head.state.next_tick, head.state.mode, head.queue_length
-        )?;
-        for row in rows {
-            writeln!(out, "{row}")?;
+    output::data(|out| {
+        if options.which.json {
+            let streams: Value = rows.iter().map(|row| (row.stream.name().to_owned(), row.json())).collect();
+            let stat = json!({
+                "journal": meta.journal, "identity": meta.identity.label, "writer_epoch": meta.writer_epoch,
+                "created_at_ms": meta.created_at_ms, "revision": head.revision, "committed_at_ms": head.at_ms,
+                "next_tick": head.state.next_tick, "mode": head.state.mode, "queue": head.queue_length,
+                "streams": streams, "database_bytes": database_bytes, "log_bytes": log_bytes,
+                "snapshot_age_ms": snapshot_age.map(|seconds| (seconds * 1e3) as u64),
+            });
+            writeln!(out, "{stat}")?;
+        } else {
+            writeln!(out, "journal     {}, {}", meta.journal, meta.identity.label)?;
+            writeln!(out, "writer      epoch {}, revision {}", meta.writer_epoch, head.revision)?;
+            writeln!(
+                out,
+                "next tick   {}, mode {}, {} queued",
+                head.state.next_tick, head.state.mode, head.queue_length
+            )?;
+            for row in rows {
+                writeln!(out, "{row}")?;
+            }
+            let (total, log) = (megabytes(database_bytes + log_bytes), megabytes(log_bytes));
+            writeln!(out, "on disk     {total} MB, {log} MB of it in the write-ahead log")?;
+            match snapshot_age {
+                Some(seconds) => writeln!(out, "snapshot    {seconds:.0} s old")?,
+                None => writeln!(out, "snapshot    none")?,
+            }
         }
-        let (total, log) = (megabytes(database_bytes + log_bytes), megabytes(log_bytes));
-        writeln!(out, "on disk     {total} MB, {log} MB of it in the write-ahead log")?;
-        match snapshot_age {
-            Some(seconds) => writeln!(out, "snapshot    {seconds:.0} s old")?,
-            None => writeln!(out, "snapshot    none")?,
-        }
-    }
+        Ok(())
+    })?;
     Ok(Exit::Ok)
 }
 

@@ -1,7 +1,7 @@
 //! `evenkeel journal tail`: the last entries, as `redis-cli XRANGE` would show them.
 
 use std::{
-    io::{self, Write, stdout},
+    io::{self, Write},
     thread,
     time::Duration,
 };
@@ -12,7 +12,10 @@ use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
 use serde_json::{Map, Value, json};
 
 use super::{Opened, Which, failed, redis_failed};
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output,
+};
 
 /// How often `--follow` looks: entries come once a tick.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -40,7 +43,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut printed = PerStream::from_fn(|_| EntryId::default());
     let mut entries = read(&streams, |stream| journal.tail(stream, options.lines))?;
     loop {
-        print(&mut stdout().lock(), &entries, options.which.json)?;
+        output::data(|out| print(out, &entries, options.which.json))?;
         for entry in &entries {
             printed[entry.record.stream()] = entry.id;
         }
@@ -71,7 +74,7 @@ impl Opened {
 /// The entries that can be read as such; the others are named on standard error.
 fn readable(found: Result<Vec<Result<Entry, DeadLetter>>, RedisFault>) -> Result<Vec<Entry>, ExitError> {
     let found = found.map_err(|fault| redis_failed(&fault))?;
-    let entries = found.into_iter().filter_map(|one| one.map_err(|dead| eprintln!("evenkeel: {dead}")).ok());
+    let entries = found.into_iter().filter_map(|one| one.map_err(output::note).ok());
     Ok(entries.collect())
 }
 
@@ -93,7 +96,7 @@ fn read(
     Ok(entries)
 }
 
-fn print(out: &mut impl Write, entries: &[Entry], json: bool) -> io::Result<()> {
+fn print(out: &mut dyn Write, entries: &[Entry], json: bool) -> io::Result<()> {
     for entry in entries {
         let (stream, id) = (entry.record.stream(), entry.id);
         if json {
@@ -114,5 +117,5 @@ fn print(out: &mut impl Write, entries: &[Entry], json: bool) -> io::Result<()> 
             writeln!(out)?;
         }
     }
-    out.flush()
+    Ok(())
 }

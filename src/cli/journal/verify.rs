@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, IsTerminal as _, Write, stderr, stdout},
+    io::{BufRead as _, BufReader, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,10 @@ use evenkeel_core::invariants::{Finding, Report, TruthRow};
 use serde_json::json;
 
 use super::{Opened, Which, failed, redis_failed};
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output::{self, DataError},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -59,11 +62,11 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     };
     progress.end();
     let outcome = verified?;
-    let mut out = stdout().lock();
-    if options.which.json {
-        print_json(&mut out, &outcome)?;
-    } else {
-        print(&mut out, &outcome)?;
+    let print = if options.which.json { print_json } else { print };
+    match output::data(|out| print(out, &outcome)) {
+        // What was found matters more than who listened to its end.
+        Err(DataError::Closed) if !outcome.holds() => {}
+        printed => printed?,
     }
     Ok(if outcome.holds() { Exit::Ok } else { Exit::CheckFailed })
 }
@@ -90,20 +93,20 @@ struct Progress {
 
 impl Progress {
     fn show(&mut self, read: u64, total: u64) {
-        if stderr().is_terminal() {
+        if output::is_watched() {
             self.shown = true;
-            eprint!("\r{read} of {total} entries");
+            output::raw(format_args!("\r{read} of {total} entries"));
         }
     }
 
     fn end(&self) {
         if self.shown {
-            eprintln!();
+            output::raw("\n");
         }
     }
 }
 
-fn print(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
+fn print(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
     let Outcome { report, wrong, notes } = outcome;
     let findings = &report.findings;
     for finding in findings.first() {
@@ -135,7 +138,7 @@ fn print(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
     writeln!(out, "open: {} younger entries, {} executions that wait", report.open_entries, report.waiting)
 }
 
-fn print_json(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
+fn print_json(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
     let Outcome { report, wrong, notes } = outcome;
     let proved = report.proved.map(|(first, last)| json!({"first_tick": first, "last_tick": last}));
     let findings: Vec<_> = report.findings.first().iter().map(Finding::to_string).collect();

@@ -3,7 +3,7 @@
 mod plot;
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::Write,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -22,6 +22,7 @@ use super::Seeds;
 use crate::{
     config::{self, ScenarioChoice},
     exit::{Exit, ExitError},
+    output,
 };
 
 #[derive(Debug, Args)]
@@ -185,13 +186,16 @@ impl Table {
     }
 
     fn print(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
-            return Ok(());
+            let line = serde_json::to_string(line)?;
+            return Ok(output::data(|out| writeln!(out, "{line}"))?);
         }
-        if !self.begun {
-            self.begun = true;
+        let begun = std::mem::replace(&mut self.begun, true);
+        Ok(output::data(|out| Self::row(out, line, begun))?)
+    }
+
+    fn row(out: &mut dyn Write, line: &Line<'_>, begun: bool) -> std::io::Result<()> {
+        if !begun {
             writeln!(
                 out,
                 "{:8} {:>5} {:12} {:>8} {:>7} {:>8} {:>7} {:>5} {:>6} {:>7} {:>14} {:>8} {:>7}",
@@ -232,8 +236,7 @@ impl Table {
             report.feasible_share,
             line.wall_seconds,
             report.binding.map(|binding| format!("  binding: {binding}")).unwrap_or_default(),
-        )?;
-        Ok(())
+        )
     }
 }
 
@@ -247,20 +250,20 @@ struct Progress {
 
 impl Progress {
     fn new(scenario: &str, seed: u64, policy: PolicyName, ticks: u64) -> Self {
-        let visible = stderr().is_terminal();
+        let visible = output::is_watched();
         Self { label: format!("{scenario} seed {seed} {policy}"), ticks, shown: None, visible }
     }
 
     fn show(&mut self, tick: u64) {
         if self.visible && self.shown.is_none_or(|shown| shown.elapsed().as_millis() >= 200) {
-            eprint!("\r{}: tick {tick} of {}\x1b[K", self.label, self.ticks);
+            output::raw(format_args!("\r{}: tick {tick} of {}\x1b[K", self.label, self.ticks));
             self.shown = Some(Instant::now());
         }
     }
 
     fn clear(&self) {
         if self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            output::raw("\r\x1b[K");
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 pub(super) use self::{
     client::ClientNumbers,
     requests::{Requests, literal},
-    server::{Actors, ServerNumbers},
+    server::{Actors, Outputs, ServerNumbers},
 };
 use super::problem::Problem;
 

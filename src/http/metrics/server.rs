@@ -12,9 +12,12 @@ use evenkeel_core::{
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::write::Writer;
-use crate::http::{
-    Cause, Kind, Views,
-    v1::{Capture, Frames},
+use crate::{
+    http::{
+        Cause, Kind, Views,
+        v1::{Capture, Frames},
+    },
+    output,
 };
 
 /// See the module.
@@ -195,6 +198,21 @@ pub(super) fn write_degraded(writer: &mut Writer<'_>, degraded: &[Cause]) -> fmt
         ([("cause", kind.name())], count as f64)
     });
     writer.gauges("degraded_cause", "The same, by what they are about.", kinds)
+}
+
+/// What a process prints.
+#[derive(Debug)]
+pub(crate) struct Outputs;
+
+impl Collector for Outputs {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let outputs = [("log", output::log_condition()), ("line", output::lines_condition())];
+        Writer(encoder).counters(
+            "output_lines_dropped",
+            "Lines of the log and of the line each second that nobody took.",
+            outputs.map(|(name, condition)| ([("output", name)], condition.dropped)),
+        )
+    }
 }
 
 /// How the actors of a process are.
