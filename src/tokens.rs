@@ -14,7 +14,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -178,7 +178,11 @@ impl TokensError {
 
 /// A token or password in clear: it is never printed.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    /// Where it was read.
+    file: PathBuf,
+}
 
 impl Secret {
     /// Reads the one token or password that `file` holds, in one line.
@@ -193,12 +197,17 @@ impl Secret {
             let reason = "expected one line that holds the secret and nothing else".to_owned();
             return Err(TokensError::Line { file: named(), line: 1, reason });
         }
-        Ok(Self(token.to_owned()))
+        Ok(Self { text: token.to_owned(), file: file.to_owned() })
+    }
+
+    /// What its file holds now, when that is a secret and another one.
+    pub fn reread(&self) -> Option<Self> {
+        Self::read(&self.file).ok().filter(|now| now.text != self.text)
     }
 
     /// The secret itself, for whoever carries it to where it is asked for.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -334,6 +343,21 @@ mod tests {
         assert_eq!((found.name.as_str(), found.scope), ("grafana", Scope::Read));
         assert_eq!(tokens.find(&Hashed::of("evk_other")), None);
         assert_eq!(format!("{:?}", Hashed::of(&secret)), "sha256:…");
+    }
+
+    #[test]
+    fn a_secret_is_read_again_when_its_file_holds_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "evk_one\n").unwrap();
+        let secret = Secret::read(&file).unwrap();
+        assert!(secret.reread().is_none(), "the same one opens no more than before");
+        std::fs::write(&file, "two words\n").unwrap();
+        assert!(secret.reread().is_none(), "half a file is none");
+        std::fs::write(&file, "evk_two\n").unwrap();
+        assert_eq!(secret.reread().unwrap().expose(), "evk_two");
+        std::fs::remove_file(&file).unwrap();
+        assert!(secret.reread().is_none());
     }
 
     #[test]

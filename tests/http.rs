@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Answer, Running, World, wait_until};
+use support::{Answer, Running, World, pair::Pair, wait_until};
 
 /// A world in which nobody levels and much waits, so that a test can take its time.
 fn running(mode: &str) -> (World, Running) {
@@ -142,9 +142,10 @@ fn a_delay_that_cannot_be_says_why() {
 
 #[test]
 fn control_places_slots_holds_the_rest_and_fences() {
-    // The embedded client has its own lease: shadow keeps its slots out of the way, and a higher epoch
-    // takes the lease over.
-    let (_world, running) = running("enforce");
+    // A server whose client is elsewhere, and does not run: nobody else asks for the lease.
+    let pair = Pair::new(World::with_parameters("rate = 5.0\n", &["--mode", "enforce"]));
+    let running = pair.start_server();
+    running.wait_until_ready();
     let answer = running.post("/api/v1/control", &control(1_000, &json!([])));
     assert_eq!(answer.status, 200, "{answer:?}");
     let lease = answer.json();
@@ -172,6 +173,27 @@ fn control_places_slots_holds_the_rest_and_fences() {
     let far = running.post("/api/v1/control", &control(1_000, &far));
     assert_problem(&far, 400, "`set[0].due_tick` is `18446744073709551615`");
     assert_problem(&running.get("/api/v1/control"), 405, "use POST");
+}
+
+/// 2^53 once, or 6 in one process, and nobody but a stranger levelled any more.
+#[test]
+fn a_stranger_cannot_keep_the_client_of_the_process_from_levelling() {
+    let (_world, running) = running("enforce");
+    let far = running.post("/api/v1/control", &control(9_007_199_254_740_992, &json!([])));
+    assert_problem(&far, 400, "too far above");
+    let holder = || running.get("/readyz").json()["lease"].clone();
+    wait_until("its own client levels", || holder()["client"] == "embedded");
+    let above = holder()["epoch"].as_u64().unwrap() + 500_000;
+    let answer = running.post("/api/v1/control", &control(above, &json!([])));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    wait_until("its own client levels again", || {
+        let lease = holder();
+        lease["client"] == "embedded" && lease["epoch"].as_u64() > Some(above) && lease["lives"] == true
+    });
+    let metrics = running.get("/metrics").body;
+    assert!(metrics.contains("evenkeel_lease_held 1"), "{metrics}");
+    let status = running.get("/api/v1/status").json();
+    assert_eq!(status["lease"]["client"], "embedded", "{status}");
 }
 
 #[test]

@@ -352,6 +352,45 @@ async fn redis_is_trimmed_behind_everybody_and_never_past_anybody() {
     assert_eq!(lost[0].last, server.recorded().queue.last().unwrap().seq - 3);
 }
 
+/// Lua's `tostring` keeps 14 digits: a lease that stood higher was never held.
+#[actix::test]
+async fn the_lease_counts_on_exactly_wherever_it_stands() {
+    let mut server = Server::new();
+    server.tick(5).await;
+    let mut store = Handed::new(&server);
+    store.hand_out();
+    let lease = "evenkeel:{main}:lease";
+    for (stands, held) in [
+        ("1234567890123457", 1_234_567_890_123_458),
+        // Nothing can be counted on from these: it begins anew, above what this client has held.
+        ("9007199254740992", 1_234_567_890_123_459),
+        ("9.007199254741e+15", 1_234_567_890_123_460),
+        ("nan", 1_234_567_890_123_461),
+    ] {
+        store.redis.cli(&["HSET", lease, "epoch", stands, "holder", ""]);
+        let mut states = store.states();
+        states.load().unwrap();
+        assert_eq!(store.epoch.held(), held, "after {stands}");
+        states.store(&state(at(NOW_MS + 1))).unwrap();
+        assert_eq!(store.redis.cli(&["HGET", lease, "epoch"]), held.to_string());
+    }
+}
+
+/// Ids have more digits than Lua's numbers.
+#[actix::test]
+async fn a_state_that_is_older_by_one_in_the_last_digit_is_not_saved() {
+    let mut server = Server::new();
+    server.tick(5).await;
+    let mut store = Handed::new(&server);
+    store.hand_out();
+    let mut states = store.states();
+    states.load().unwrap();
+    states.store(&state(at(9_007_199_254_740_993))).unwrap();
+    let older = states.store(&state(at(9_007_199_254_740_992))).unwrap_err().to_string();
+    assert!(older.contains("a later state has been saved"), "{older}");
+    states.store(&state(at(10_000_000_000_000_000))).unwrap();
+}
+
 /// Found by the simulation, seed 85: the number before the first entry was not known, so no gap was seen.
 #[actix::test]
 async fn reproduces_a_group_that_was_moved_before_the_first_entry_was_read() {

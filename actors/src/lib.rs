@@ -17,6 +17,7 @@
 //! consumer the client's half from its state and the entries after it. Start, restart, recovery and taking
 //! over from another client are the same path.
 
+pub mod acceptance;
 pub mod clock;
 pub mod consumer;
 pub mod daemon;

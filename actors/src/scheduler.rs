@@ -1,7 +1,8 @@
 //! Scheduler: chooses when waiting executions run.
 //!
 //! In: [`Learned`] from the estimator, in journal order; [`GetScheduler`] and [`RestoreScheduler`]. Out:
-//! [`Control`] to the server's queue, once a tick. What it thinks is published after each decision.
+//! [`Control`] to the server's queue, once a tick. What it thinks is published after each decision, and how the
+//! queue takes it after each answer.
 //!
 //! Invariant: its backlog is the fold over the entries up to the consumer's positions, or it says `Lost`.
 //! Slots are soft: each request says all of them again, so a lost one costs a tick at most.
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use evenkeel_core::{
     benefit::{Benefit, Summary},
-    control::{ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
+    client::Standing,
+    control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
     estimator::Estimates,
     forecast::{Forecast, Forecaster},
     journal::Record,
@@ -22,6 +24,7 @@ use evenkeel_core::{
 use tokio::sync::watch;
 
 use crate::{
+    acceptance::Acceptance,
     fault,
     health::ActorHealth,
     journal::redis::LeaseEpoch,
@@ -80,6 +83,7 @@ pub struct Scheduler {
     decided: Option<Tick>,
     settings: Settings,
     control: Port<Control>,
+    acceptance: watch::Sender<Acceptance>,
     /// One request at a time: the next one says everything again.
     asking: bool,
     refused: bool,
@@ -94,6 +98,7 @@ impl Scheduler {
         control: Port<Control>,
         health: ActorHealth,
         published: watch::Sender<LastDecision>,
+        acceptance: watch::Sender<Acceptance>,
     ) -> Self {
         Self {
             core: None,
@@ -104,6 +109,7 @@ impl Scheduler {
             decided: None,
             settings,
             control,
+            acceptance,
             asking: false,
             refused: false,
             health,
@@ -149,10 +155,11 @@ impl Scheduler {
         let answer = self.control.send(Control(request));
         context.spawn(answer.into_actor(self).map(|answer, actor, _context| {
             actor.asking = false;
-            // A failed queue is the guard's matter; the next request finds it again.
-            if let Ok(answer) = answer {
-                actor.answered(answer);
-            }
+            let failed = |_| {
+                let cause = "the way to its queue failed, and starts again".to_owned();
+                Err(ControlRefused::Unreachable(cause))
+            };
+            actor.answered(answer.unwrap_or_else(failed));
         }));
     }
 
@@ -160,11 +167,20 @@ impl Scheduler {
         match answer {
             Ok(response) => {
                 self.refused = false;
+                self.acceptance.send_modify(|acceptance| {
+                    acceptance.note(|standing, now_ms| standing.taken(now_ms, response.tick_ms));
+                });
                 if let Some(core) = &mut self.core {
                     core.answered(&response.results);
                 }
             }
             Err(cause) => {
+                if let ControlRefused::Invalid(ControlError::Fenced { current, .. }) = &cause {
+                    self.settings.epoch.outdated(*current);
+                }
+                self.acceptance.send_modify(|acceptance| {
+                    acceptance.note(|standing, now_ms| standing.refused(now_ms, cause.to_string()));
+                });
                 if !self.refused {
                     tracing::warn!(%cause, "the queue refused the slots");
                 }
@@ -245,6 +261,7 @@ impl Handler<RestoreScheduler> for Scheduler {
         self.forecasts = Arc::default();
         self.known = Arc::default();
         self.decided = None;
+        self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));
         self.health.set_recovering(false);
         Ok(())
     }

@@ -10,6 +10,7 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler, MessageResult, Supervised, System};
 use evenkeel_actors::{
+    acceptance::Acceptance,
     consumer::{self, Consumer, Read, Role, Source, SourceError},
     guard::{self, Guarding, RestartPolicy},
     health::{ActorHealth, ActorName},
@@ -161,6 +162,7 @@ fn reading(source: Parts, states: Box<dyn StateStore>, poison: Option<u64>) -> R
         restore_estimator: probe.clone().recipient().into(),
         scheduler_state: probe.clone().recipient().into(),
         restore_scheduler: probe.recipient().into(),
+        acceptance: watch::channel(Acceptance::default()).1,
         journal: None,
     };
     let (sender, role) = watch::channel(Role::default());

@@ -9,6 +9,7 @@ use actix::{
     System, WrapFuture,
 };
 use evenkeel_actors::{
+    acceptance::Acceptance,
     clock::unix_ms,
     consumer::{self, Consumer, Role},
     daemon::{self, Daemon, Pace},
@@ -163,14 +164,15 @@ fn circle() -> Circle {
     });
     let settings = Settings {
         client: "a test".to_owned(),
-        epoch: LeaseEpoch::fixed(1),
+        epoch: LeaseEpoch::sole(1),
         policy: PolicyName::Evenkeel,
         limits: HoldLimits::default(),
         delay_budget: None,
     };
     let control = queue.clone().recipient().into();
+    let (acceptance_sender, acceptance) = watch::channel(Acceptance::default());
     let scheduler = start(&mut health, &guarding, ActorName::Scheduler, move |own| {
-        Scheduler::new(settings, control, own, decision_sender)
+        Scheduler::new(settings, control, own, decision_sender, acceptance_sender)
     });
     let learned = scheduler.clone().recipient().into();
     let estimator =
@@ -181,6 +183,7 @@ fn circle() -> Circle {
         restore_estimator: estimator.clone().recipient().into(),
         scheduler_state: scheduler.clone().recipient().into(),
         restore_scheduler: scheduler.clone().recipient().into(),
+        acceptance: acceptance.clone(),
         journal: Some(journal.clone().recipient().into()),
     };
     let source = OutboxSource::new(&dir, outbox.published());

@@ -14,6 +14,19 @@ pub const LEASE_TICKS_DEFAULT: u64 = 10;
 pub const SET_MAX: usize = 10_000;
 /// Longest reason, in bytes: a sentence.
 pub const REASON_BYTES_MAX: usize = 400;
+/// Of a client's name people are shown so much: a machine's name, a process and a uuid have about 100.
+const HOLDER_CHARS_MAX: usize = 120;
+/// How far a request's epoch may lie above the last known one. Each takeover counts it up by one, so a client that
+/// took over every second while the server was away needs eleven days for as many.
+pub const EPOCH_JUMP_MAX: u64 = 1_000_000;
+/// No epoch reaches this, 2^52: above 2^53 neither JSON's nor Lua's numbers count on by one. At a jump a request it
+/// takes 4.5 billion requests to get there.
+pub const EPOCH_MAX: u64 = 1 << 52;
+
+/// The highest epoch that is taken after `known`.
+pub fn highest_epoch(known: u64) -> u64 {
+    known.saturating_add(EPOCH_JUMP_MAX).min(EPOCH_MAX - 1)
+}
 
 /// Who decides when executions run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +80,19 @@ pub struct Lease {
     pub until: Tick,
     /// Ticks that it was asked for, so that a restarted server can renew it once.
     pub ticks: u64,
+}
+
+impl Lease {
+    /// Who holds it, for people: whoever asks chooses the name.
+    pub fn holder(&self) -> String {
+        let name: String = self.client.chars().take(HOLDER_CHARS_MAX).collect();
+        format!("`{}`", name.escape_debug())
+    }
+
+    /// Whether slots are still placed under it once `tick` has begun.
+    pub fn lives_after(&self, tick: Tick) -> bool {
+        self.until > tick
+    }
 }
 
 /// A wish: run `execution` at `due_tick`.
@@ -154,6 +180,17 @@ pub enum ControlError {
         holder: String,
         /// With which epoch.
         current: u64,
+    },
+    /// Nobody could level under the epochs that are left after this one.
+    #[error(
+        "epoch {got} is too far above {known}, the last one that this server knows: expected at most {}",
+        highest_epoch(*known)
+    )]
+    EpochJump {
+        /// The epoch of the request.
+        got: u64,
+        /// The last lease's, 0 before the first.
+        known: u64,
     },
     /// `lease_ticks` is out of range.
     #[error("`lease_ticks` is {0}: expected 1..={LEASE_TICKS_MAX}")]

@@ -16,7 +16,7 @@ use crate::{
 pub struct Report {
     /// Counts this client's reports: one that stays the same is old, whatever the clocks say.
     pub beat: u64,
-    /// What it is to the database: levelling, standing by, restoring, waiting.
+    /// What it is to the database: levelling, standing by, gave up, restoring, waiting.
     pub role: String,
     /// What a person should know of that: who levels instead, what is waited for.
     pub note: Option<String>,

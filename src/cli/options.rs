@@ -1,7 +1,11 @@
 //! Options that several commands share. Flags are optional so that the file can speak where neither flag nor
 //! environment does.
 
-use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use evenkeel_actors::journal::redis::{Keys, Target};
@@ -196,6 +200,9 @@ impl RedisOptions {
         })?;
         let file = self.redis_password_file.as_deref().or(file.redis_password_file.as_deref());
         let password = file.map(Secret::read).transpose().map_err(ExitError::usage)?;
-        Target::new(url, password.as_ref().map(Secret::expose)).map_err(ExitError::usage)
+        let target = Target::new(url, password.as_ref().map(Secret::expose)).map_err(ExitError::usage)?;
+        let Some(file) = file.map(Path::to_owned) else { return Ok(target) };
+        let url = url.to_owned();
+        Ok(target.renewed_by(move || Target::new(&url, Some(Secret::read(&file).ok()?.expose())).ok()))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use evenkeel_actors::{consumer::Role, health::ActorHealth, scheduler::LastDecision};
+use evenkeel_actors::{acceptance::Acceptance, consumer::Role, health::ActorHealth, scheduler::LastDecision};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -27,28 +27,42 @@ pub struct ClientViews {
     pub decision: watch::Receiver<LastDecision>,
     /// What works less well than it should, and does not make it unready.
     pub degraded: watch::Receiver<Degraded>,
+    /// How the server takes what is decided.
+    pub acceptance: watch::Receiver<Acceptance>,
+    /// What a server that is watched from outside does not do as it should.
+    pub outside: watch::Receiver<Option<String>>,
 }
 
-/// Whoever stands by is ready: it does what it is there for.
+impl ClientViews {
+    /// Why what this client decides has no effect, when it levels.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let outside = self.outside.borrow().clone();
+        outside.or_else(|| self.acceptance.borrow().trouble())
+    }
+}
+
+/// Whoever stands by is ready: it does what it is there for. Whoever levels is while its decisions are taken.
 pub(super) async fn readyz(views: web::Data<ClientViews>) -> Result<HttpResponse, Problem> {
-    let reasons: Vec<_> = views.actors.iter().filter_map(health::trouble).collect();
-    let role = views.role.borrow().clone();
+    let mut reasons: Vec<_> = views.actors.iter().filter_map(health::trouble).collect();
     let degraded = sentences(&views.degraded.borrow());
-    if !reasons.is_empty() {
-        return Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons));
-    }
     let decided = views.decision.borrow().as_ref().map(|decision| decision.tick);
-    match role {
-        Role::Restoring => {
-            let reason = "the client's state is being read from Redis".to_owned();
-            Err(Problem::unavailable(&reason).with_reasons(&[reason]))
+    let mut ready = json!({});
+    match views.role.borrow().clone() {
+        Role::StandingBy { holder } => {
+            ready = json!({"status": "ready", "role": "standing by", "holder": holder, "degraded": degraded});
         }
-        Role::Waiting { cause } => Err(Problem::unavailable(&cause).with_reasons(&[cause])),
-        Role::StandingBy { holder } => Ok(HttpResponse::Ok()
-            .json(json!({"status": "ready", "role": "standing by", "holder": holder,
-                "degraded": degraded}))),
-        Role::Levelling => Ok(HttpResponse::Ok().json(
-            json!({"status": "ready", "role": "levelling", "decided_tick": decided, "degraded": degraded}),
-        )),
+        Role::Levelling => {
+            reasons.extend(views.trouble());
+            ready = json!({"status": "ready", "role": "levelling", "decided_tick": decided, "degraded": degraded});
+        }
+        Role::Restoring => reasons.push("the client's state is being read".to_owned()),
+        Role::GaveUp { cause } => {
+            reasons.push(format!("it gave up levelling for another client to do it: {cause}"));
+        }
+        Role::Waiting { cause } => reasons.push(cause),
     }
+    if reasons.is_empty() {
+        return Ok(HttpResponse::Ok().json(ready));
+    }
+    Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons))
 }

@@ -23,8 +23,8 @@ use super::{
 pub(super) struct ControlBody {
     /// A stable name of the client.
     client: String,
-    /// Its fencing token.
-    #[schema(maximum = 9_007_199_254_740_992_u64)]
+    /// Its fencing token: not below the last lease's, and at most 1,000,000 above it.
+    #[schema(maximum = 4_503_599_627_370_495_u64)]
     epoch: u64,
     /// How long the lease shall live from the last tick.
     #[schema(minimum = 1, maximum = 50, default = 10, required = false)]
@@ -111,7 +111,6 @@ pub(super) async fn control(
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, CONTROL_BYTES_MAX))?;
     let request: ControlRequest = CONTROL.read(&body)?;
-    in_range("epoch", request.epoch)?;
     for (at, slot) in request.set.iter().enumerate() {
         in_range(format_args!("set[{at}].due_tick"), slot.due_tick.0)?;
     }

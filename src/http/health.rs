@@ -5,7 +5,7 @@ use evenkeel_actors::health::{ActorHealth, ActorName, ActorState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Views, degraded, problem::Problem};
+use super::{Views, degraded, problem::Problem, v1::LeaseView};
 
 /// Thirty ticks at the default pace: three windows without a word.
 const SILENT_MS_MAX: u64 = 3_000;
@@ -24,6 +24,8 @@ pub(super) struct Ready {
     status: &'static str,
     /// What works less well than it should, in sentences.
     degraded: Vec<String>,
+    /// Who levels, or did last.
+    lease: Option<LeaseView>,
 }
 
 /// Whether the process answers.
@@ -39,7 +41,8 @@ pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Prob
     let reasons = not_ready(&views);
     let degraded = degraded::sentences(&views.degraded.borrow());
     if reasons.is_empty() {
-        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded }));
+        let lease = LeaseView::last(&views);
+        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded, lease }));
     }
     Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons).with_degraded(&degraded))
 }

@@ -47,11 +47,11 @@ pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
         let mut process = Process::start(settings)?;
         introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, client, views, degraded, .. } = &mut process;
+        let Process { gave_up, views, degraded, .. } = &mut process;
         let mut gatherer = Gatherer::default();
         let each_second = || {
             degraded.send_replace(gatherer.client(views));
-            line.print(&client.role.borrow(), &client.decision, "");
+            line.print(views, "");
         };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
         finish(end, process.end(), signals).await
@@ -102,9 +102,9 @@ impl Process {
         let (mut starter, gave_up) = Starter::new();
         let arbiter = Arbiter::new();
         let epoch = LeaseEpoch::default();
-        let (url, token, own) = (server.clone(), token.clone(), epoch.clone());
+        let (url, token) = (server.clone(), token.clone());
         let remote = starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {
-            RemoteQueue::new(&url, token.as_ref(), own, &health)
+            RemoteQueue::new(&url, token.as_ref(), &health)
         });
         let holder = format!("{} pid {} {}", host(), std::process::id(), Uuid::new_v4());
         let keys = common.keys.clone();
@@ -118,7 +118,7 @@ impl Process {
             applied: None,
         };
         let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
-        let reporter = Reporter::new(client.role.clone(), client.decision.clone());
+        let reporter = Reporter::new(&client);
         actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
         let (degraded, degraded_reader) = watch::channel(Vec::new());
         let views = ClientViews {
@@ -127,6 +127,8 @@ impl Process {
             role: client.role.clone(),
             decision: client.decision.clone(),
             degraded: degraded_reader,
+            acceptance: client.acceptance.clone(),
+            outside: watch::channel(None).1,
         };
         let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
         Ok(Self { address, client, gave_up, http, views, degraded })

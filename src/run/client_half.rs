@@ -2,6 +2,7 @@
 
 use actix::Arbiter;
 use evenkeel_actors::{
+    acceptance::Acceptance,
     consumer::{self, Consumer, Role, Source},
     estimator::Estimator,
     health::ActorName,
@@ -25,6 +26,7 @@ const MAILBOX: usize = 16;
 pub(super) struct ClientHalf {
     pub(super) decision: watch::Receiver<LastDecision>,
     pub(super) role: watch::Receiver<Role>,
+    pub(super) acceptance: watch::Receiver<Acceptance>,
     consumer: Started<Consumer>,
     arbiter: Arbiter,
 }
@@ -53,11 +55,12 @@ impl ClientHalf {
     ) -> Self {
         let Ports { client, epoch, source, states, control, policy, applied } = ports;
         let (decision_sender, decision) = watch::channel(None);
+        let (acceptance_sender, acceptance) = watch::channel(Acceptance::default());
         let (role_sender, role) = watch::channel(Role::default());
         let settings =
             scheduler::Settings { client, epoch, policy, limits, delay_budget: levelling.delay_budget };
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
-            Scheduler::new(settings, control, health, decision_sender)
+            Scheduler::new(settings, control, health, decision_sender, acceptance_sender)
         });
         let learned = scheduler.port();
         let estimator = starter
@@ -68,12 +71,13 @@ impl ClientHalf {
             restore_estimator: estimator.port(),
             scheduler_state: scheduler.port(),
             restore_scheduler: scheduler.port(),
+            acceptance: acceptance.clone(),
             journal: applied,
         };
         let consumer = starter.start(ActorName::Consumer, &arbiter, MAILBOX, move |health| {
             Consumer::new(ports, source, states, health, role_sender)
         });
-        Self { decision, role, consumer, arbiter }
+        Self { decision, role, acceptance, consumer, arbiter }
     }
 
     /// Saves the state, and gives up the right to level.

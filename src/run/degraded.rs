@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use evenkeel_actors::{
     clock::unix_ms,
     journal::outbox::Published,
+    queue::QueueSnapshot,
     shipper::{self, Shipping},
 };
 use evenkeel_core::{control::Mode, journal::Stream};
@@ -18,6 +19,8 @@ use crate::{
 
 /// Entries that may wait without a word: a tick at 1,000 executions, of which each has two.
 const LAG_MAX: u64 = 2_000;
+/// What the client of the same process calls itself.
+pub(super) const EMBEDDED_CLIENT: &str = "embedded";
 /// A clock that is corrected by less is no news.
 const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 
@@ -33,13 +36,16 @@ pub(super) struct Gatherer {
 impl Gatherer {
     /// Of both halves in one process.
     pub(super) fn embedded(&mut self, views: &Views) -> Degraded {
-        self.gather(everywhere(views))
+        let mut found = everywhere(views);
+        found.extend(levelled(views, "this process' own client decides nothing, see the log"));
+        found.extend(strangers_lease(views));
+        self.gather(found)
     }
 
     /// Of the server's half alone, which has shipped all but `lag` entries.
     pub(super) fn server(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> Degraded {
         let mut found = shipped(shipping, lag);
-        found.extend(levelled(views));
+        found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
         found.extend(refused(views));
         found.extend(everywhere(views));
         self.gather(found)
@@ -109,11 +115,38 @@ fn shipped(shipping: &Shipping, lag: u64) -> Found {
     found
 }
 
-fn levelled(views: &Views) -> Option<(Kind, String)> {
+fn levelled(views: &Views, remedy: &str) -> Option<(Kind, String)> {
     let queue = views.queue.borrow().clone()?;
-    let leaderless = queue.lease.as_ref().is_none_or(|lease| lease.until < queue.tick);
-    (queue.mode != Mode::Off && leaderless)
-        .then(|| (Kind::Levelling, "no client levels: executions run when they are due".to_owned()))
+    let told = views.told.borrow().as_ref().and_then(|told| told.report.note.clone());
+    leaderless(&queue, told.as_deref(), remedy).map(|sentence| (Kind::Levelling, sentence))
+}
+
+fn leaderless(queue: &QueueSnapshot, told: Option<&str>, remedy: &str) -> Option<String> {
+    let since = match &queue.lease {
+        _ if queue.mode == Mode::Off => return None,
+        Some(lease) if lease.lives_after(queue.tick) => return None,
+        Some(lease) => {
+            let (until, holder, epoch) = (lease.until, lease.holder(), lease.epoch);
+            format!("since tick {until}, when the lease of {holder} (epoch {epoch}) ended")
+        }
+        None => "yet".to_owned(),
+    };
+    let says = told.map(|note| format!("; it says: {}", note.escape_debug())).unwrap_or_default();
+    Some(format!("no client levels {since}: executions run when they are due; {remedy}{says}"))
+}
+
+/// A token of the scope `control` lets anybody ask for the lease.
+fn strangers_lease(views: &Views) -> Option<(Kind, String)> {
+    let queue = views.queue.borrow().clone()?;
+    let lease = queue.lease.as_ref().filter(|lease| lease.lives_after(queue.tick))?;
+    (lease.client != EMBEDDED_CLIENT).then(|| {
+        let (holder, epoch) = (lease.holder(), lease.epoch);
+        let sentence = format!(
+            "{holder} levels (epoch {epoch}), and not this process' own client, which goes above it: find who sends these \
+             requests, or take its token away"
+        );
+        (Kind::Levelling, sentence)
+    })
 }
 
 fn refused(views: &Views) -> Option<(Kind, String)> {
@@ -140,6 +173,8 @@ fn clock(outbox: &Published) -> Option<(Kind, String)> {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_core::{control::Lease, tick::Tick};
+
     use super::*;
 
     #[test]
@@ -160,5 +195,31 @@ mod tests {
     fn a_cause_says_since_when() {
         let cause = Cause { kind: Kind::Disk, sentence: "no room: make some".to_owned(), since_ms: 1_000 };
         assert_eq!(cause.to_string(), "no room: make some (since 1970-01-01T00:00:01Z)");
+    }
+
+    #[test]
+    fn that_no_client_levels_is_said_with_who_did_and_until_when() {
+        let lease = Lease { client: "a\u{1b}[2J".repeat(200), epoch: 7, until: Tick(9), ticks: 10 };
+        let queue = |mode, tick, lease: Option<&Lease>| QueueSnapshot {
+            tick: Tick(tick),
+            mode,
+            lease: lease.cloned(),
+            levelled: false,
+            waiting: Vec::new(),
+        };
+        let said = |queue: QueueSnapshot| leaderless(&queue, Some("its token is refused"), "start it");
+        assert_eq!(said(queue(Mode::Enforce, 8, Some(&lease))), None, "it covers tick 9");
+        assert_eq!(said(queue(Mode::Off, 20, Some(&lease))), None);
+        let none = said(queue(Mode::Shadow, 3, None)).unwrap();
+        assert!(
+            none.starts_with("no client levels yet: ") && none.ends_with("its token is refused"),
+            "{none}"
+        );
+        let ended = said(queue(Mode::Enforce, 9, Some(&lease))).unwrap();
+        assert!(
+            ended.starts_with("no client levels since tick 9, ") && ended.contains("(epoch 7)"),
+            "{ended}"
+        );
+        assert!(!ended.contains('\u{1b}') && ended.len() < 800, "a name is bounded and printable: {ended}");
     }
 }

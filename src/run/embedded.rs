@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     Signals,
     client_half::{self, ClientHalf},
-    degraded::Gatherer,
+    degraded::{EMBEDDED_CLIENT, Gatherer},
     finish, line, live,
     server_half::{self, ServerHalf, Tellers},
     settings::EmbeddedSettings,
@@ -42,7 +42,7 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
         let mut line = line::Embedded::default();
         let watched = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
         let Process { gave_up, views, server, client, tellers, .. } = &mut process;
-        let mut reporter = Reporter::new(client.role.clone(), client.decision.clone());
+        let mut reporter = Reporter::new(client);
         let observer = server.observer.port();
         let mut gatherer = Gatherer::default();
         let each_second = || {
@@ -86,9 +86,9 @@ impl Process {
         let server =
             ServerHalf::start(serving, common.limits.clone(), (outbox, &recovered), None, &mut starter)?;
         let ports = client_half::Ports {
-            client: "embedded".to_owned(),
-            // One process writes this journal, so its client is never replaced by another one.
-            epoch: LeaseEpoch::fixed(server.writer.meta().writer_epoch),
+            client: EMBEDDED_CLIENT.to_owned(),
+            // One process writes this journal, so nobody else is to level: its client goes above a stranger.
+            epoch: LeaseEpoch::sole(server.writer.meta().writer_epoch),
             source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
             states,
             control: server.queue.port(),

@@ -8,7 +8,7 @@ use evenkeel_core::benefit::Summary;
 use tokio::sync::watch;
 
 use crate::{
-    http::{Cause, Views},
+    http::{Cause, ClientViews, Views},
     output,
 };
 
@@ -130,17 +130,25 @@ impl Server {
 pub(super) struct Client(Headed);
 
 impl Client {
-    pub(super) fn print(&mut self, role: &Role, decision: &watch::Receiver<LastDecision>, seen: &str) {
+    pub(super) fn print(&mut self, views: &ClientViews, seen: &str) {
         let heading = format!("    tick{BENEFIT}   slots  note");
-        let line = match (role, &*decision.borrow()) {
+        let line = match (&*views.role.borrow(), &*views.decision.borrow()) {
             (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
             (Role::Waiting { cause }, _) => format!("{:>8} waiting: {cause}", "-"),
+            (Role::GaveUp { cause }, _) => format!("{:>8} gave up levelling: {cause}", "-"),
             (Role::Restoring, _) => format!("{:>8} reading the state", "-"),
-            (Role::Levelling, None) => format!("{:>8} nothing has been decided yet", "-"),
-            (Role::Levelling, Some(decision)) => {
-                let Decision { tick, slots, benefit, .. } = decision;
-                format!("{:>8} {} {slots:>7}  {} {seen}", tick.0, Benefit(*benefit), note(decision))
-            }
+            (Role::Levelling, decision) => match (views.trouble(), decision) {
+                (Some(trouble), decision) => {
+                    let tick =
+                        decision.as_ref().map_or_else(|| "-".to_owned(), |decided| decided.tick.to_string());
+                    format!("{tick:>8} without effect: {trouble}")
+                }
+                (None, None) => format!("{:>8} nothing has been decided yet", "-"),
+                (None, Some(decision)) => {
+                    let Decision { tick, slots, benefit, .. } = decision;
+                    format!("{:>8} {} {slots:>7}  {} {seen}", tick.0, Benefit(*benefit), note(decision))
+                }
+            },
         };
         self.0.print(&heading, line.trim_end());
     }

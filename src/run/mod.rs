@@ -9,6 +9,7 @@
 //!    an actor gave up     ─▶ exit 70: whoever runs the process starts it afresh
 //! ```
 
+mod bearer;
 mod client;
 mod client_half;
 mod degraded;

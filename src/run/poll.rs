@@ -46,12 +46,12 @@ pub fn run(settings: &PollSettings) -> anyhow::Result<Exit> {
         let mut process = Process::start(settings)?;
         introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, client, coverage, views, degraded, .. } = &mut process;
+        let Process { gave_up, coverage, views, degraded, .. } = &mut process;
         let mut gatherer = Gatherer::default();
         let each_second = || {
             let note = seen(&coverage.borrow());
             degraded.send_replace(gatherer.client(views));
-            line.print(&client.role.borrow(), &client.decision, &note);
+            line.print(views, &note);
         };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
         finish(end, process.end(), signals).await
@@ -114,15 +114,16 @@ impl Process {
         let (mut starter, gave_up) = Starter::new();
         let arbiter = Arbiter::new();
         let (coverage_sender, coverage) = watch::channel(Coverage::default());
+        let (outside_sender, outside) = watch::channel(None);
         let (url, token) = (server.clone(), token.clone());
         // It looks and delays on time while the others think: an arbiter of its own.
         let watching = Arbiter::new();
         let foreign = starter.start(ActorName::RemoteQueue, &watching, MAILBOX, move |health| {
-            ForeignServer::new(&url, token.as_ref(), health, coverage_sender)
+            ForeignServer::new(&url, token.as_ref(), health, coverage_sender, outside_sender)
         });
         let ports = client_half::Ports {
             client: "poll".to_owned(),
-            epoch: LeaseEpoch::fixed(1),
+            epoch: LeaseEpoch::sole(1),
             source: Box::new(ForeignSource(foreign.port())),
             states: Box::<MemoryStates>::default(),
             control: foreign.port(),
@@ -137,6 +138,8 @@ impl Process {
             role: client.role.clone(),
             decision: client.decision.clone(),
             degraded: degraded_reader,
+            acceptance: client.acceptance.clone(),
+            outside,
         };
         let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
         Ok(Self { address, client, coverage, gave_up, http, views, degraded })

@@ -3,26 +3,29 @@
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
+use awc::http::header::LOCATION;
 use evenkeel_actors::{
     health::ActorHealth,
-    journal::redis::LeaseEpoch,
     messages::{Control, ControlRefused},
 };
 use evenkeel_core::control::{ControlError, ControlResponse};
 use serde::Deserialize;
 
+use super::bearer::Bearer;
 use crate::tokens::Secret;
 
 /// Longest that an answer may take: a lease at the default pace. The next request says everything again.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Largest answer: 10,000 results of about 120 bytes.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Of an address that somebody else chose, people are shown so much.
+const LOCATION_CHARS_MAX: usize = 200;
 
 /// Takes [`Control`] as the queue itself does, and answers what the server answered.
 pub(super) struct RemoteQueue {
     url: String,
     http: awc::Client,
-    epoch: LeaseEpoch,
+    bearer: Bearer,
 }
 
 /// What of a problem+json is looked at.
@@ -36,14 +39,11 @@ struct Refusal {
 
 impl RemoteQueue {
     /// The queue of the server at `server`, `http://host:port`.
-    pub(super) fn new(server: &str, token: Option<&Secret>, epoch: LeaseEpoch, health: &ActorHealth) -> Self {
+    pub(super) fn new(server: &str, token: Option<&Secret>, health: &ActorHealth) -> Self {
         health.set_recovering(false);
-        let http = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects();
-        let http = match token {
-            Some(token) => http.bearer_auth(token.expose()).finish(),
-            None => http.finish(),
-        };
-        Self { url: format!("{}/api/v1/control", server.trim_end_matches('/')), http, epoch }
+        let http = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish();
+        let url = format!("{}/api/v1/control", server.trim_end_matches('/'));
+        Self { url, http, bearer: Bearer::new(token) }
     }
 }
 
@@ -57,25 +57,37 @@ impl Handler<Control> for RemoteQueue {
     type Result = ResponseFuture<Result<ControlResponse, ControlRefused>>;
 
     fn handle(&mut self, Control(request): Control, _context: &mut Self::Context) -> Self::Result {
-        let (client, got) = (request.client.clone(), request.epoch);
-        let epoch = self.epoch.clone();
-        let sent = self.http.post(&self.url).send_json(&request);
+        let Self { url, http, bearer } = self;
+        let (url, http, bearer) = (url.clone(), http.clone(), bearer.clone());
         Box::pin(async move {
             let unreachable = |cause: String| ControlRefused::Unreachable(cause);
-            let mut answer = sent.await.map_err(|error| unreachable(error.to_string()))?;
-            if answer.status().is_success() {
+            let send = || bearer.on(http.post(&url)).send_json(&request);
+            let mut answer = send().await.map_err(|error| unreachable(error.to_string()))?;
+            if bearer.reread_after(answer.status()).await {
+                answer = send().await.map_err(|error| unreachable(error.to_string()))?;
+            }
+            let status = answer.status();
+            if status.is_success() {
                 let response = answer.json().limit(ANSWER_BYTES_MAX).await;
                 return response.map_err(|error| unreachable(error.to_string()));
             }
-            let status = answer.status();
+            if status.is_redirection() {
+                let to =
+                    answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
+                let to: String = to.chars().take(LOCATION_CHARS_MAX).collect();
+                return Err(unreachable(format!(
+                    "{url} answers {status} to {}, which is not followed: give the server's own address",
+                    to.escape_debug()
+                )));
+            }
             let refusal: Option<Refusal> = answer.json().await.ok();
             match refusal {
                 Some(Refusal { holder: Some(holder), epoch: Some(current), .. }) => {
-                    epoch.outdated(current);
+                    let (client, got) = (request.client.clone(), request.epoch);
                     Err(ControlError::Fenced { client, got, holder, current }.into())
                 }
-                Some(Refusal { detail, .. }) => Err(unreachable(detail)),
-                None => Err(unreachable(format!("it answered {status}"))),
+                Some(Refusal { detail, .. }) => Err(unreachable(format!("it answers {status}: {detail}"))),
+                None => Err(unreachable(format!("it answers {status}"))),
             }
         })
     }

@@ -9,6 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use evenkeel_actors::{
+    acceptance::Acceptance,
     consumer::Role,
     journal::redis::{ReportReader, ReportWriter},
     messages::Reported,
@@ -21,6 +22,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
+use super::client_half::ClientHalf;
 use crate::http::{ClientTold, RedisView};
 
 /// How often it is told.
@@ -32,12 +34,15 @@ const COSTS_OFTEN_MAX: usize = 1_000;
 pub(super) struct Reporter {
     role: watch::Receiver<Role>,
     decision: watch::Receiver<LastDecision>,
+    acceptance: watch::Receiver<Acceptance>,
     beat: u64,
 }
 
 impl Reporter {
-    pub(super) fn new(role: watch::Receiver<Role>, decision: watch::Receiver<LastDecision>) -> Self {
-        Self { role, decision, beat: 0 }
+    pub(super) fn new(client: &ClientHalf) -> Self {
+        let ClientHalf { role, decision, acceptance, .. } = client;
+        let (role, decision, acceptance) = (role.clone(), decision.clone(), acceptance.clone());
+        Self { role, decision, acceptance, beat: 0 }
     }
 
     /// How the client is now, and what it has learned.
@@ -47,7 +52,8 @@ impl Reporter {
             Role::Restoring => ("restoring", None),
             Role::Waiting { cause } => ("waiting", Some(cause.clone())),
             Role::StandingBy { holder } => ("standing by", Some(holder.clone())),
-            Role::Levelling => ("levelling", None),
+            Role::GaveUp { cause } => ("gave up", Some(cause.clone())),
+            Role::Levelling => ("levelling", self.acceptance.borrow().trouble()),
         };
         let mut report = Report { beat: self.beat, role: role.to_owned(), note, ..Report::default() };
         let mut costs = LearnedCosts::default();
@@ -73,13 +79,15 @@ impl Reporter {
     /// Tells everybody through Redis, for ever.
     pub(super) async fn publish(mut self, mut writer: ReportWriter) {
         let mut second = every_second();
-        let mut faulty = false;
+        let (mut faulty, mut gave_up) = (false, false);
         loop {
             second.tick().await;
             let standing_by = matches!(*self.role.borrow(), Role::StandingBy { .. });
+            let gives_up = matches!(*self.role.borrow(), Role::GaveUp { .. });
+            let said = std::mem::replace(&mut gave_up, gives_up) && gives_up;
             let (report, costs) = self.report();
-            // Who levels speaks for the client.
-            if standing_by {
+            // Who levels speaks for the client; who gave that up says so once.
+            if standing_by || said {
                 continue;
             }
             let news = costs.queries.len() <= COSTS_OFTEN_MAX || report.beat.is_multiple_of(10);

@@ -31,6 +31,7 @@ use tokio::{
 
 pub(crate) use self::states::States;
 use crate::{
+    acceptance::Acceptance,
     fault,
     health::ActorHealth,
     journal::state::{DeadLetter, StateError, StateStore},
@@ -47,6 +48,10 @@ const SNAPSHOT_ENTRIES: usize = 50_000;
 /// Wait before the source is asked again after it failed: two ticks, so that a passing fault shows in
 /// one window only.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// How often it is seen whether decisions are taken: a sixth of what refusals may last.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a client that could not act leaves the right to level to others, who look for it every 200 ms.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(3);
 
 /// Where entries come from: the outbox, or Redis.
 pub trait Source {
@@ -84,6 +89,8 @@ pub struct Ports {
     pub scheduler_state: Port<GetScheduler>,
     /// Takes a state.
     pub restore_scheduler: Port<RestoreScheduler>,
+    /// How the server takes what is decided.
+    pub acceptance: watch::Receiver<Acceptance>,
     /// Trims what is durable, where the journal is in this process.
     pub journal: Option<Port<Applied>>,
 }
@@ -104,6 +111,11 @@ pub enum Role {
         /// Who.
         holder: String,
     },
+    /// It had the right to level, could not act, and has given it back.
+    GaveUp {
+        /// Why it could not.
+        cause: String,
+    },
     /// It levels.
     Levelling,
 }
@@ -116,6 +128,8 @@ pub struct Consumer {
     ports: Ports,
     source: Box<dyn Source + Send>,
     states: SharedStates,
+    /// Whether somebody else can level instead.
+    replaceable: bool,
     progress: Progress,
     /// Whether a batch is on its way through the others: state and positions do not fit together then.
     applying: watch::Sender<bool>,
@@ -144,6 +158,7 @@ impl Consumer {
         Self {
             ports,
             source,
+            replaceable: states.is_shared(),
             states: Arc::new(Mutex::new(States::new(states))),
             progress: Progress::default(),
             applying: watch::Sender::new(false),
@@ -188,6 +203,28 @@ impl Consumer {
             _ => {}
         }
         self.recover(RETRY_AFTER, context);
+    }
+
+    /// A leader that cannot act keeps nobody else from it.
+    fn give_up_if_refused(&mut self, context: &mut Context<Self>) {
+        let cause = self.ports.acceptance.borrow().gives_up();
+        let Some(cause) = cause.filter(|_| self.replaceable && *self.role.borrow() == Role::Levelling) else {
+            return;
+        };
+        tracing::warn!(cause, "the right to level is given up: what this client decides is not taken");
+        self.give_up(cause, context);
+    }
+
+    /// Gives the right to level back, and asks for it again after a while.
+    fn give_up(&mut self, cause: String, context: &mut Context<Self>) {
+        self.role.send_replace(Role::GaveUp { cause });
+        let released = with(Arc::clone(&self.states), |states| {
+            states.release();
+            Ok(())
+        });
+        // A thread that failed has released nothing, and the right ends by itself.
+        context.spawn(released.into_actor(self).map(|_, _, _| ()));
+        self.recover(GIVEN_UP_FOR, context);
     }
 
     fn read_on(&mut self, positions: Positions, context: &mut Context<Self>) {
@@ -285,6 +322,7 @@ impl Actor for Consumer {
     fn started(&mut self, context: &mut Self::Context) {
         self.applying.send_replace(false);
         self.recover(Duration::ZERO, context);
+        context.run_interval(LOOK_EVERY, Self::give_up_if_refused);
     }
 }
 

@@ -42,6 +42,11 @@ pub trait StateStore: Send {
     /// [`StateError`].
     fn bury(&mut self, dead: &DeadLetter) -> Result<(), StateError>;
 
+    /// Whether others level from the same state, when this client does not.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Gives the right to level back, so that nobody has to wait for it to end.
     fn release(&mut self) {}
 }

@@ -2,9 +2,10 @@
 //! such value to the next.
 
 mod progress;
+mod standing;
 mod suspects;
 
-pub use self::progress::Progress;
+pub use self::{progress::Progress, standing::Standing};
 
 use serde::{Deserialize, Serialize};
 

@@ -25,8 +25,8 @@ use self::executed::ExecutedTicks;
 pub use self::recorded::{Measured, RecordedQueue};
 use crate::{
     control::{
-        ControlError, ControlRequest, ControlResponse, LEASE_TICKS_MAX, Lease, Mode, REASON_BYTES_MAX,
-        SET_MAX, SetOutcome, SetResult, SetSlot,
+        ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX, Lease, Mode,
+        REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
     },
     ids::{ExecutionId, QueryId},
     journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
@@ -182,7 +182,9 @@ impl Queue {
         let mut queue = Self::new(tick_ms, limits, state.mode);
         queue.next_tick = state.next_tick;
         queue.executed_by_window.clone_from(&state.executed_by_window);
-        queue.lease = state.lease.clone().map(|mut lease| {
+        // Nobody could go above an epoch that is out of range: an older evenkeel took any.
+        let lease = state.lease.clone().filter(|lease| lease.epoch < EPOCH_MAX);
+        queue.lease = lease.map(|mut lease| {
             lease.until = state.next_tick.after(lease.ticks);
             lease
         });
@@ -412,6 +414,10 @@ impl Queue {
         }
         if let Some(set) = request.set.iter().find(|set| set.reason.len() > REASON_BYTES_MAX) {
             return Err(ControlError::ReasonTooLong { execution: set.execution, bytes: set.reason.len() });
+        }
+        let known = self.lease.as_ref().map_or(0, |lease| lease.epoch);
+        if request.epoch > highest_epoch(known) {
+            return Err(ControlError::EpochJump { got: request.epoch, known });
         }
         match &self.lease {
             Some(lease)

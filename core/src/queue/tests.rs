@@ -113,6 +113,38 @@ fn a_lower_epoch_is_fenced_and_changes_nothing() {
     assert_eq!(queue.planned().next().unwrap().tick, Tick(5));
 }
 
+/// Epoch 2^53 once: nobody could go above it any more, and the lease stood in the outbox.
+#[test]
+fn one_request_cannot_end_levelling_for_good() {
+    let mut queue = queue();
+    let jump = |queue: &mut Queue, got| queue.control(&request(got, &[])).map(|_| ());
+    let far = 9_007_199_254_740_992;
+    assert_eq!(jump(&mut queue, far), Err(ControlError::EpochJump { got: far, known: 0 }));
+    assert_eq!(jump(&mut queue, 1_000_001), Err(ControlError::EpochJump { got: 1_000_001, known: 0 }));
+    assert_eq!(queue.lease(), None, "nothing was changed");
+    assert_eq!(jump(&mut queue, 1_000_000), Ok(()));
+    assert_eq!(
+        jump(&mut queue, 2_000_001),
+        Err(ControlError::EpochJump { got: 2_000_001, known: 1_000_000 })
+    );
+    assert_eq!(jump(&mut queue, 2_000_000), Ok(()));
+    let mut lease = queue.lease().cloned().unwrap();
+    lease.epoch = EPOCH_MAX - 2;
+    queue.lease = Some(lease);
+    assert_eq!(jump(&mut queue, EPOCH_MAX - 1), Ok(()));
+    assert!(matches!(jump(&mut queue, EPOCH_MAX), Err(ControlError::EpochJump { .. })));
+}
+
+/// What an older evenkeel took and recorded keeps nobody out after a restart.
+#[test]
+fn a_recorded_lease_whose_epoch_is_out_of_range_is_not_renewed() {
+    let lease = Lease { client: "a stranger".to_owned(), epoch: 1 << 53, until: Tick(9), ticks: 10 };
+    let state = ServerState { lease: Some(lease), ..ServerState::default() };
+    let mut queue = Queue::recover(100, HoldLimits::default(), &state, &[]);
+    assert_eq!(queue.lease(), None);
+    assert!(queue.control(&request(1, &[])).is_ok());
+}
+
 #[test]
 fn a_request_out_of_range_is_refused_whole() {
     let mut queue = queue();

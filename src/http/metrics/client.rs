@@ -25,11 +25,15 @@ impl Collector for ClientNumbers {
             Role::Restoring => "restoring",
             Role::Waiting { .. } => "waiting",
             Role::StandingBy { .. } => "standing by",
+            Role::GaveUp { .. } => "gave up",
             Role::Levelling => "levelling",
         };
-        let roles = ["restoring", "waiting", "standing by", "levelling"];
+        let roles = ["restoring", "waiting", "standing by", "gave up", "levelling"];
         let is = roles.map(|role| ([("role", role)], f64::from(u8::from(role == now))));
         writer.gauges("client_role", "1 for what it is to the database.", is)?;
+        let taken = now == "levelling" && self.0.trouble().is_none();
+        let help = "1 while it levels and what it decides is taken.";
+        writer.gauge("decisions_taken", help, Some(f64::from(u8::from(taken))))?;
         let decision = self.0.decision.borrow().clone();
         let number = |of: fn(&evenkeel_actors::scheduler::Decision) -> f64| decision.as_ref().map(of);
         writer.gauge("decided_tick", "The last tick that it decided after.", number(|d| d.tick.0 as f64))?;

@@ -62,6 +62,15 @@ impl ServerNumbers {
         writer.gauges("mode", "1 for the mode that is set.", modes)?;
         let levelled = queue.as_ref().map(|queue| f64::from(u8::from(queue.levelled)));
         writer.gauge("levelled", "1 while slots decide.", levelled)?;
+        let lease = queue.as_ref().and_then(|queue| Some((queue.tick, queue.lease.as_ref()?)));
+        let epoch = lease.map(|(_, lease)| lease.epoch as f64);
+        writer.gauge(
+            "lease_epoch",
+            "Counts takeovers of levelling; /readyz says who holds the lease.",
+            epoch,
+        )?;
+        let lives = lease.map_or(0.0, |(tick, lease)| f64::from(u8::from(lease.lives_after(tick))));
+        writer.gauge("lease_held", "1 while somebody holds the lease.", queue.as_ref().map(|_| lives))?;
         let depth = queue.as_ref().map(|queue| queue.waiting.len() as f64);
         writer.gauge("queue_depth", "Executions that wait.", depth)?;
         let oldest = queue

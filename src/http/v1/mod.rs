@@ -18,7 +18,7 @@ mod status;
 
 pub(super) use self::{
     events::Frames,
-    status::{Capture, ModeName},
+    status::{Capture, LeaseView, ModeName},
 };
 use super::{
     access::Needs,

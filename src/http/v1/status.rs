@@ -83,7 +83,7 @@ pub(crate) struct Status {
     degraded: Vec<String>,
     /// The same for machines, the most urgent first.
     causes: Vec<CauseView>,
-    /// Who levels.
+    /// Who levels, or did last.
     lease: Option<LeaseView>,
     /// Executions that wait.
     queued: Option<u64>,
@@ -123,15 +123,24 @@ impl From<&Cause> for CauseView {
 /// The right of one client to place slots.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct LeaseView {
+    /// What its holder calls itself.
     client: String,
+    /// Counts takeovers.
     epoch: u64,
     /// The last tick that it covers.
     until_tick: u64,
+    /// Whether it covers the next tick.
+    lives: bool,
 }
 
-impl From<&Lease> for LeaseView {
-    fn from(lease: &Lease) -> Self {
-        Self { client: lease.client.clone(), epoch: lease.epoch, until_tick: lease.until.0 }
+impl LeaseView {
+    /// The last lease; none before the first, or while the queue is being restored.
+    pub(crate) fn last(views: &Views) -> Option<Self> {
+        let queue = views.queue.borrow().clone()?;
+        let lease = queue.lease.as_ref()?;
+        let Lease { client, epoch, until, .. } = lease;
+        let lives = lease.lives_after(queue.tick);
+        Some(Self { client: client.clone(), epoch: *epoch, until_tick: until.0, lives })
     }
 }
 
@@ -177,9 +186,9 @@ impl Capture {
 pub(crate) struct ClientView {
     /// Time since that reached the server.
     age_ms: u64,
-    /// `levelling`, `standing by`, `restoring` or `waiting`.
+    /// `levelling`, `standing by`, `gave up`, `restoring` or `waiting`.
     role: String,
-    /// Who levels instead, or what is waited for.
+    /// Who levels instead, what is waited for, or why what it decides has no effect.
     holder: Option<String>,
     /// After which tick it decided last.
     decided_tick: Option<u64>,
@@ -236,7 +245,7 @@ impl Status {
             reasons,
             causes: degraded.iter().map(Into::into).collect(),
             degraded: degraded::sentences(&degraded),
-            lease: queue.as_ref().and_then(|queue| queue.lease.as_ref()).map(Into::into),
+            lease: LeaseView::last(views),
             queued: queue.as_ref().map(|queue| queue.waiting.len() as u64),
             oldest_wait_ticks: oldest,
             late_ticks,

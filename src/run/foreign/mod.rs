@@ -71,9 +71,15 @@ struct Answers {
     meanwhile: &'static str,
     /// How many of no use came last.
     useless: u32,
+    /// Why the last one was of none.
+    cause: String,
 }
 
 impl Answers {
+    fn new(meanwhile: &'static str) -> Self {
+        Self { meanwhile, useless: 0, cause: String::new() }
+    }
+
     fn useful(&mut self) {
         if self.useless >= USELESS_ANSWERS {
             tracing::info!("the server answers again");
@@ -81,11 +87,18 @@ impl Answers {
         self.useless = 0;
     }
 
-    fn useless(&mut self, cause: &str) {
-        self.useless += 1;
+    fn useless(&mut self, cause: String) {
+        self.useless = self.useless.saturating_add(1);
         if self.useless == USELESS_ANSWERS {
             tracing::warn!(cause, meanwhile = self.meanwhile, "the server does not answer as it should");
         }
+        self.cause = cause;
+    }
+
+    /// What is wrong, once somebody should know.
+    fn trouble(&self) -> Option<String> {
+        let Self { meanwhile, useless, cause } = self;
+        (*useless >= USELESS_ANSWERS).then(|| format!("{meanwhile}: {cause}"))
     }
 }
 
@@ -102,6 +115,8 @@ pub(super) struct ForeignServer {
     looked_us: u64,
     looks: Answers,
     readings: Answers,
+    delays: Answers,
+    outside: watch::Sender<Option<String>>,
     nonsense: bool,
     health: ActorHealth,
     coverage: watch::Sender<Coverage>,
@@ -114,6 +129,7 @@ impl ForeignServer {
         token: Option<&Secret>,
         health: ActorHealth,
         coverage: watch::Sender<Coverage>,
+        outside: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
             requests: Requests::new(server, token),
@@ -123,8 +139,10 @@ impl ForeignServer {
             numbered: 0,
             asking: 0,
             looked_us: 0,
-            looks: Answers { meanwhile: "nothing is levelled", useless: 0 },
-            readings: Answers { meanwhile: "no costs are learned", useless: 0 },
+            looks: Answers::new("nothing is levelled"),
+            readings: Answers::new("no costs are learned"),
+            delays: Answers::new("what is decided has no effect"),
+            outside,
             nonsense: false,
             health,
             coverage,
@@ -142,8 +160,9 @@ impl ForeignServer {
             actor.asking -= 1;
             match look {
                 Ok((look, nonsense)) => actor.looked(&look, nonsense),
-                Err(cause) => actor.looks.useless(&cause),
+                Err(cause) => actor.looks.useless(cause),
             }
+            actor.tell();
         }));
         let read = self.requests.clone().read();
         context.spawn(read.into_actor(self).map(|reading, actor, _context| {
@@ -153,8 +172,9 @@ impl ForeignServer {
                     actor.readings.useful();
                     actor.watcher.read(reading);
                 }
-                Err(cause) => actor.readings.useless(&cause),
+                Err(cause) => actor.readings.useless(cause),
             }
+            actor.tell();
         }));
     }
 
@@ -222,9 +242,24 @@ impl ForeignServer {
     fn delay(&mut self, execution: ExecutionId, ticks: u64, context: &mut Context<Self>) {
         self.watcher.delaying(execution, ticks);
         let delay = self.requests.clone().delay(execution, ticks);
-        context.spawn(delay.into_actor(self).map(move |outcome, actor, _context| {
+        context.spawn(delay.into_actor(self).map(move |(outcome, refusal), actor, _context| {
             actor.watcher.delayed(execution, outcome);
+            match refusal {
+                Some(cause) => actor.delays.useless(cause),
+                None => actor.delays.useful(),
+            }
+            actor.tell();
         }));
+    }
+
+    /// Whoever asks whether this client is ready hears what the server does not do.
+    fn tell(&self) {
+        let trouble = [&self.looks, &self.delays, &self.readings].into_iter().find_map(Answers::trouble);
+        self.outside.send_if_modified(|told| {
+            let news = *told != trouble;
+            told.clone_from(&trouble);
+            news
+        });
     }
 }
 

@@ -9,13 +9,14 @@ use std::{
 use awc::{
     Client, Connector,
     error::{ConnectError, SendRequestError},
+    http::StatusCode,
 };
 use evenkeel_core::{
     foreign::{DelayOutcome, Look, Reading},
     ids::ExecutionId,
 };
 
-use super::wire;
+use super::{super::bearer::Bearer, wire};
 use crate::tokens::Secret;
 
 /// Longest that an answer may take: ten ticks, after which it tells nothing of use.
@@ -31,6 +32,7 @@ pub(super) struct Requests {
     server: String,
     kept: Client,
     fresh: Client,
+    bearer: Bearer,
     /// A server that closes connections would otherwise swallow delays.
     wary_until: Rc<Cell<Option<Instant>>>,
     origin: Instant,
@@ -41,16 +43,13 @@ impl Requests {
     pub(super) fn new(server: &str, token: Option<&Secret>) -> Self {
         let client = |keep: Duration| {
             let connector = Connector::new().timeout(ANSWER_MAX).conn_keep_alive(keep);
-            let client = Client::builder().connector(connector).timeout(ANSWER_MAX).disable_redirects();
-            match token {
-                Some(token) => client.bearer_auth(token.expose()).finish(),
-                None => client.finish(),
-            }
+            Client::builder().connector(connector).timeout(ANSWER_MAX).disable_redirects().finish()
         };
         Self {
             server: server.trim_end_matches('/').to_owned(),
             kept: client(Duration::from_secs(15)),
             fresh: client(Duration::ZERO),
+            bearer: Bearer::new(token),
             wary_until: Rc::default(),
             origin: Instant::now(),
         }
@@ -94,8 +93,12 @@ impl Requests {
     }
 
     async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        let sent = self.client().get(format!("{}/{path}", self.server)).send().await;
-        let mut answer = sent.map_err(|error| format!("/{path}: {}", self.failed(&error)))?;
+        let send = || self.bearer.on(self.client().get(format!("{}/{path}", self.server))).send();
+        let failed = |error| format!("/{path}: {}", self.failed(&error));
+        let mut answer = send().await.map_err(failed)?;
+        if self.bearer.reread_after(answer.status()).await {
+            answer = send().await.map_err(failed)?;
+        }
         if !answer.status().is_success() {
             return Err(format!("/{path} answered {}", answer.status()));
         }
@@ -103,22 +106,33 @@ impl Requests {
         body.map(|body| body.to_vec()).map_err(|error| format!("/{path}: {error}"))
     }
 
-    /// Adds ticks to an execution.
-    pub(super) async fn delay(self, execution: ExecutionId, ticks: u64) -> DelayOutcome {
+    /// Adds ticks to an execution. The second is what was wrong, unless it was that execution alone.
+    pub(super) async fn delay(self, execution: ExecutionId, ticks: u64) -> (DelayOutcome, Option<String>) {
         let body = wire::Delay { id: execution, delay: ticks };
         let mut tries = 0;
         loop {
             tries += 1;
-            let sent = self.client().post(format!("{}/delay", self.server)).send_json(&body).await;
+            let request = self.client().post(format!("{}/delay", self.server));
+            let sent = self.bearer.on(request).send_json(&body).await;
             match sent {
-                Ok(answer) if answer.status().is_success() => return DelayOutcome::Added,
+                Ok(answer) if answer.status().is_success() => return (DelayOutcome::Added, None),
+                // It has run meanwhile.
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
+                    return (DelayOutcome::Refused, None);
+                }
+                // It had no effect: again, once.
+                Ok(answer) if tries == 1 && self.bearer.reread_after(answer.status()).await => {}
+                Ok(answer) => {
+                    return (DelayOutcome::Refused, Some(format!("/delay answers {}", answer.status())));
+                }
                 // It was not sent: again, once.
                 Err(SendRequestError::Connect(error))
                     if !matches!(error, ConnectError::Timeout) && tries == 1 => {}
-                Ok(_) | Err(SendRequestError::Connect(_)) => return DelayOutcome::Refused,
+                Err(SendRequestError::Connect(error)) => {
+                    return (DelayOutcome::Refused, Some(format!("/delay: {error}")));
+                }
                 Err(error) => {
-                    self.failed(&error);
-                    return DelayOutcome::Unknown;
+                    return (DelayOutcome::Unknown, Some(format!("/delay: {}", self.failed(&error))));
                 }
             }
         }

@@ -36,6 +36,8 @@ export interface Lease {
   client: string;
   epoch: number;
   until_tick: number;
+  /** Whether it covers the next tick. */
+  lives: boolean;
 }
 
 /** Executed + under way = journalled + still only in the outbox. */
@@ -50,7 +52,7 @@ export interface Capture {
 
 export interface ClientStatus {
   age_ms: number;
-  role: "levelling" | "standing by" | "restoring" | "waiting";
+  role: "levelling" | "standing by" | "gave up" | "restoring" | "waiting";
   holder: string | null;
   decided_tick: number | null;
   feasible: boolean;

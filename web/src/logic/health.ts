@@ -1,6 +1,6 @@
 // One verdict over the whole: what the first tile says.
 
-import type { ClientStatus, Status } from "../api/types";
+import type { ClientStatus, Lease, Status } from "../api/types";
 
 export interface Health {
   level: "good" | "warning" | "bad";
@@ -23,9 +23,6 @@ function troubles(status: Status): string[] {
   if (status.refused_arrivals > 0) {
     found.push(`${status.refused_arrivals} arrivals were refused because the outbox was full`);
   }
-  if (status.mode === "enforce" && !status.levelled) {
-    found.push("No plan arrives: executions run when they are due");
-  }
   if (status.client !== null && !status.client.feasible) found.push(infeasible(status.client));
   return found;
 }
@@ -46,5 +43,12 @@ function infeasible(client: ClientStatus): string {
 export function clientSentence(client: ClientStatus | null): string {
   if (client === null) return "None";
   if (client.role === "standing by" && client.holder !== null) return `standing by for ${client.holder}`;
-  return client.role;
+  return client.holder === null ? client.role : `${client.role}: ${client.holder}`;
+}
+
+/** Who holds the lease, in a few words. */
+export function leaseSentence(lease: Lease | null): string {
+  if (lease === null) return "Nobody yet";
+  const who = `${lease.client}, epoch ${lease.epoch}`;
+  return lease.lives ? who : `Nobody since tick ${lease.until_tick}; before that ${who}`;
 }

@@ -2,7 +2,7 @@
 
 import type { Point, Status } from "../api/types";
 import { capitalised, DASH, duration, fixed, number, share, ticks } from "../logic/format";
-import { clientSentence, health } from "../logic/health";
+import { clientSentence, health, leaseSentence } from "../logic/health";
 import { MINUTE_WINDOWS } from "../logic/history";
 import { type Fact, Facts, Tile } from "../parts/tile";
 
@@ -26,6 +26,7 @@ export function HealthTile({ status }: Props) {
         facts={[
           ["Mode", status.mode === null ? DASH : capitalised(status.mode)],
           ["Client", capitalised(clientSentence(status.client))],
+          ["Levels", leaseSentence(status.lease)],
           ["Up for", duration(status.now_ms - status.started_ms)],
         ]}
       />

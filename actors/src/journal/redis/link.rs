@@ -60,6 +60,26 @@ impl Target {
             Err(error) => Err(TargetError { shown, reason: error.to_string() }),
         }
     }
+
+    /// The same, with what `renew` gives asked before each connection: a password may have been rotated. Where it
+    /// gives nothing, this one is used.
+    #[must_use]
+    pub fn renewed_by(self, renew: impl Fn() -> Option<Self> + Send + Sync + 'static) -> Self {
+        let shown = self.shown.clone();
+        Self { connector: Arc::new(Renewed { first: self, renew: Box::new(renew) }), shown }
+    }
+}
+
+struct Renewed {
+    first: Target,
+    renew: Box<dyn Fn() -> Option<Target> + Send + Sync>,
+}
+
+impl Connector for Renewed {
+    fn connect(&self, answer_max: Duration, write_max: Duration) -> Result<Box<dyn Wire>, RedisFault> {
+        let target = (self.renew)().unwrap_or_else(|| self.first.clone());
+        target.connector.connect(answer_max, write_max)
+    }
 }
 
 #[cfg(test)]

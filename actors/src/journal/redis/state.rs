@@ -15,6 +15,7 @@ use std::{
 
 use evenkeel_core::{
     client::ClientState,
+    control::EPOCH_MAX,
     journal::Stream,
     mutant::{self, Mutant},
 };
@@ -47,14 +48,14 @@ struct Epochs {
     held: AtomicU64,
     /// The highest one that somebody else is known to have had.
     other: AtomicU64,
+    /// No lease elsewhere says who levels: whoever else asks for slots is a stranger.
+    sole: bool,
 }
 
 impl LeaseEpoch {
-    /// An epoch that never changes, for a client that nobody can replace.
-    pub fn fixed(epoch: u64) -> Self {
-        let own = Self::default();
-        own.hold(epoch);
-        own
+    /// Of a client that nobody replaces: it begins with `epoch`, and goes above a stranger's at once.
+    pub fn sole(epoch: u64) -> Self {
+        Self(Arc::new(Epochs { held: epoch.into(), other: AtomicU64::default(), sole: true }))
     }
 
     /// The epoch of the lease that was held last.
@@ -65,6 +66,9 @@ impl LeaseEpoch {
     /// The server knows somebody else under this or a later one: Redis has forgotten it, or somebody else has taken over.
     pub fn outdated(&self, by: u64) {
         self.0.other.fetch_max(by, Ordering::Relaxed);
+        if self.0.sole {
+            self.hold(self.floor() + 1);
+        }
     }
 
     /// Whether somebody else has had this one or a later one: a Redis that lost its last seconds gives one twice.
@@ -142,8 +146,8 @@ impl RedisStateStore {
             self.seen.as_ref().filter(|seen| seen.looks >= LOOKS_MIN && seen.since.elapsed() >= SILENCE);
         let (epoch, beat) =
             silent.map_or((String::new(), String::new()), |seen| (seen.epoch.clone(), seen.beat.clone()));
-        let floor = self.epoch.floor().to_string();
-        let arguments = [self.holder.as_bytes(), epoch.as_bytes(), beat.as_bytes(), floor.as_bytes()];
+        let (floor, end) = (self.epoch.floor().to_string(), EPOCH_MAX.to_string());
+        let arguments = [&self.holder, &epoch, &beat, &floor, &end].map(|argument| argument.as_bytes());
         let answer = link.script(&self.scripts.acquire, &[self.keys.lease()], &arguments);
         let answer: Vec<String> = array(answer.map_err(|fault| unavailable(&fault))?)
             .and_then(|items| items.into_iter().map(text).collect())
@@ -314,6 +318,10 @@ impl StateStore for RedisStateStore {
     fn bury(&mut self, dead: &DeadLetter) -> Result<(), StateError> {
         let bury = bury(&self.keys, dead);
         self.with_link(|_, link| link.call(&bury).map(drop).map_err(|fault| unavailable(&fault)))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn release(&mut self) {

@@ -142,7 +142,8 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
         ),
         2 | 3 => {
             let (seen, beat) = (dice.roll(4), dice.roll(4));
-            format!("{acquire} 1 {{m}}:lease {who} {seen} {beat} {}", dice.roll(3))
+            // Epochs go out of range here, too: they begin anew then.
+            format!("{acquire} 1 {{m}}:lease {who} {seen} {beat} {} {}", dice.roll(3), 3 + dice.roll(3))
         }
         4 => format!("{release} 1 {{m}}:lease {epoch}"),
         5 | 6 => {
@@ -176,7 +177,7 @@ fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
         }
     }
     let keys = STREAMS.join(" ");
-    lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0"));
+    lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0 100"));
     lines.push(format!("EVALSHA {read} 5 {{m}}:lease {{m}}:meta {keys} 1 {GROUP} {CONSUMER} 8 1 > > >"));
     for _ in 0..2 {
         let mut applied = || format!("{}-0", 1 + dice.roll(8));

@@ -109,7 +109,9 @@ impl Call<'_> {
         {
             return Ok(Value::Array(vec![bulk("held"), bulk(epoch), bulk(beat), bulk(holder)]));
         }
-        let mine = epoch.as_deref().map_or(0, number).max(number(&arguments[3])) + 1;
+        let before = epoch.as_deref().map_or(0, number);
+        let before = if before < number(&arguments[4]) { before } else { 0 };
+        let mine = before.max(number(&arguments[3])) + 1;
         self.set(0, "epoch", mine.to_string())?;
         self.set(0, "beat", "0")?;
         self.set(0, "holder", &arguments[0])?;
