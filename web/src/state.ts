@@ -1,9 +1,10 @@
 // What every view reads: the server's state as last heard, the connection, the session, where the reader is.
 
 import { computed, signal } from "@preact/signals";
-import { follow, type Live } from "./api/live";
+import type { Live } from "./api/live";
+import { followTogether } from "./api/together";
 import type { Change, Point, Session, Status } from "./api/types";
-import { merged } from "./logic/history";
+import { merged, startsAnew } from "./logic/history";
 
 export type Connection = "connecting" | "live" | "lost";
 
@@ -22,10 +23,7 @@ export const tickMs = computed(() => status.value?.tick_ms ?? 100);
 export const maySwitchMode = computed(() => session.value?.scopes.includes("admin") ?? false);
 
 function onChange(change: Change, snapshot: boolean): void {
-  // Another database under the same address counts its ticks anew.
-  const newest = points.value.at(-1)?.last_tick ?? 0;
-  const restarted = snapshot && change.status.tick !== null && change.status.tick < newest;
-  points.value = merged(restarted ? [] : points.value, change.points);
+  points.value = merged(startsAnew(points.value, change, snapshot) ? [] : points.value, change.points);
   status.value = change.status;
   connection.value = "live";
   heardMs.value = Date.now();
@@ -35,7 +33,7 @@ function onChange(change: Change, snapshot: boolean): void {
 let live: Live | null = null;
 
 export function start(): void {
-  live = follow(
+  live = followTogether(
     {
       onChange,
       onSession: (found) => {

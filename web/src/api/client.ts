@@ -1,6 +1,7 @@
 // Requests to the server. Errors are problem+json (RFC 9457); their detail is what the reader sees.
 
 import type { Mode, Session } from "./types";
+import { at } from "./where";
 
 export class Problem extends Error {
   constructor(
@@ -15,7 +16,7 @@ export class Problem extends Error {
 const TIMEOUT_MS = 10_000;
 
 async function request(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(path, {
+  const response = await fetch(at(path), {
     credentials: "same-origin",
     signal: AbortSignal.timeout(TIMEOUT_MS),
     ...init,

@@ -3,6 +3,7 @@
 import { backoffMs } from "../logic/backoff";
 import { Problem, session } from "./client";
 import type { Change, Session } from "./types";
+import { at } from "./where";
 
 /** The server sends a change a second: silence this long is a dead connection that nobody has noticed yet. */
 const SILENCE_MS_MAX = 8000;
@@ -25,13 +26,13 @@ export interface Live {
 
 export function follow(listener: Listener, since: () => number | null): Live {
   let source: EventSource | null = null;
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let attempt = 0;
   let turn = 0;
 
   function close(): void {
     turn += 1;
-    window.clearTimeout(timer);
+    clearTimeout(timer);
     source?.close();
     source = null;
   }
@@ -39,18 +40,18 @@ export function follow(listener: Listener, since: () => number | null): Live {
   function lost(): void {
     close();
     listener.onLost();
-    timer = window.setTimeout(connect, backoffMs(attempt));
+    timer = setTimeout(connect, backoffMs(attempt));
     attempt += 1;
   }
 
   function alive(): void {
-    window.clearTimeout(timer);
-    timer = window.setTimeout(lost, SILENCE_MS_MAX);
+    clearTimeout(timer);
+    timer = setTimeout(lost, SILENCE_MS_MAX);
   }
 
   function open(): void {
     const last = since();
-    source = new EventSource(`/api/v1/events${last === null ? "" : `?last_event_id=${last}`}`);
+    source = new EventSource(at(`/api/v1/events${last === null ? "" : `?last_event_id=${last}`}`));
     for (const kind of ["snapshot", "change"]) {
       source.addEventListener(kind, (event: MessageEvent<string>) => {
         attempt = 0;

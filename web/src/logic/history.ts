@@ -1,6 +1,6 @@
 // The history that charts and tables are drawn from.
 
-import type { Extent, Point, Resource } from "../api/types";
+import type { Change, Extent, Point, Resource } from "../api/types";
 import { RESOURCES } from "../api/types";
 
 /** Windows that the page keeps: what the server sends at first. */
@@ -13,6 +13,12 @@ export function merged(points: Point[], fresh: Point[], max = WINDOWS_MAX): Poin
   if (fresh.length === 0) return points;
   const windows = new Map([...points, ...fresh].map((point) => [point.first_tick, point]));
   return [...windows.values()].sort((a, b) => a.first_tick - b.first_tick).slice(-max);
+}
+
+/** Whether another database answers under the same address: it counts its ticks anew. */
+export function startsAnew(points: Point[], change: Change, snapshot: boolean): boolean {
+  const { tick } = change.status;
+  return snapshot && tick !== null && tick < (points.at(-1)?.last_tick ?? 0);
 }
 
 export interface Corridor {
