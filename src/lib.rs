@@ -24,6 +24,7 @@ pub mod config;
 pub mod exit;
 pub mod http;
 pub mod output;
+mod reread;
 pub mod run;
 pub mod telemetry;
 pub mod tokens;

@@ -43,7 +43,10 @@ pub use self::{
     server::run as server,
     settings::{ClientSettings, Common, EmbeddedSettings, Levelling, PollSettings, ServerSettings, Serving},
 };
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    reread,
+};
 
 /// Longest that the end may take; whoever sent the signal waits 10 s.
 const DRAIN_MAX: Duration = Duration::from_secs(9);
@@ -124,21 +127,30 @@ async fn finish(end: End, ended: impl Future<Output = ()>, mut signals: Signals)
     }
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT, which end the program, and SIGHUP, which does not.
 struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
+    /// The next that asks for the end.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => reread::ask(),
+            }
         }
     }
 }

@@ -42,7 +42,10 @@ pub(super) use self::{
     needs::{Needs, pass},
 };
 use super::{BasePath, problem::Problem};
-use crate::tokens::{Hashed, Scope, Token, Tokens, TokensError};
+use crate::{
+    reread::Reread,
+    tokens::{Hashed, Scope, Token, Tokens, TokensError},
+};
 
 /// How often the file is read: a token that was removed lives no longer.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -132,10 +135,13 @@ impl Access {
     pub(super) fn watch(self: &Arc<Self>) {
         let Some(file) = self.settings.tokens.clone() else { return };
         let access = Arc::downgrade(self);
-        let mut reader = Reader::start(file.clone());
+        let (mut reader, mut reread) = (Reader::start(file.clone()), Reread::new());
         actix_web::rt::spawn(async move {
             loop {
-                tokio::time::sleep(READ_EVERY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(READ_EVERY) => {}
+                    () = reread.asked() => {}
+                }
                 let read = reader.read().await;
                 let Some(access) = access.upgrade() else { return };
                 access.look(&file, read, Instant::now());
