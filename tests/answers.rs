@@ -1,4 +1,5 @@
 //! What holds for all answers: HEAD wherever there is GET, gzip for who asks, one form of the metrics for each reader.
+//! And a signal that ends nothing.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
@@ -11,7 +12,7 @@ use std::{
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
-use support::{PATIENCE, Running, World, wait_until};
+use support::{PATIENCE, Running, World, pair::Pair, wait_until};
 
 /// What one request over a connection of its own gets, as it comes over the wire.
 struct Raw {
@@ -164,4 +165,21 @@ fn metrics_have_the_form_that_their_reader_asks_for() {
         let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
         assert!(types.contains(&name) || of_histogram.is_some_and(|name| types.contains(&name)), "{line}");
     }
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let (world, running) = started();
+    let pair = Pair::new(World::new("x10", &[]));
+    let (server, client) = (pair.start_server(), pair.start_client());
+    for running in [&running, &server, &client] {
+        running.signal("HUP");
+        running.signal("HUP");
+    }
+    let said = || std::fs::read_to_string(world.path("stderr.txt")).unwrap();
+    wait_until("it is said what that does", || said().contains("SIGHUP: files of secrets"));
+    for running in [&running, &server, &client] {
+        wait_until("it is ready all the same", || running.get("/readyz").status == 200);
+    }
+    running.ends_well(&world);
 }

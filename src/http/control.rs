@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
-use evenkeel_core::control::{ControlError, ControlRequest, LEASE_TICKS_MAX};
+use evenkeel_core::control::{ControlError, ControlRequest, EPOCH_MAX, LEASE_TICKS_MAX};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use super::{
     v1::ModeName,
 };
 
-/// As [`ControlRequest`], for the API's description.
+/// A client renews its lease and places slots.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what the core's own types read and write")]
@@ -47,7 +47,7 @@ struct Slot {
     reason: String,
 }
 
-/// As [`evenkeel_core::control::ControlResponse`].
+/// What became of it.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "as above")]
 pub(super) struct ControlAnswer {
@@ -74,6 +74,9 @@ struct SlotResult {
 /// Any that every reader of JSON can have.
 const COUNT: Kind = Kind::Integer { min: 0, max: INTEGER_MAX };
 
+/// The queue knows how far above the last one it may be.
+const EPOCH: Kind = Kind::Integer { min: 0, max: EPOCH_MAX - 1 };
+
 /// As [`Slot`], for what is told about a body that is none.
 const SLOT: &[Field] = &[
     Field::required("execution", Kind::Uuid),
@@ -85,7 +88,7 @@ const SLOT: &[Field] = &[
 const CONTROL: Body = Body {
     fields: &[
         Field::required("client", Kind::Text),
-        Field::required("epoch", COUNT),
+        Field::required("epoch", EPOCH),
         Field::optional("lease_ticks", Kind::Integer { min: 1, max: LEASE_TICKS_MAX }),
         Field::optional("set", Kind::List(SLOT)),
     ],

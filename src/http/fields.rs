@@ -8,6 +8,7 @@
 use std::fmt;
 
 use actix_web::web;
+use evenkeel_core::text;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -85,16 +86,8 @@ impl fmt::Display for Shape {
 }
 
 /// A piece of a request as an answer may repeat it: short and printable.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`")?;
-        for c in self.0.chars().take(SHOWN_CHARS_MAX) {
-            if c.is_control() { write!(f, "{}", c.escape_unicode())? } else { write!(f, "{c}")? }
-        }
-        f.write_str(if self.0.chars().nth(SHOWN_CHARS_MAX).is_some() { "…`" } else { "`" })
-    }
+fn shown(text: &str) -> String {
+    format!("`{}`", text::shown(text, SHOWN_CHARS_MAX))
 }
 
 impl Kind {
@@ -116,7 +109,7 @@ impl Kind {
             }
             _ => false,
         };
-        (!fits).then(|| format!("`{name}` is {}: expected {self}", Shown(&value.to_string())))
+        (!fits).then(|| format!("`{name}` is {}: expected {self}", shown(&value.to_string())))
     }
 
     /// A parameter's text as the value that a body would have.
@@ -143,12 +136,12 @@ fn object_fault(fields: &'static [Field], refuses: bool, at: &str, value: &Value
     let shape = Shape(fields);
     let Value::Object(object) = value else {
         let what = if at.is_empty() { "the body".to_owned() } else { format!("`{at}`") };
-        return Some(format!("{what} is {}: expected an object {shape}", Shown(&value.to_string())));
+        return Some(format!("{what} is {}: expected an object {shape}", shown(&value.to_string())));
     };
     let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     let unknown = object.keys().find(|name| refuses && fields.iter().all(|field| field.name != **name));
     if let Some(unknown) = unknown {
-        return Some(format!("{} is not known here: expected {shape}", Shown(&path(unknown))));
+        return Some(format!("{} is not known here: expected {shape}", shown(&path(unknown))));
     }
     fields.iter().find_map(|field| match object.get(field.name) {
         Some(value) => field.kind.fault(&path(field.name), value),
@@ -226,12 +219,12 @@ fn parameters<T: Parameters>(query: &str) -> Result<T, String> {
         let Some(field) = T::FIELDS.iter().find(|field| field.name == name) else {
             let names: Vec<_> = T::FIELDS.iter().map(|field| field.name).collect();
             let right = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(format!("the parameter {} is not known here: expected {right}", Shown(&name)));
+            return Err(format!("the parameter {} is not known here: expected {right}", shown(&name)));
         };
         let value = field
             .kind
             .value(&text)
-            .ok_or_else(|| format!("`{name}` is {}: expected {}", Shown(&text), field.kind))?;
+            .ok_or_else(|| format!("`{name}` is {}: expected {}", shown(&text), field.kind))?;
         if given.insert(name, value).is_some() {
             return Err(format!("`{}` is given twice: expected once", field.name));
         }
@@ -246,7 +239,7 @@ fn parameters<T: Parameters>(query: &str) -> Result<T, String> {
 pub(super) fn path_problem(request: &actix_web::HttpRequest) -> Problem {
     let wrong = request.match_info().iter().find(|(_, text)| Uuid::try_parse(text).is_err());
     Problem::bad_request(match wrong {
-        Some((name, text)) => format!("`{name}` is {}: expected {}", Shown(text), Kind::Uuid),
+        Some((name, text)) => format!("`{name}` is {}: expected {}", shown(text), Kind::Uuid),
         None => "the path cannot be read".to_owned(),
     })
 }

@@ -243,3 +243,29 @@ async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
         assert!(answered >= 400 || route.bytes_max.is_none(), "{route:?}: {answered}");
     }
 }
+
+/// What people see of a browser's ways: the page with its parts, its session, and the description itself.
+const NOT_OF_THE_API: [&str; 7] =
+    ["/", "/login", "/logout", "/assets/{name}", "/api/v1/openapi.json", "/api/docs", "/api/docs/{file:.*}"];
+
+#[test]
+fn the_document_describes_every_route_and_no_other() {
+    let mut declared = Vec::new();
+    let _ = App::new().configure(|config| declared = server_routes(config).declared);
+    let document = serde_json::to_value(v1::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let mut routes: Vec<_> = declared
+        .iter()
+        .filter(|route| !NOT_OF_THE_API.contains(&route.path))
+        .map(|route| format!("{} {}", route.method.as_str().to_ascii_lowercase(), route.path))
+        .collect();
+    let mut described: Vec<_> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    routes.sort();
+    described.sort();
+    assert_eq!(routes, described);
+}

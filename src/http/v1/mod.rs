@@ -16,6 +16,8 @@ mod queued;
 mod resources;
 mod status;
 
+#[cfg(test)]
+pub(super) use self::openapi::document;
 pub(super) use self::{
     events::Frames,
     status::{Capture, LeaseView, ModeName},

@@ -13,7 +13,7 @@ use actix_web::{
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder,
+        ContentBuilder, Ref, RefOr, ResponseBuilder, Schema,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -70,6 +70,14 @@ impl Modify for Everywhere {
             }
         }
         let components = openapi.components.get_or_insert_default();
+        for (name, schema) in &mut components.schemas {
+            // Answers hold every field, null where nothing is known; what may be left out are these.
+            if let RefOr::T(Schema::Object(object)) = schema
+                && !["ControlBody", "Slot", "Problem"].contains(&name.as_str())
+            {
+                object.required = object.properties.keys().cloned().collect();
+            }
+        }
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
         let cookie = ApiKey::Cookie(ApiKeyValue::with_description(

@@ -27,7 +27,7 @@ function troubles(status: Status): string[] {
   return found;
 }
 
-const BINDING = {
+const BINDING: Record<string, string> = {
   arrivals: "too few executions arrive to fill every tick",
   budget: "the delay budget is too small for it",
   estimates: "the costs are not known well enough yet",

@@ -129,16 +129,6 @@ export function QueriesView() {
         {data?.next != null &&
           ` Of ${number(data.total)} queries these are the first ${number(LIMIT)} by id; the API has the rest.`}
       </p>
-      {data?.background != null && (
-        <p class="note">
-          Beside all queries, per tick:{" "}
-          {RESOURCES.map((resource) => {
-            const background = data.background?.[resource];
-            return `${LABELS[resource]} ${interval(background?.cost, background?.standard_error)}`;
-          }).join(", ")}
-          .
-        </p>
-      )}
     </>
   );
 }
