@@ -431,6 +431,18 @@ export interface components {
              */
             under_way: number;
         };
+        /** @description What works less well than it should. */
+        CauseView: {
+            /** @description What it is about, as the metric `evenkeel_degraded_cause` names it. */
+            kind: string;
+            /** @description What is wrong, and the remedy where there is one. */
+            sentence: string;
+            /**
+             * Format: u-int64
+             * @description Since when.
+             */
+            since_ms: number;
+        };
         /** @description What an event holds. */
         Change: {
             /** @description Oldest first. One that was told before replaces what was told. */
@@ -453,19 +465,19 @@ export interface components {
             decided_tick: number | null;
             /** @description Whether the corridor can be reached. */
             feasible: boolean | null;
-            /** @description Who levels instead, or what is waited for. */
+            /** @description Who levels instead, what is waited for, or why what it decides has no effect. */
             holder: string | null;
             /**
              * Format: double
              * @description Root mean square of the relative error of its model over the last minute.
              */
             residual: number | null;
-            /** @description `levelling`, `standing by`, `restoring` or `waiting`. */
+            /** @description `levelling`, `standing by`, `gave up`, `restoring` or `waiting`. */
             role: string;
             /** @description Slots that it placed. */
             slots: number | null;
         };
-        /** @description As [`evenkeel_core::control::ControlResponse`]. */
+        /** @description What became of it. */
         ControlAnswer: {
             /**
              * Format: u-int64
@@ -482,13 +494,13 @@ export interface components {
             /** Format: u-int64 */
             tick_ms: number;
         };
-        /** @description As [`ControlRequest`], for the API's description. */
+        /** @description A client renews its lease and places slots. */
         ControlBody: {
             /** @description A stable name of the client. */
             client: string;
             /**
              * Format: u-int64
-             * @description Its fencing token.
+             * @description Its fencing token: not below the last lease's, and at most 1,000,000 above it.
              */
             epoch: number;
             /**
@@ -674,9 +686,15 @@ export interface components {
         };
         /** @description The right of one client to place slots. */
         LeaseView: {
+            /** @description What its holder calls itself. */
             client: string;
-            /** Format: u-int64 */
+            /**
+             * Format: u-int64
+             * @description Counts takeovers.
+             */
             epoch: number;
+            /** @description Whether it covers the next tick. */
+            lives: boolean;
             /**
              * Format: u-int64
              * @description The last tick that it covers.
@@ -803,6 +821,8 @@ export interface components {
         };
         /** @description An error, as its reader gets it. */
         Problem: {
+            /** @description With 503 of `/readyz`: what works less well than it should, besides. */
+            degraded?: string[];
             /** @description What was wrong, and what would be right. */
             detail: string;
             /**
@@ -877,6 +897,7 @@ export interface components {
         Ready: {
             /** @description What works less well than it should, in sentences. */
             degraded: string[];
+            lease: components["schemas"]["LeaseView"] | null;
             /** @description `ready`. */
             status: string;
         };
@@ -944,6 +965,8 @@ export interface components {
         Status: {
             /** @description Whether everything that ran is recorded. */
             capture: components["schemas"]["Capture"];
+            /** @description The same for machines, the most urgent first. */
+            causes: components["schemas"]["CauseView"][];
             client: components["schemas"]["ClientView"] | null;
             /** @description What the database is. */
             database: string;
@@ -1106,51 +1129,6 @@ export interface components {
     headers: never;
     pathItems: never;
 }
-export type Actor = components['schemas']['Actor'];
-export type Actors = components['schemas']['Actors'];
-export type Alive = components['schemas']['Alive'];
-export type Benefit = components['schemas']['Benefit'];
-export type Capture = components['schemas']['Capture'];
-export type Change = components['schemas']['Change'];
-export type ClientView = components['schemas']['ClientView'];
-export type ControlAnswer = components['schemas']['ControlAnswer'];
-export type ControlBody = components['schemas']['ControlBody'];
-export type DelayBody = components['schemas']['DelayBody'];
-export type DelayTicks = components['schemas']['DelayTicks'];
-export type Execution = components['schemas']['Execution'];
-export type Executions = components['schemas']['Executions'];
-export type Explanation = components['schemas']['Explanation'];
-export type Extents = components['schemas']['Extents'];
-export type Group = components['schemas']['Group'];
-export type History = components['schemas']['History'];
-export type Journal = components['schemas']['Journal'];
-export type LeaseView = components['schemas']['LeaseView'];
-export type ModeBody = components['schemas']['ModeBody'];
-export type ModeName = components['schemas']['ModeName'];
-export type Now = components['schemas']['Now'];
-export type Numbers = components['schemas']['Numbers'];
-export type OutboxInfo = components['schemas']['OutboxInfo'];
-export type OutcomeName = components['schemas']['OutcomeName'];
-export type PlannedExecution = components['schemas']['PlannedExecution'];
-export type Point = components['schemas']['Point'];
-export type Problem = components['schemas']['Problem'];
-export type Queries = components['schemas']['Queries'];
-export type Query = components['schemas']['Query'];
-export type QueuedItem = components['schemas']['QueuedItem'];
-export type Ready = components['schemas']['Ready'];
-export type RedisInfo = components['schemas']['RedisInfo'];
-export type Resources = components['schemas']['Resources'];
-export type Session = components['schemas']['Session'];
-export type Slot = components['schemas']['Slot'];
-export type SlotResult = components['schemas']['SlotResult'];
-export type State = components['schemas']['State'];
-export type Status = components['schemas']['Status'];
-export type StreamView = components['schemas']['StreamView'];
-export type TickExtent = components['schemas']['TickExtent'];
-export type Waiting = components['schemas']['Waiting'];
-export type WaitingList = components['schemas']['WaitingList'];
-export type WireExtent = components['schemas']['WireExtent'];
-export type WithId = components['schemas']['WithId'];
 export type $defs = Record<string, never>;
 export interface operations {
     get_api_v1_actors: {

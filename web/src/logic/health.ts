@@ -23,7 +23,7 @@ function troubles(status: Status): string[] {
   if (status.refused_arrivals > 0) {
     found.push(`${status.refused_arrivals} arrivals were refused because the outbox was full`);
   }
-  if (status.client !== null && !status.client.feasible) found.push(infeasible(status.client));
+  if (status.client?.feasible === false) found.push(infeasible(status.client));
   return found;
 }
 
