@@ -94,6 +94,56 @@ fn a_second_server_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn a_server_whose_lock_file_was_swept_away_gives_way_to_the_next_and_verify_names_the_tick() {
+    let world = world();
+    let first = world.start();
+    first.wait_until_ready();
+    world.goes_on(50);
+    std::fs::remove_file(world.data_dir().join("outbox.lock")).unwrap();
+    let second = world.start();
+    let (status, _) = first.wait();
+    assert_eq!(status.code(), Some(1));
+    let said = std::fs::read_to_string(world.path("stderr.txt")).unwrap();
+    assert!(said.contains("another evenkeel has begun to write this journal"), "{said}");
+    second.wait_until_ready();
+    let begun = next_tick(&world);
+    wait_until("the second one ticks", || next_tick(&world) > begun + 30);
+    second.signal("TERM");
+    assert_eq!(second.wait().0.code(), Some(0));
+
+    let verified = output(&["journal", "verify", "--data-dir", text(&world.data_dir())]);
+    let out = String::from_utf8_lossy(&verified.stdout);
+    assert_eq!(verified.status.code(), Some(3), "{out}");
+    let wrong: Vec<_> = out.lines().filter(|line| line.starts_with("wrong:")).collect();
+    let tick = journal_stat(&world)["starts"][1]["first_tick"].as_u64().unwrap() - 1;
+    assert!(wrong.len() == 1 && wrong[0].contains(&format!("at tick {tick} may have run twice")), "{out}");
+    // By the database's own record, nothing but that tick's batch ran twice.
+    let rows = std::fs::read_to_string(world.truth()).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let twice: Vec<_> = rows.lines().filter(|row| !seen.insert(*row)).collect();
+    assert!(twice.iter().all(|row| row.starts_with(&format!("{tick} "))), "{twice:?}");
+}
+
+#[test]
+fn another_name_on_the_same_data_is_refused() {
+    let world = world();
+    world.start().kill();
+    let other = world.command("run").args(["--listen", "127.0.0.1:0", "--name", "other"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(said.contains("belongs to the database `main`") && said.contains("--name main"), "{said}");
+}
+
+fn journal_stat(world: &World) -> serde_json::Value {
+    let stat = output(&["journal", "stat", "--json", "--data-dir", text(&world.data_dir())]);
+    serde_json::from_slice(&stat.stdout).unwrap()
+}
+
+fn next_tick(world: &World) -> u64 {
+    journal_stat(world)["next_tick"].as_u64().unwrap()
+}
+
+#[test]
 fn another_scenario_or_seed_on_the_same_data_is_refused_by_name() {
     let world = world();
     world.start().kill();
@@ -122,12 +172,8 @@ fn a_clock_that_is_set_back_keeps_the_order_and_is_told() {
                 running.get("/readyz").json()["degraded"].to_string().contains("clock")
             });
         }
-        let tick = || {
-            let stat = output(&["journal", "stat", "--json", "--data-dir", text(&world.data_dir())]);
-            serde_json::from_slice::<serde_json::Value>(&stat.stdout).unwrap()["next_tick"].as_u64().unwrap()
-        };
-        let begun = tick();
-        wait_until("it ticks", || tick() > begun + 30);
+        let begun = next_tick(&world);
+        wait_until("it ticks", || next_tick(&world) > begun + 30);
         running.kill();
         world.assert_verified();
     }

@@ -40,7 +40,14 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
             process.server.set_mode(mode).await;
         }
         let mut line = line::Embedded::default();
-        let watched = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
+        let until = super::server::until(process.views.pace.clone(), settings.serving.until_tick);
+        let over = super::over(process.server.writer.published());
+        let watched = async {
+            tokio::select! {
+                end = until => end,
+                end = over => end,
+            }
+        };
         let Process { gave_up, views, server, client, tellers, .. } = &mut process;
         let mut reporter = Reporter::new(client);
         let observer = server.observer.port();
@@ -80,7 +87,7 @@ struct Process {
 impl Process {
     fn start(settings: &EmbeddedSettings) -> anyhow::Result<Self> {
         let EmbeddedSettings { common, serving, levelling } = settings;
-        let (outbox, recovered) = server_half::open(serving, Limits::default())?;
+        let (outbox, recovered) = server_half::open(serving, &common.name, Limits::default())?;
         let (mut starter, gave_up) = Starter::new();
         let states = Box::new(FileStateStore::open(&serving.data_dir)?);
         let server =

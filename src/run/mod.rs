@@ -29,10 +29,13 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use actix::System;
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::Context as _;
-use evenkeel_actors::guard::GaveUp;
+use evenkeel_actors::{
+    guard::GaveUp,
+    journal::outbox::{CommitError, Published},
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
@@ -74,6 +77,17 @@ enum End {
     GaveUp(GaveUp),
     /// It must not go on.
     Failed(String),
+}
+
+/// When another server has become the writer of the outbox, or its files were taken away: this one must not go on.
+async fn over(mut outbox: watch::Receiver<Published>) -> End {
+    let is_over = |published: &Published| matches!(published.trouble, Some(CommitError::Over(_)));
+    match outbox.wait_for(is_over).await {
+        Ok(published) => {
+            End::Failed(published.trouble.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
+        Err(_writer_gone) => std::future::pending().await,
+    }
 }
 
 /// Waits for an end while `each_second` is called. `watched` is what else may end the process.

@@ -47,10 +47,12 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
         let mut line = line::Server::default();
         let until = until(process.views.pace.clone(), settings.serving.until_tick);
         let replaced = replaced(process.shipping.clone());
+        let over = super::over(process.server.writer.published());
         let watched = async {
             tokio::select! {
                 end = until => end,
                 end = replaced => end,
+                end = over => end,
             }
         };
         let Process { gave_up, views, shipping, server, degraded, .. } = &mut process;
@@ -125,7 +127,7 @@ struct Process {
 impl Process {
     fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
         let ServerSettings { common, serving, redis } = settings;
-        let (outbox, recovered) = server_half::open(serving, Limits::shipping())?;
+        let (outbox, recovered) = server_half::open(serving, &common.name, Limits::shipping())?;
         let meta = outbox.meta();
         let shipment = ShipmentSettings {
             target: redis.clone(),

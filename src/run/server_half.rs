@@ -11,7 +11,7 @@ use evenkeel_actors::{
     health::{ActorHealth, ActorName},
     journal::{
         Journal,
-        outbox::{Identity, Limits, OpenError, Outbox, OutboxHandle, OutboxWriter},
+        outbox::{Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter},
         redis::{ShipmentSettings, Target},
     },
     messages::{SetMode, StopTicking},
@@ -94,13 +94,21 @@ impl Tellers {
 }
 
 /// The outbox of this database, and what was found in it.
-pub(super) fn open(serving: &Serving, limits: Limits) -> Result<(Outbox, Recovered), ExitError> {
+pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Outbox, Recovered), ExitError> {
     let label = format!("scenario {} seed {}", serving.scenario.label, serving.seed);
     let parameters = toml::to_string(&serving.scenario.parameters).unwrap_or_default();
     let identity = Identity { label, text: format!("seed = {}\n{parameters}", serving.seed) };
-    Outbox::open(&serving.data_dir, &identity, Uuid::new_v4(), unix_ms(), limits).map_err(|error| {
+    let opening = Opening {
+        dir: &serving.data_dir,
+        identity: &identity,
+        name: Some(name),
+        journal: Uuid::new_v4(),
+        now_ms: unix_ms(),
+        limits,
+    };
+    Outbox::open_as(&opening).map_err(|error| {
         let exit = match error {
-            OpenError::OtherIdentity { .. } => Exit::Usage,
+            OpenError::OtherIdentity { .. } | OpenError::OtherName { .. } => Exit::Usage,
             _ => Exit::Failure,
         };
         ExitError { exit, message: error.to_string() }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ids::{ExecutionId, QueryId},
-    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Record, Stream},
+    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Record, Start, Stream},
     queue::{DEFAULT_DELAY_TICKS, Queued},
     resource::Resource,
     tick::Tick,
@@ -51,6 +51,7 @@ pub struct Audit {
     by_window: BTreeMap<u64, u64>,
     last_window: Option<Tick>,
     truth: Option<Truth>,
+    starts: Vec<Start>,
     report: Report,
 }
 
@@ -91,14 +92,26 @@ impl Audit {
             by_window: BTreeMap::new(),
             last_window: None,
             truth: None,
+            starts: Vec::new(),
             report: Report::default(),
         }
+    }
+
+    /// The first tick of which everything is known.
+    #[cfg(test)]
+    pub(super) fn first_tick(&self) -> Tick {
+        self.first_tick
     }
 
     /// Compares with what the database really ran, too.
     pub fn with_truth(mut self, rows: impl IntoIterator<Item = TruthRow>) -> Self {
         self.truth = Some(Truth::new(rows, &mut self.report.findings));
         self
+    }
+
+    /// Looks for writers that lived at the same time, too.
+    pub fn with_starts(self, starts: Vec<Start>) -> Self {
+        Self { starts, ..self }
     }
 
     /// Takes the next entry.
@@ -133,6 +146,7 @@ impl Audit {
             self.check_rows(rows);
         }
         self.check_last_window(next_tick);
+        self.check_writers();
         if let Some(truth) = self.truth.take() {
             truth.finish(self.first_tick, next_tick, &mut self.report.findings);
         }
@@ -281,6 +295,16 @@ impl Audit {
         if closed < due {
             let closed = Tick(closed.saturating_sub(1));
             self.report.findings.add(Finding::WindowMissing { reached, closed });
+        }
+    }
+
+    /// A writer that was replaced while it lived may have started its last batch after its successor did.
+    fn check_writers(&mut self) {
+        for start in &self.starts {
+            let last_tick = start.replaced.and_then(|replaced| replaced.last_tick);
+            if let Some(tick) = last_tick.filter(|tick| *tick >= self.first_tick) {
+                self.report.findings.add(Finding::TwoWriters { writer_epoch: start.writer_epoch, tick });
+            }
         }
     }
 

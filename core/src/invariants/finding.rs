@@ -134,6 +134,16 @@ pub enum Finding {
         /// Whether it is the row that is too much.
         row: bool,
     },
+    /// A writer began while another one lived.
+    #[error(
+        "a writer began while writer {writer_epoch} still lived: what ran at tick {tick} may have run twice, once for each"
+    )]
+    TwoWriters {
+        /// The one that was replaced.
+        writer_epoch: u64,
+        /// Its last durable tick, whose batch both started.
+        tick: Tick,
+    },
     /// The database ran what is not journalled.
     #[error("execution {execution} of query {query} really ran at tick {tick} and is not journalled")]
     NotJournalled {

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     control::Mode,
     ids::{ExecutionId, QueryId},
-    journal::{Commit, Entry, Numbering, PerStream, Recovered, Stream},
+    journal::{Commit, Entry, Numbering, PerStream, Recovered, Replaced, Start, Stream},
     queue::{HoldLimits, Measured, Queued, RecordedQueue},
     resource::Usage,
     tick::Tick,
@@ -76,7 +76,10 @@ fn history(ticks: &[TickInput]) -> History {
 impl History {
     fn audit(&self) -> Report {
         let first = PerStream::from_fn(|stream| self.entries[stream].first().cloned());
-        let mut audit = Audit::new(&first).with_truth(self.truth.iter().copied());
+        self.audit_of(Audit::new(&first).with_truth(self.truth.iter().copied()))
+    }
+
+    fn audit_of(&self, mut audit: Audit) -> Report {
         let streams = PerStream::from_fn(|stream| {
             self.entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>)
         });
@@ -151,6 +154,29 @@ proptest! {
         other.truth[at].tick = row.tick.next();
         let not_true = matches!(other.findings()[..], [Finding::NotTrue { field: "tick", .. }]);
         prop_assert!(not_true);
+    }
+
+    #[test]
+    fn a_writer_that_found_a_successor_while_it_lived_is_found(ticks in ticks(), trimmed in 0u64..25, last_tick in 0u64..25) {
+        let mut history = history(&ticks);
+        history.trim(PerStream { executions: (trimmed, 0), queue: (trimmed, 0), windows: (trimmed, 0) });
+        let first = PerStream::from_fn(|stream| history.entries[stream].first().cloned());
+        let start = |writer_epoch, replaced| Start {
+            writer_epoch,
+            at_ms: 1,
+            first_tick: Tick(0),
+            after_orderly_end: Some(false),
+            ended_at_ms: None,
+            replaced,
+        };
+        let replaced = Replaced { at_ms: 2, last_tick: Some(Tick(last_tick)) };
+        let nothing_ran = Replaced { at_ms: 2, last_tick: None };
+        let starts = vec![start(1, Some(nothing_ran)), start(2, Some(replaced)), start(3, None)];
+        let found = history.audit_of(Audit::new(&first).with_starts(starts)).findings.first().to_vec();
+        let expected = Finding::TwoWriters { writer_epoch: 2, tick: Tick(last_tick) };
+        // What retention removed is not spoken of any more.
+        let begins = Audit::new(&first).first_tick();
+        prop_assert_eq!(found, if Tick(last_tick) >= begins { vec![expected] } else { vec![] });
     }
 
     #[test]

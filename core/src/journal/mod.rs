@@ -11,6 +11,7 @@ mod numbering;
 mod per_stream;
 mod positions;
 mod record;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -20,3 +21,4 @@ pub use numbering::{Numbering, NumberingError};
 pub use per_stream::PerStream;
 pub use positions::Positions;
 pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
+pub use start::{Replaced, Start};

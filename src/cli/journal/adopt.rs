@@ -4,7 +4,7 @@ use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
     journal::{
-        outbox::{Limits, Outbox, OutboxReader},
+        outbox::{Limits, Opening, Outbox, OutboxReader},
         redis::{self, AdoptError, Adopted},
     },
 };
@@ -36,7 +36,15 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     })?;
     let identity =
         OutboxReader::open(dir).and_then(|reader| reader.meta()).map_err(|error| failed(&error))?.identity;
-    let (mut outbox, _) = Outbox::open(dir, &identity, Uuid::new_v4(), unix_ms(), Limits::shipping())?;
+    let opening = Opening {
+        dir,
+        identity: &identity,
+        name: Some(options.copy.name.as_str()),
+        journal: Uuid::new_v4(),
+        now_ms: unix_ms(),
+        limits: Limits::shipping(),
+    };
+    let (mut outbox, _) = Outbox::open_as(&opening)?;
     let Adopted { from, up_to, begins } = redis::adopt(target, &options.copy.keys()?, &mut outbox, unix_ms())
         .map_err(|error| {
             let exit = match error {

@@ -112,6 +112,7 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
     let dir = &options.which.data_dir;
     let meta = reader.meta().map_err(|error| failed(&error))?;
     let head = reader.head().map_err(|error| failed(&error))?;
+    let starts = reader.starts().map_err(|error| failed(&error))?;
     let mut rows = Vec::new();
     for stream in Stream::ALL {
         let info = reader.info(stream).map_err(|error| failed(&error))?;
@@ -138,11 +139,20 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
                 "next_tick": head.state.next_tick, "mode": head.state.mode, "queue": head.queue_length,
                 "streams": streams, "database_bytes": database_bytes, "log_bytes": log_bytes,
                 "snapshot_age_ms": snapshot_age.map(|seconds| (seconds * 1e3) as u64),
+                "name": meta.name, "starts": starts,
             });
             writeln!(out, "{stat}")?;
         } else {
             writeln!(out, "journal     {}, {}", meta.journal, meta.identity.label)?;
             writeln!(out, "writer      epoch {}, revision {}", meta.writer_epoch, head.revision)?;
+            if let Some(start) = starts.last() {
+                let before = match start.after_orderly_end {
+                    Some(true) => "after an end in order",
+                    Some(false) => "after a kill or a crash",
+                    None => "after none that is noted",
+                };
+                writeln!(out, "started     at tick {}, {before}", start.first_tick)?;
+            }
             writeln!(
                 out,
                 "next tick   {}, mode {}, {} queued",

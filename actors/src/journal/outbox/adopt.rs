@@ -9,6 +9,7 @@ use rusqlite::TransactionBehavior;
 
 use super::{
     error::{CommitError, StoreError},
+    fence,
     head::{self, HeadRow, KeptRow, Mark},
     store::Outbox,
 };
@@ -33,7 +34,7 @@ impl Outbox {
         if self.head.revision > 0 {
             return Err(CommitError::OutOfOrder { at: self.head.revision, got: 0 });
         }
-        self.try_continue(end).map_err(|error| error.commit(&self.file))
+        self.try_continue(end).map_err(|error| self.failed(error))
     }
 
     fn try_continue(&mut self, end: &Continuation) -> Result<Tick, StoreError> {
@@ -51,6 +52,7 @@ impl Outbox {
             }),
         };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        fence::check(&transaction, &self.meta)?;
         head::write(&transaction, &head)?;
         head::write(&transaction, &kept)?;
         transaction.commit()?;

@@ -46,6 +46,20 @@ pub enum OpenError {
         /// What it is opened with.
         given: String,
     },
+    /// The directory belongs to another database.
+    #[error(
+        "the data directory {} belongs to the database `{stored}` and is now opened for `{given}`: use --name {stored}, or \
+         choose another --data-dir",
+        dir.display()
+    )]
+    OtherName {
+        /// The data directory.
+        dir: PathBuf,
+        /// Whose it is.
+        stored: String,
+        /// For whom it is opened.
+        given: String,
+    },
     /// The clock and the journal contradict each other.
     #[error(transparent)]
     Clock(#[from] NumberingError),
@@ -62,6 +76,32 @@ pub enum OpenError {
     /// A part is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
+}
+
+/// Why this writer must not go on, whatever it tries: nothing more is recorded or run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// Another one has begun.
+    #[error(
+        "another evenkeel has begun to write this journal, as writer {theirs}; this one, writer {ours}, records and runs \
+         nothing more: the lock file was removed or replaced while it lived (`evenkeel journal verify` says what may have \
+         run twice)"
+    )]
+    Replaced {
+        /// This writer's epoch.
+        ours: u64,
+        /// The other's.
+        theirs: u64,
+    },
+    /// What is written has no name any more, so nobody would find it.
+    #[error(
+        "{} was removed or replaced while it was written: nothing more is recorded or run; put the data directory back from \
+         where it was moved to, or from a backup, and start again", file.display()
+    )]
+    Gone {
+        /// Which file.
+        file: PathBuf,
+    },
 }
 
 /// A commit did not become durable, or (only [`CommitError::Stopped`]) it is not known whether it did.
@@ -94,6 +134,9 @@ pub enum CommitError {
     /// The database is not whole. Nothing was recorded.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// This writer has been replaced, or its files have. Nothing was recorded.
+    #[error(transparent)]
+    Over(#[from] Over),
     /// A position was noted that is none of ours: somebody else writes the stream.
     #[error("{stream} has no entry {id}: another writer's, or another journal's")]
     UnknownPosition {
@@ -160,6 +203,9 @@ pub enum ReadError {
     /// The writer that was asked has ended.
     #[error("the outbox's writer has stopped")]
     Stopped,
+    /// The writer that was asked has been replaced, or its files have: what is there now is not its own.
+    #[error(transparent)]
+    Over(#[from] Over),
 }
 
 /// What every access to the database can meet, before it becomes one of the public errors.
@@ -167,6 +213,13 @@ pub enum ReadError {
 pub(super) enum StoreError {
     Sqlite(rusqlite::Error),
     Damaged { record: String, what: String },
+    Over(Over),
+}
+
+impl From<Over> for StoreError {
+    fn from(over: Over) -> Self {
+        Self::Over(over)
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -183,6 +236,7 @@ impl StoreError {
     pub(super) fn open(self, file: &Path) -> OpenError {
         match self.sort(file) {
             Trouble::Damaged(damage) => OpenError::Damaged(damage),
+            Trouble::Over(over) => OpenError::Io { path: file.to_owned(), reason: over.to_string() },
             Trouble::Full(reason) | Trouble::Io(reason) => OpenError::Io { path: file.to_owned(), reason },
         }
     }
@@ -190,6 +244,7 @@ impl StoreError {
     pub(super) fn commit(self, file: &Path) -> CommitError {
         match self.sort(file) {
             Trouble::Damaged(damage) => CommitError::Damaged(damage),
+            Trouble::Over(over) => CommitError::Over(over),
             Trouble::Full(reason) => CommitError::Full(reason),
             Trouble::Io(reason) => CommitError::Io(format!("{}: {reason}", file.display())),
         }
@@ -198,6 +253,7 @@ impl StoreError {
     pub(super) fn read(self, file: &Path) -> ReadError {
         match self.sort(file) {
             Trouble::Damaged(damage) => ReadError::Damaged(damage),
+            Trouble::Over(over) => ReadError::Over(over),
             Trouble::Full(reason) | Trouble::Io(reason) => {
                 ReadError::Unreadable { file: file.to_owned(), reason }
             }
@@ -207,6 +263,7 @@ impl StoreError {
     fn sort(self, file: &Path) -> Trouble {
         let error = match self {
             Self::Damaged { record, what } => return Trouble::Damaged(Damage::new(file, record, what)),
+            Self::Over(over) => return Trouble::Over(over),
             Self::Sqlite(error) => error,
         };
         match error.sqlite_error_code() {
@@ -234,6 +291,7 @@ impl StoreError {
 
 enum Trouble {
     Damaged(Damage),
+    Over(Over),
     Full(String),
     Io(String),
 }

@@ -27,6 +27,10 @@ pub struct Meta {
     pub identity: Identity,
     /// When it was created, Unix ms.
     pub created_at_ms: u64,
+    /// The database's name. None in a directory from before names were kept, and until one is given: the first one is
+    /// taken, because that version shipped under any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Where the journal stands: written with every commit.

@@ -8,7 +8,7 @@
 //!
 //!  outbox.db       SQLite, WAL, synchronous FULL; a CRC in every row
 //!  outbox.witness  how far the journal has come: a lost or torn WAL shows, which SQLite would roll back silently
-//!  outbox.lock     held by the one writer
+//!  outbox.lock     held by the one writer; should somebody remove it, the writer's epoch in each commit keeps a second one out
 //! ```
 //!
 //! A commit is durable as a whole or not at all; ids and sequence numbers are fixed in it and never
@@ -18,13 +18,16 @@ mod adopt;
 mod checkpoint;
 mod damage;
 mod error;
+mod fence;
 mod head;
 mod limits;
+mod lock;
 mod open;
 mod queue_rows;
 mod reader;
 mod retention;
 mod schema;
+mod starts;
 mod store;
 mod stream_rows;
 #[cfg(test)]
@@ -36,10 +39,11 @@ mod writer;
 pub use self::{
     adopt::Continuation,
     damage::Damage,
-    error::{CommitError, OpenError, ReadError},
+    error::{CommitError, OpenError, Over, ReadError},
     head::{Identity, Meta},
     limits::{Limits, Pressure},
-    open::LOCK_FILE,
+    lock::LOCK_FILE,
+    open::Opening,
     reader::{Head, Moment, OutboxReader, Since, StreamInfo},
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,

@@ -1,13 +1,12 @@
 //! Opening: one writer, the right journal, everything whole that a start relies on.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
+    fs::{self, File},
     path::Path,
 };
 
 use evenkeel_core::{
-    journal::{Executed, Record, Recovered, Stream},
+    journal::{Executed, Record, Recovered, Start, Stream},
     tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -17,22 +16,15 @@ use super::{
     checkpoint::Checkpointer,
     damage::Damage,
     error::{OpenError, StoreError},
+    fence::Files,
     head::{self, HeadRow, Identity, KeptRow, Meta},
     limits::Limits,
-    queue_rows, schema,
+    lock::Lock,
+    queue_rows, schema, starts,
     store::Outbox,
     stream_rows,
-    witness::{self, Witness},
+    witness::{self, Testimony, Witness},
 };
-
-/// The file whose lock the writer holds.
-pub const LOCK_FILE: &str = "outbox.lock";
-
-/// The right to write, until it is dropped or its process ends.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
-}
 
 /// What is read and checked before anything is written or decided.
 pub(super) struct Found {
@@ -41,16 +33,28 @@ pub(super) struct Found {
     pub kept: KeptRow,
 }
 
-pub(super) fn open(
-    dir: &Path,
-    identity: &Identity,
-    journal: Uuid,
-    now_ms: u64,
-    limits: Limits,
-) -> Result<(Outbox, Recovered), OpenError> {
+/// What an outbox is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The data directory.
+    pub dir: &'a Path,
+    /// What it must belong to.
+    pub identity: &'a Identity,
+    /// The database's name; without one nothing is asked or noted.
+    pub name: Option<&'a str>,
+    /// What the journal is called if it is a new one.
+    pub journal: Uuid,
+    /// The clock, Unix ms.
+    pub now_ms: u64,
+    /// How much is kept.
+    pub limits: Limits,
+}
+
+pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenError> {
+    let Opening { dir, identity, name, journal, now_ms, limits } = *opening;
     let unusable = |error: std::io::Error| OpenError::Io { path: dir.to_owned(), reason: error.to_string() };
     create_dir(dir).map_err(unusable)?;
-    let lock = lock(dir)?;
+    let lock = Lock::take(dir)?;
     let file = schema::database(dir);
     let testimony = witness::read(dir);
     let existed = fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0);
@@ -62,26 +66,18 @@ pub(super) fn open(
         )
         .into());
     }
-    let connection = schema::connect_writer(&file).map_err(|error| error.open(&file))?;
+    let mut connection = schema::connect_writer(&file).map_err(|error| error.open(&file))?;
     if !existed || schema::is_empty(&connection).map_err(|error| error.open(&file))? {
-        create(&connection, identity, journal, now_ms).map_err(|error| error.open(&file))?;
+        create(&connection, identity, name, journal, now_ms).map_err(|error| error.open(&file))?;
     }
     schema::check(&connection).map_err(|error| error.open(&file))?;
+    let Begun { found, meta, clock_behind_ms } = begin(&mut connection, opening, testimony)?;
 
-    let meta: Meta = head::read(&connection).map_err(|error| error.open(&file))?;
-    if meta.identity.text != identity.text {
-        return Err(other_identity(dir, &meta.identity, identity));
-    }
-    let found = read_recovered(&connection).map_err(|error| error.open(&file))?;
-    witness::compare(testimony, meta.journal, found.head.revision, &schema::log(dir))?;
-    let clock_behind_ms = found.head.numbering.clock_behind_ms(now_ms)?;
-
-    let meta = Meta { writer_epoch: meta.writer_epoch + 1, ..meta };
-    head::write(&connection, &meta).map_err(|error| error.open(&file))?;
     let mut witness = Witness::create(dir, meta.journal).map_err(unusable)?;
     witness.write(found.head.revision).map_err(unusable)?;
     let checkpoints = schema::connect_writer(&file).map_err(|error| error.open(&file))?;
     let checkpointer = Checkpointer::spawn(checkpoints, &file).map_err(unusable)?;
+    let files = Files::of(dir).map_err(unusable)?;
 
     let Found { recovered, head, kept } = found;
     let outbox = Outbox {
@@ -94,9 +90,64 @@ pub(super) fn open(
         kept,
         limits,
         clock_behind_ms,
-        _lock: lock,
+        dir: dir.to_owned(),
+        files,
+        over: None,
+        lock,
     };
     Ok((outbox, recovered))
+}
+
+/// A writer that has become the journal's.
+struct Begun {
+    found: Found,
+    meta: Meta,
+    clock_behind_ms: u64,
+}
+
+/// Reads what there is and becomes its writer, in one transaction: a writer that lives unseen, because its lock file is
+/// gone, commits before it or is refused after it, so that both know the same last batch.
+fn begin(
+    connection: &mut Connection,
+    opening: &Opening<'_>,
+    testimony: Option<Testimony>,
+) -> Result<Begun, OpenError> {
+    let Opening { dir, identity, name, now_ms, .. } = *opening;
+    let file = schema::database(dir);
+    let store = |error: StoreError| error.open(&file);
+    let sqlite = |error: rusqlite::Error| StoreError::from(error).open(&file);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    let mut meta: Meta = head::read(&transaction).map_err(store)?;
+    if meta.identity.text != identity.text {
+        return Err(other_identity(dir, &meta.identity, identity));
+    }
+    if let Some(given) = name {
+        let stored = meta.name.get_or_insert_with(|| given.to_owned());
+        if stored != given {
+            let (stored, given) = (stored.clone(), given.to_owned());
+            return Err(OpenError::OtherName { dir: dir.to_owned(), stored, given });
+        }
+    }
+    let found = read_recovered(&transaction).map_err(store)?;
+    witness::compare(testimony, meta.journal, found.head.revision, &schema::log(dir))?;
+    let clock_behind_ms = found.head.numbering.clock_behind_ms(now_ms)?;
+
+    starts::create(&transaction).map_err(store)?;
+    let before = starts::read(&transaction, meta.writer_epoch).map_err(store)?;
+    meta.writer_epoch += 1;
+    let start = Start {
+        writer_epoch: meta.writer_epoch,
+        at_ms: now_ms,
+        first_tick: found.head.state.next_tick,
+        after_orderly_end: before.map(|before| before.ended_at_ms.is_some()),
+        ended_at_ms: None,
+        replaced: None,
+    };
+    starts::write(&transaction, &start).map_err(store)?;
+    starts::forget_old(&transaction, meta.writer_epoch).map_err(store)?;
+    head::write(&transaction, &meta).map_err(store)?;
+    transaction.commit().map_err(sqlite)?;
+    Ok(Begun { found, meta, clock_behind_ms })
 }
 
 /// Everything that a start relies on, each part of it checked: state rows, the queue, the ends of the
@@ -147,10 +198,12 @@ fn last_batch(connection: &Connection, head: &HeadRow) -> Result<Vec<Executed>, 
 fn create(
     connection: &Connection,
     identity: &Identity,
+    name: Option<&str>,
     journal: Uuid,
     now_ms: u64,
 ) -> Result<(), StoreError> {
-    let meta = Meta { journal, writer_epoch: 0, identity: identity.clone(), created_at_ms: now_ms };
+    let (identity, name) = (identity.clone(), name.map(str::to_owned));
+    let meta = Meta { journal, writer_epoch: 0, identity, created_at_ms: now_ms, name };
     let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     schema::create(&transaction)?;
     head::write(&transaction, &meta)?;
@@ -170,31 +223,6 @@ fn create_dir(dir: &Path) -> std::io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
     }
-}
-
-fn lock(dir: &Path) -> Result<Lock, OpenError> {
-    let path = dir.join(LOCK_FILE);
-    let unusable = |error: std::io::Error| OpenError::Io { path: path.clone(), reason: error.to_string() };
-    let mut options = OpenOptions::new();
-    let mut file =
-        options.read(true).write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = if holder.is_empty() { "of unknown process id".to_owned() } else { holder };
-            return Err(OpenError::Locked { dir: dir.to_owned(), holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
-    }
-    // Only for the message above: the lock itself is the kernel's.
-    let holder = format!("process {}", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(holder.as_bytes()))
-        .map_err(unusable)?;
-    Ok(Lock { _file: file })
 }
 
 fn other_identity(dir: &Path, stored: &Identity, given: &Identity) -> OpenError {

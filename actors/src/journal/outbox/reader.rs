@@ -6,7 +6,7 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Positions, ServerState, Stream},
+    journal::{Entry, EntryId, PerStream, Positions, ServerState, Start, Stream},
     queue::Queued,
     tick::Tick,
 };
@@ -17,7 +17,7 @@ use super::{
     head::{self, HeadRow, KeptRow, Meta},
     queue_rows,
     schema::{self, SchemaError},
-    stream_rows, witness,
+    starts, stream_rows, witness,
 };
 
 /// Where the journal stands.
@@ -106,6 +106,14 @@ impl OutboxReader {
     /// [`ReadError`], as for all of these.
     pub fn meta(&self) -> Result<Meta, ReadError> {
         self.read(head::read)
+    }
+
+    /// The starts of its writers, oldest first; none of those from before they were noted.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn starts(&self) -> Result<Vec<Start>, ReadError> {
+        self.read(starts::read_all)
     }
 
     /// Where it stands.

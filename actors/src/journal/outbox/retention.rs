@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     error::{CommitError, ReadError, StoreError},
+    fence,
     head::{self, HeadRow, KeptRow, Mark},
     limits::Limits,
     store::Outbox,
@@ -41,13 +42,15 @@ impl Outbox {
     /// # Errors
     /// [`CommitError`]; nothing is changed then.
     pub fn trim(&mut self, trim: &Trim) -> Result<Trimmed, CommitError> {
-        self.try_trim(trim).map_err(|error| error.commit(&self.file))
+        self.unless_over()?;
+        self.try_trim(trim).map_err(|error| self.failed(error))
     }
 
     fn try_trim(&mut self, trim: &Trim) -> Result<Trimmed, StoreError> {
         let mut kept = self.kept;
         let mut trimmed = Trimmed::default();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        fence::check(&transaction, &self.meta)?;
         for stream in Stream::ALL {
             let first = kept.first_seq[stream];
             let target = first_to_keep(&transaction, stream, &self.head, &kept, &self.limits, trim)?;
@@ -85,18 +88,30 @@ impl Outbox {
     /// # Errors
     /// [`CommitError`]; nothing is changed then.
     pub fn mark_shipped(&mut self, up_to: PerStream<Option<EntryId>>) -> Result<(), CommitError> {
+        self.unless_over()?;
+        self.try_mark(up_to).map_err(|error| self.failed(error))?
+    }
+
+    fn try_mark(
+        &mut self,
+        up_to: PerStream<Option<EntryId>>,
+    ) -> Result<Result<(), CommitError>, StoreError> {
         let mut kept = self.kept;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        fence::check(&transaction, &self.meta)?;
         for stream in Stream::ALL {
             if let Some(id) = up_to[stream] {
-                let mark = mark(&self.connection, stream, &self.head, &self.kept, id);
-                let mark = mark.map_err(|error| error.commit(&self.file))?;
-                kept.shipped[stream] = mark.ok_or(CommitError::UnknownPosition { stream, id })?;
+                let Some(mark) = mark(&transaction, stream, &self.head, &self.kept, id)? else {
+                    return Ok(Err(CommitError::UnknownPosition { stream, id }));
+                };
+                kept.shipped[stream] = mark;
             }
         }
-        head::write(&self.connection, &kept).map_err(|error| error.commit(&self.file))?;
+        head::write(&transaction, &kept)?;
+        transaction.commit()?;
         fault::point!("after-outbox-mark");
         self.kept = kept;
-        Ok(())
+        Ok(Ok(()))
     }
 }
 

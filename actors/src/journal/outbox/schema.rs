@@ -8,7 +8,10 @@ use std::{
 use evenkeel_core::journal::Stream;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{OpenError, ReadError, StoreError};
+use super::{
+    error::{OpenError, ReadError, StoreError},
+    starts,
+};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "outbox.db";
@@ -49,6 +52,9 @@ const TABLES: [(&str, &str); 5] = [
     ),
     ("windows", stream_table!("windows")),
 ];
+
+/// Tables that were added to format 1: a directory from before has none of them until a writer opens it.
+const ADDED: [(&str, &str); 1] = [starts::TABLE];
 
 /// The table of a stream.
 pub(super) fn table(stream: Stream) -> &'static str {
@@ -157,7 +163,7 @@ impl SchemaError {
     }
 }
 
-/// Checks that the tables are the ones that [`create`] made.
+/// Checks that the tables are the ones that [`create`] made, and those that were added since.
 pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID {
@@ -171,9 +177,9 @@ pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let found = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let found = found.collect::<Result<Vec<_>, _>>()?;
-    let same = found.len() == TABLES.len()
-        && found.iter().zip(TABLES).all(|((name, sql), table)| (name.as_str(), sql.as_str()) == table);
-    if same {
+    let is = |table: &(&str, &str)| found.iter().any(|(name, sql)| (name.as_str(), sql.as_str()) == *table);
+    let added = ADDED.iter().filter(|table| is(table)).count();
+    if TABLES.iter().all(is) && found.len() == TABLES.len() + added {
         Ok(())
     } else {
         Err(StoreError::damaged("the schema", "its tables are not the ones that evenkeel created").into())

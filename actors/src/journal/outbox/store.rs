@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::{
     checkpoint::Checkpointer,
-    error::{CommitError, OpenError, ReadError, StoreError},
+    error::{CommitError, OpenError, Over, ReadError, StoreError},
+    fence::{self, Files},
     head::{self, HeadRow, Identity, KeptRow, Meta},
     limits::{Limits, Pressure},
-    open::{self, Lock},
+    lock::Lock,
+    open::{self, Opening},
     queue_rows, stream_rows,
     witness::Witness,
 };
@@ -39,7 +41,11 @@ pub struct Outbox {
     pub(super) kept: KeptRow,
     pub(super) limits: Limits,
     pub(super) clock_behind_ms: u64,
-    pub(super) _lock: Lock,
+    pub(super) dir: PathBuf,
+    pub(super) files: Files,
+    /// Why nothing more may be written; once it is so it stays so.
+    pub(super) over: Option<Over>,
+    pub(super) lock: Lock,
 }
 
 impl Outbox {
@@ -54,17 +60,28 @@ impl Outbox {
         now_ms: u64,
         limits: Limits,
     ) -> Result<(Self, Recovered), OpenError> {
-        open::open(dir, identity, journal, now_ms, limits)
+        open::open(&Opening { dir, identity, journal, now_ms, limits, name: None })
+    }
+
+    /// As [`Outbox::open`], for a database of that name.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the journal is not changed then.
+    pub fn open_as(opening: &Opening<'_>) -> Result<(Self, Recovered), OpenError> {
+        open::open(opening)
     }
 
     /// Makes `commits` durable with one transaction and one fsync, each one whole or not at all. The
     /// answers are in the order of the commits; one that is refused does not hinder those before it.
     pub fn commit(&mut self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
         let count = commits.len();
-        match self.write(commits) {
+        let written = match self.unless_over() {
+            Ok(()) => self.write(commits).map_err(|error| self.failed(error)),
+            Err(over) => Err(over.into()),
+        };
+        match written {
             Ok(answers) => answers,
             Err(error) => {
-                let error = error.commit(&self.file);
                 (0..count).map(|_| Err(error.clone())).collect()
             }
         }
@@ -73,10 +90,28 @@ impl Outbox {
     /// What a start would find: read from the database, not from memory.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError`]; [`ReadError::Over`] where that is what another writer has made of it.
     pub fn recover(&self) -> Result<Recovered, ReadError> {
-        let found = open::read_recovered(&self.connection).map_err(|error| error.read(&self.file))?;
-        Ok(found.recovered)
+        self.unless_over()?;
+        let moment = self.connection.unchecked_transaction().map_err(StoreError::from);
+        let found = moment.and_then(|moment| {
+            fence::check(&moment, &self.meta)?;
+            open::read_recovered(&moment)
+        });
+        Ok(found.map_err(|error| error.read(&self.file))?.recovered)
+    }
+
+    pub(super) fn unless_over(&self) -> Result<(), Over> {
+        self.over.clone().map_or(Ok(()), Err)
+    }
+
+    /// What a write failed with; one that was refused by the fence was the last one.
+    pub(super) fn failed(&mut self, error: StoreError) -> CommitError {
+        let error = error.commit(&self.file);
+        if let CommitError::Over(over) = &error {
+            self.end_by(over.clone());
+        }
+        error
     }
 
     /// What the journal is.
@@ -97,6 +132,7 @@ impl Outbox {
     fn write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
         let mut head = self.head.clone();
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        fence::check(&transaction, &self.meta)?;
         let mut answers = Vec::with_capacity(commits.len());
         let mut durable = 0;
         // One that is refused alone is rolled back with the transaction.

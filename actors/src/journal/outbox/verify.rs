@@ -42,7 +42,8 @@ pub fn verify(
         }
         Err(error) => return Err(error),
     };
-    let mut audit = match begin(reader, &moment) {
+    let begun = begin(reader, &moment).and_then(|audit| Ok(audit.with_starts(reader.starts()?)));
+    let mut audit = match begun {
         Ok(audit) => audit,
         Err(ReadError::Damaged(damage)) => {
             return Ok(Verified { report: Report::default(), damage: Some(damage) });

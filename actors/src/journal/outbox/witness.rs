@@ -13,7 +13,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::damage::Damage;
+use super::{damage::Damage, lock::FileId};
 
 const FILE: &str = "outbox.witness";
 /// Journal id, revision, CRC.
@@ -38,6 +38,11 @@ impl Witness {
     pub(super) fn create(dir: &Path, journal: Uuid) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path(dir))?;
         Ok(Self { file, journal, slot: 0 })
+    }
+
+    /// Whether the file under the name is still the one that is written.
+    pub(super) fn is_in_place(&self, dir: &Path) -> io::Result<bool> {
+        Ok(FileId::at(&path(dir))? == Some(FileId::open(&self.file)?))
     }
 
     pub(super) fn write(&mut self, revision: u64) -> io::Result<()> {

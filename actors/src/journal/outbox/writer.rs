@@ -1,12 +1,16 @@
 //! The writer's thread: commits in order, several at once when several wait.
 
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use evenkeel_core::{
     journal::{Commit, Entry, EntryId, PerStream, Recovered, Stream},
     tick::Tick,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    runtime::Builder,
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, timeout},
+};
 
 use super::{
     error::{CommitError, ReadError},
@@ -21,6 +25,9 @@ use super::{
 pub const COMMITS_QUEUED_MAX: usize = 1_024;
 /// Commits in one transaction: with 100 the fsync is already shared so widely that it hardly counts.
 const GROUP_MAX: usize = 256;
+/// How often a writer looks whether it still is the one, also when it has nothing to write. One that was replaced ends
+/// within 10 s: that leaves two looks that fail, and a second for the way to the end.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// What everybody may know of the outbox without asking it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,8 +231,20 @@ impl<T, E: Unanswered> Asked<T, E> {
 }
 
 fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::Sender<Published>) {
-    let mut next = queue.blocking_recv();
-    while let Some(request) = next.take() {
+    // For the timeouts of this thread, which has no other runtime.
+    let clock = Builder::new_current_thread().enable_time().build().expect("timers need nothing of the system");
+    let (mut next, mut looked_at) = (None, Instant::now());
+    loop {
+        if looked_at.elapsed() >= LOOK_EVERY {
+            look(&mut outbox, publish);
+            looked_at = Instant::now();
+        }
+        let waited = match next.take() {
+            Some(request) => Ok(Some(request)),
+            None => clock.block_on(async { timeout(LOOK_EVERY, queue.recv()).await }),
+        };
+        let Ok(request) = waited else { continue };
+        let Some(request) = request else { return };
         match request {
             Request::Commit(commit, answer) => {
                 let (commits, answers) = group(&mut queue, *commit, answer, &mut next);
@@ -255,9 +274,18 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
             #[cfg(test)]
             Request::Panic => panic!("as the test asked"),
         }
-        if next.is_none() {
-            next = queue.blocking_recv();
-        }
+    }
+}
+
+/// Says when it is over, so that the process ends though nobody commits.
+fn look(outbox: &mut Outbox, publish: &watch::Sender<Published>) {
+    if let Err(over) = outbox.look() {
+        publish.send_if_modified(|published| {
+            let trouble = Some(CommitError::Over(over));
+            let news = published.trouble != trouble;
+            published.trouble = trouble;
+            news
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 mod commits;
 mod damage;
+mod fence;
 mod kills;
 mod support;
 mod threads;
