@@ -83,9 +83,7 @@ enum End {
 async fn over(mut outbox: watch::Receiver<Published>) -> End {
     let is_over = |published: &Published| matches!(published.trouble, Some(CommitError::Over(_)));
     match outbox.wait_for(is_over).await {
-        Ok(published) => {
-            End::Failed(published.trouble.as_ref().map(ToString::to_string).unwrap_or_default())
-        }
+        Ok(published) => End::Failed(published.trouble.as_ref().map(ToString::to_string).unwrap_or_default()),
         Err(_writer_gone) => std::future::pending().await,
     }
 }

@@ -92,10 +92,7 @@ impl Outbox {
         self.try_mark(up_to).map_err(|error| self.failed(error))?
     }
 
-    fn try_mark(
-        &mut self,
-        up_to: PerStream<Option<EntryId>>,
-    ) -> Result<Result<(), CommitError>, StoreError> {
+    fn try_mark(&mut self, up_to: PerStream<Option<EntryId>>) -> Result<Result<(), CommitError>, StoreError> {
         let mut kept = self.kept;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         fence::check(&transaction, &self.meta)?;

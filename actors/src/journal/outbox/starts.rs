@@ -45,9 +45,8 @@ pub(super) fn forget_old(connection: &Connection, newest: u64) -> Result<(), Sto
 /// The start of one writer, if it was noted.
 pub(super) fn read(connection: &Connection, writer_epoch: u64) -> Result<Option<Start>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT body, crc FROM starts WHERE writer_epoch = ?1")?;
-    let row = statement.query_row([writer_epoch.cast_signed()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-    });
+    let row = statement
+        .query_row([writer_epoch.cast_signed()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
     row.optional()?.map(|(body, stored)| decode(writer_epoch, &body, stored)).transpose()
 }
 

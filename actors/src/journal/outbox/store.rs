@@ -81,9 +81,7 @@ impl Outbox {
         };
         match written {
             Ok(answers) => answers,
-            Err(error) => {
-                (0..count).map(|_| Err(error.clone())).collect()
-            }
+            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
         }
     }
 

@@ -232,7 +232,8 @@ impl<T, E: Unanswered> Asked<T, E> {
 
 fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::Sender<Published>) {
     // For the timeouts of this thread, which has no other runtime.
-    let clock = Builder::new_current_thread().enable_time().build().expect("timers need nothing of the system");
+    let clock =
+        Builder::new_current_thread().enable_time().build().expect("timers need nothing of the system");
     let (mut next, mut looked_at) = (None, Instant::now());
     loop {
         if looked_at.elapsed() >= LOOK_EVERY {
