@@ -142,13 +142,11 @@ impl Outbox {
             }
         };
         stays(&self.file, self.files.database)?;
-        match self.files.log {
-            Some(known) => stays(&log, known),
-            None => {
-                self.files.log = FileId::at(&log).ok().flatten();
-                Ok(())
-            }
+        if let Some(known) = self.files.log {
+            return stays(&log, known);
         }
+        self.files.log = FileId::at(&log).ok().flatten();
+        Ok(())
     }
 
     fn guard_the_lock(&mut self) {
