@@ -2,11 +2,11 @@
 //! metrics. Gathered once a second. Each sentence says what is wrong and the remedy where there is one; since when is
 //! added to it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use evenkeel_actors::{
     clock::unix_ms,
-    journal::outbox::Published,
+    journal::outbox::{DATABASE_FILE, Published},
     queue::QueueSnapshot,
     shipper::{self, Shipping},
 };
@@ -73,7 +73,9 @@ impl Gatherer {
 /// What each form of the program has in common.
 fn everywhere(views: &Views) -> Found {
     let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
-    clock(&views.outbox.borrow()).into_iter().chain(access).chain(printed()).collect()
+    let outbox = views.outbox.borrow();
+    let log = log_held(&outbox, &views.about.data_dir);
+    clock(&outbox).into_iter().chain(log).chain(access).chain(printed()).collect()
 }
 
 /// What this process prints.
@@ -156,6 +158,19 @@ fn refused(views: &Views) -> Option<(Kind, String)> {
             format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken");
         (Kind::Refused, sentence)
     })
+}
+
+/// Somebody's read transaction keeps the log from being emptied: ticks go on, and it grows until the disk is full.
+fn log_held(outbox: &Published, data_dir: &Path) -> Option<(Kind, String)> {
+    let seconds = outbox.log.held_since?.elapsed().as_secs();
+    let megabytes = outbox.log.bytes / 1_000_000;
+    let database = data_dir.join(DATABASE_FILE);
+    let sentence = format!(
+        "a reader has held the outbox's log open for {seconds} s: it has grown to {megabytes} MB and cannot be emptied; end \
+         the read transaction or its process, `fuser -v {}` names it",
+        database.display()
+    );
+    Some((Kind::Reader, sentence))
 }
 
 /// Entry ids never go back with the machine's clock.

@@ -58,10 +58,58 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// The steps of which a value becomes durable, so that a test can cut the power after each of them.
+trait Disk: Send {
+    /// Creates or empties the file, and writes.
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// What was written is on the disk.
+    fn sync(&mut self, path: &Path) -> io::Result<()>;
+    /// Renames over what is there.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    /// The names in the directory are on the disk.
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+}
+
+/// The disk that there is.
+#[derive(Debug, Default)]
+struct RealDisk {
+    /// The file that is being written: an error of the disk is told to whoever wrote through it.
+    written: Option<File>,
+}
+
+impl Disk for RealDisk {
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.written.insert(File::create(path)?).write_all(bytes)
+    }
+
+    fn sync(&mut self, _path: &Path) -> io::Result<()> {
+        self.written.take().map_or(Ok(()), |file| file.sync_all())
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+}
+
+/// Puts `bytes` under `name`, by way of the file `new`. At every moment the old or the new value stands there, after a
+/// power cut, too, and once this has returned the new one does.
+fn replace(disk: &mut dyn Disk, dir: &Path, (new, name): (&str, &str), bytes: &[u8]) -> io::Result<()> {
+    let (new, path) = (dir.join(new), dir.join(name));
+    disk.write(&new, bytes)?;
+    disk.sync(&new)?;
+    disk.rename(&new, &path)?;
+    disk.sync_dir(dir)
+}
+
 /// The snapshot's files in a data directory.
 #[derive(Debug)]
 pub struct SnapshotStore {
     dir: PathBuf,
+    disk: RealDisk,
     /// Which file the next value goes to, and as which generation.
     next: (usize, u64),
 }
@@ -116,7 +164,7 @@ impl SnapshotStore {
     /// [`SnapshotError`].
     pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
         fs::create_dir_all(dir).map_err(|error| unusable(dir, &error))?;
-        let mut store = Self { dir: dir.to_owned(), next: (0, 1) };
+        let mut store = Self { dir: dir.to_owned(), disk: RealDisk::default(), next: (0, 1) };
         store.next = match [store.content(0)?, store.content(1)?] {
             // The newer one stays, the other one makes room.
             [Content::Whole(a), Content::Whole(b)] => {
@@ -140,15 +188,8 @@ impl SnapshotStore {
         }
         let (file, generation) = self.next;
         let content = Snapshot::write(generation, "", bytes);
-        let new = self.dir.join(NEW);
-        let written = File::create(&new).and_then(|mut file| {
-            file.write_all(&content)?;
-            file.sync_all()
-        });
-        written
-            .and_then(|()| fs::rename(&new, self.dir.join(FILES[file])))
-            .and_then(|()| File::open(&self.dir)?.sync_all())
-            .map_err(|error| unusable(&new, &error))?;
+        replace(&mut self.disk, &self.dir, (NEW, FILES[file]), &content)
+            .map_err(|error| unusable(&self.dir.join(NEW), &error))?;
         self.next = (1 - file, generation.saturating_add(1));
         Ok(())
     }
@@ -222,6 +263,8 @@ fn unusable(path: &Path, error: &io::Error) -> SnapshotError {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, process::Command};
+
     use super::*;
 
     fn load(dir: &Path) -> Loaded {
@@ -315,6 +358,94 @@ mod tests {
             let expected = Snapshot { generation, journal: "a-journal".to_owned(), bytes };
             proptest::prop_assert_eq!(Snapshot::parse(written), Ok(expected));
         }
+    }
+
+    /// A disk that forgets, when the power is cut, what was not synced.
+    #[derive(Clone, Default)]
+    struct ForgetfulDisk {
+        /// By name: what programs read, and what of it is on the disk. A name belongs to a file.
+        files: Vec<(Vec<u8>, Vec<u8>)>,
+        names: BTreeMap<PathBuf, usize>,
+        durable_names: BTreeMap<PathBuf, usize>,
+        /// Steps until the power is cut.
+        steps: usize,
+    }
+
+    impl ForgetfulDisk {
+        fn step(&mut self) -> io::Result<()> {
+            self.steps = self.steps.checked_sub(1).ok_or_else(|| io::Error::other("no power"))?;
+            Ok(())
+        }
+
+        /// What may stand under `path` when the power is back. Names may have been written without being asked to, and
+        /// content then is what had been synced.
+        fn after_a_power_cut(&self, path: &Path) -> [Option<&[u8]>; 2] {
+            [&self.durable_names, &self.names]
+                .map(|names| names.get(path).map(|file| self.files[*file].1.as_slice()))
+        }
+    }
+
+    impl Disk for ForgetfulDisk {
+        fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            self.step()?;
+            self.names.insert(path.to_owned(), self.files.len());
+            self.files.push((bytes.to_vec(), Vec::new()));
+            Ok(())
+        }
+
+        fn sync(&mut self, path: &Path) -> io::Result<()> {
+            self.step()?;
+            let (content, durable) = &mut self.files[self.names[path]];
+            durable.clone_from(content);
+            Ok(())
+        }
+
+        fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+            self.step()?;
+            let file = self.names.remove(from).expect("it has been written");
+            self.names.insert(to.to_owned(), file);
+            Ok(())
+        }
+
+        fn sync_dir(&mut self, _dir: &Path) -> io::Result<()> {
+            self.step()?;
+            self.durable_names = self.names.clone();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_power_cut_the_old_or_the_new_value_is_there_and_what_was_stored_is_the_new_one() {
+        let (dir, name) = (Path::new("/data"), FILES[0]);
+        let path = dir.join(name);
+        let mut disk = ForgetfulDisk { steps: usize::MAX, ..ForgetfulDisk::default() };
+        replace(&mut disk, dir, (NEW, name), b"old").unwrap();
+        for steps in 0.. {
+            let mut disk = ForgetfulDisk { steps, ..disk.clone() };
+            let stored = replace(&mut disk, dir, (NEW, name), b"new").is_ok();
+            for found in disk.after_a_power_cut(&path) {
+                let expected: &[&[u8]] = if stored { &[b"new"] } else { &[b"old", b"new"] };
+                assert!(found.is_some_and(|found| expected.contains(&found)), "{steps} steps: {found:?}");
+            }
+            if stored {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_synced_is_not_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SnapshotStore::open(dir.path()).unwrap();
+        store.store(b"older").unwrap();
+        // A pipe takes what is written to it, and nobody can make that durable.
+        let pipe = dir.path().join(NEW);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Both ends, or opening it would wait for the other one.
+        let _reader = File::options().read(true).write(true).open(&pipe).unwrap();
+        let error = store.store(b"newer").unwrap_err();
+        assert!(matches!(error, SnapshotError::Io { .. }), "{error}");
+        assert_eq!(load(dir.path()).snapshot, Some((Generation::Newest, b"older".to_vec())));
     }
 
     #[test]

@@ -39,10 +39,10 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
             let mut dead = dead_letters(&options.which.data_dir);
             dead.sort_by_key(|dead| (dead.stream, dead.id));
             outbox::verify(&reader, truth, |read, total| progress.show(read, total))
-                .map(|Verified { report, damage }| Outcome {
+                .map(|Verified { report, damage, notes }| Outcome {
                     report,
                     wrong: damage.iter().map(ToString::to_string).chain(dead.iter().map(ToString::to_string)).collect(),
-                    notes: Vec::new(),
+                    notes,
                 })
                 .map_err(|error| failed(&error))
         }

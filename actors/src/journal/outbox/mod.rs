@@ -38,6 +38,7 @@ mod writer;
 
 pub use self::{
     adopt::Continuation,
+    checkpoint::LogState,
     damage::Damage,
     error::{CommitError, OpenError, Over, ReadError},
     head::{Identity, Meta},

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
 use super::{
-    checkpoint::Checkpointer,
+    checkpoint::{Checkpointer, SpawnError},
     damage::Damage,
     error::{OpenError, StoreError},
     fence::Files,
@@ -75,8 +75,10 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenErr
 
     let mut witness = Witness::create(dir, meta.journal).map_err(unusable)?;
     witness.write(found.head.revision).map_err(unusable)?;
-    let checkpoints = schema::connect_writer(&file).map_err(|error| error.open(&file))?;
-    let checkpointer = Checkpointer::spawn(checkpoints, &file).map_err(unusable)?;
+    let checkpointer = Checkpointer::spawn(&file).map_err(|error| match error {
+        SpawnError::Store(error) => error.open(&file),
+        SpawnError::Thread(error) => unusable(error),
+    })?;
     let files = Files::of(dir).map_err(unusable)?;
 
     let Found { recovered, head, kept } = found;

@@ -3,6 +3,9 @@
 use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use evenkeel_core::{
@@ -10,7 +13,7 @@ use evenkeel_core::{
     queue::Queued,
     tick::Tick,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::{
     error::{ReadError, StoreError},
@@ -19,6 +22,12 @@ use super::{
     schema::{self, SchemaError},
     starts, stream_rows, witness,
 };
+
+/// Entries read at a time by whoever reads many: some MB, and a read transaction of about 10 ms. As long as one is open
+/// the log cannot be emptied.
+pub(super) const CHUNK: u64 = 5_000;
+/// Longest that SQLite's own check of the file may hold the log: at 100 ticks a second it grows by 20 MB meanwhile.
+pub(super) const FILE_CHECK_MAX: Duration = Duration::from_secs(5);
 
 /// Where the journal stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,10 +216,17 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`].
     pub fn tail(&self, stream: Stream, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        self.read(|connection| {
-            let Bounds { first, last } = bounds(connection, stream)?;
-            entries(connection, stream, first.max((last + 1).saturating_sub(limit as u64)), last)
-        })
+        let Bounds { first, last } = self.read(|connection| bounds(connection, stream))?;
+        let begin = first.max((last + 1).saturating_sub(limit as u64));
+        let mut found = Vec::new();
+        for chunk in chunks(begin..=last) {
+            found.extend(self.read(|connection| {
+                // What has been trimmed since the first look is passed over.
+                let Bounds { first, .. } = bounds(connection, stream)?;
+                entries(connection, stream, first.max(*chunk.start()), *chunk.end())
+            })?);
+        }
+        Ok(found)
     }
 
     /// The first `limit` entries of `from..=to`.
@@ -265,15 +281,32 @@ impl OutboxReader {
         })?
     }
 
-    /// SQLite's own check of the whole file. It reads everything: seconds per GB.
+    /// SQLite's own check of the whole file. It reads everything, seconds per GB, in one transaction: after `limit` it is
+    /// given up. Whether it came to the end.
     ///
     /// # Errors
     /// [`ReadError::Damaged`] names what it found.
-    pub fn check_file(&self) -> Result<(), ReadError> {
-        self.read(|connection| {
-            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if verdict == "ok" { Ok(()) } else { Err(StoreError::damaged("the database", verdict)) }
-        })
+    pub(super) fn check_file(&self, limit: Duration) -> Result<bool, ReadError> {
+        let interrupt = self.connection.get_interrupt_handle();
+        let (done, ended) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                interrupt.interrupt();
+            }
+        });
+        let checked = self.read(|connection| {
+            let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+            match verdict {
+                Ok(verdict) if verdict == "ok" => Ok(true),
+                Ok(verdict) => Err(StoreError::damaged("the database", verdict)),
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        });
+        drop(done);
+        // Ended before the next statement, which it would interrupt.
+        let _ = watch.join();
+        checked
     }
 
     /// Runs `read` on one moment of the database.
@@ -282,6 +315,16 @@ impl OutboxReader {
         let read = moment.and_then(|moment| read(&moment));
         read.map_err(|error| error.read(&self.file))
     }
+}
+
+/// The sequence numbers in parts, each for one read transaction.
+pub(super) fn chunks(seqs: RangeInclusive<u64>) -> impl DoubleEndedIterator<Item = RangeInclusive<u64>> {
+    let (first, last) = seqs.into_inner();
+    let count = (last + 1).saturating_sub(first).div_ceil(CHUNK);
+    (0..count).map(move |chunk| {
+        let begin = first + chunk * CHUNK;
+        begin..=last.min(begin + CHUNK - 1)
+    })
 }
 
 fn bounds(connection: &Connection, stream: Stream) -> Result<Bounds, StoreError> {
@@ -302,10 +345,7 @@ fn connect(dir: &Path, file: &Path) -> Result<Connection, ReadError> {
     let checked = connected.and_then(|connection| schema::check(&connection).map(|()| connection));
     match checked {
         Err(SchemaError::Store(StoreError::Sqlite(error)))
-            if matches!(
-                error.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly)
-            ) =>
+            if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>
         {
             let log = schema::log(dir);
             if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {

@@ -21,8 +21,7 @@ pub(super) const FORMAT: i64 = 1;
 /// `evkl`, so that `file` and SQLite's tools can tell it from other databases.
 const APPLICATION_ID: i64 = 0x6576_6b6c;
 
-/// Longest wait for a lock: only a reader that restores the log after a kill, or a checkpoint that
-/// empties it, holds one.
+/// Longest wait for a lock: only a reader that restores the log after a kill holds one.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// `seq` is the rowid, so an entry is appended and ids need no index: they grow with it, and a binary
@@ -77,6 +76,13 @@ pub(super) fn connect_writer(file: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// A connection for checkpoints. It waits for nobody: what cannot be done now is done by a later one.
+pub(super) fn connect_checkpoints(file: &Path) -> Result<Connection, StoreError> {
+    let connection = connect_writer(file)?;
+    connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
 }
 

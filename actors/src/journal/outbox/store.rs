@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
 use super::{
-    checkpoint::Checkpointer,
+    checkpoint::{Checkpointer, LogState},
     error::{CommitError, OpenError, Over, ReadError, StoreError},
     fence::{self, Files},
     head::{self, HeadRow, Identity, KeptRow, Meta},
@@ -125,6 +125,11 @@ impl Outbox {
     /// Whether there is room.
     pub fn pressure(&self) -> Pressure {
         self.limits.pressure(unshipped_bytes(&self.head, &self.kept))
+    }
+
+    /// The write-ahead log, as the last checkpoint found it.
+    pub fn log(&self) -> LogState {
+        self.checkpointer.log()
     }
 
     fn write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {

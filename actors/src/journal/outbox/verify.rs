@@ -10,11 +10,8 @@ use evenkeel_core::{
 use super::{
     damage::Damage,
     error::ReadError,
-    reader::{Moment, OutboxReader},
+    reader::{CHUNK, FILE_CHECK_MAX, Moment, OutboxReader},
 };
-
-/// Entries read at a time: some MB, and a read transaction of about 10 ms, so that no checkpoint waits.
-const CHUNK: u64 = 5_000;
 
 /// What came out.
 #[derive(Clone, Debug)]
@@ -23,6 +20,14 @@ pub struct Verified {
     pub report: Report,
     /// What could not be read.
     pub damage: Option<Damage>,
+    /// What a reader should know of the proof, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Verified {
+    fn damaged(report: Report, damage: Damage) -> Self {
+        Self { report, damage: Some(damage), notes: Vec::new() }
+    }
 }
 
 /// Verifies what `reader` shows, against `truth` too when it is given. `progress` is told how many of
@@ -38,7 +43,7 @@ pub fn verify(
     let moment = match reader.moment() {
         Ok(moment) => moment,
         Err(ReadError::Damaged(damage)) => {
-            return Ok(Verified { report: Report::default(), damage: Some(damage) });
+            return Ok(Verified::damaged(Report::default(), damage));
         }
         Err(error) => return Err(error),
     };
@@ -46,7 +51,7 @@ pub fn verify(
     let mut audit = match begun {
         Ok(audit) => audit,
         Err(ReadError::Damaged(damage)) => {
-            return Ok(Verified { report: Report::default(), damage: Some(damage) });
+            return Ok(Verified::damaged(Report::default(), damage));
         }
         Err(error) => return Err(error),
     };
@@ -64,7 +69,7 @@ pub fn verify(
         match entry {
             Ok(entry) => audit.entry(&entry),
             Err(ReadError::Damaged(damage)) => {
-                return Ok(Verified { report: audit.so_far(), damage: Some(damage) });
+                return Ok(Verified::damaged(audit.so_far(), damage));
             }
             Err(error) => return Err(error),
         }
@@ -73,7 +78,12 @@ pub fn verify(
         }
     }
     let report = audit.finish(moment.head.state.next_tick, Some(&moment.queue));
-    Ok(Verified { report, damage: reader.check_file().err().and_then(damage) })
+    let (damage, notes) = match reader.check_file(FILE_CHECK_MAX) {
+        Ok(true) => (None, Vec::new()),
+        Ok(false) => (None, vec![cut_short()]),
+        Err(error) => (damage(error), Vec::new()),
+    };
+    Ok(Verified { report, damage, notes })
 }
 
 fn begin(reader: &OutboxReader, moment: &Moment) -> Result<Audit, ReadError> {
@@ -85,6 +95,14 @@ fn begin(reader: &OutboxReader, moment: &Moment) -> Result<Audit, ReadError> {
         reader.entries(stream, *seqs.start()..=*seqs.start()).map(|mut entries| entries.pop())
     })?;
     Ok(Audit::new(&first))
+}
+
+fn cut_short() -> String {
+    format!(
+        "SQLite's own check of the file was not through after {} s and was ended, so that a running server's log can be \
+         emptied; each entry was read and checked",
+        FILE_CHECK_MAX.as_secs()
+    )
 }
 
 fn damage(error: ReadError) -> Option<Damage> {

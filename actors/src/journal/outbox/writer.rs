@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    checkpoint::LogState,
     error::{CommitError, ReadError},
     head::Meta,
     limits::Pressure,
@@ -44,6 +45,8 @@ pub struct Published {
     pub pressure: Pressure,
     /// Why the last commit failed, until one succeeds.
     pub trouble: Option<CommitError>,
+    /// The write-ahead log, as the last checkpoint found it.
+    pub log: LogState,
 }
 
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
@@ -323,5 +326,6 @@ fn state_of(outbox: &Outbox, trouble: Option<CommitError>) -> Published {
         last_seq: PerStream::from_fn(|stream| head.numbering.last_seq(stream)),
         pressure: outbox.pressure(),
         trouble,
+        log: outbox.log(),
     }
 }
