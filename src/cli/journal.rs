@@ -1,6 +1,8 @@
 //! `evenkeel journal`: read beside a running server, or after it; its own copy, or the one in Redis.
 
 mod adopt;
+mod backup;
+mod restore;
 mod stat;
 mod tail;
 mod verify;
@@ -27,8 +29,12 @@ enum Command {
     Tail(tail::Options),
     /// Print what there is of it.
     Stat(stat::Options),
-    /// Let a new data directory go on with streams in Redis whose own one is gone.
+    /// Let a new data directory, or one that was put back from a copy, go on behind a gap.
     Adopt(adopt::Options),
+    /// Copy all of it to a file, also beside a running server.
+    Backup(backup::Options),
+    /// Put such a copy into an empty directory.
+    Restore(restore::Options),
     /// Check that it says everything, once, and nothing else. Exit code 3 when it does not.
     Verify(verify::Options),
 }
@@ -91,6 +97,8 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         Command::Stat(options) => stat::main(options),
         Command::Verify(options) => verify::main(options),
         Command::Adopt(options) => adopt::main(options),
+        Command::Backup(options) => backup::main(options),
+        Command::Restore(options) => restore::main(options),
     }
 }
 

@@ -89,7 +89,7 @@ impl Process {
         let EmbeddedSettings { common, serving, levelling } = settings;
         let (outbox, recovered) = server_half::open(serving, &common.name, Limits::default())?;
         let (mut starter, gave_up) = Starter::new();
-        let states = Box::new(FileStateStore::open(&serving.data_dir)?);
+        let states = FileStateStore::open(&serving.data_dir)?;
         let server =
             ServerHalf::start(serving, common.limits.clone(), (outbox, &recovered), None, &mut starter)?;
         let ports = client_half::Ports {
@@ -97,7 +97,7 @@ impl Process {
             // One process writes this journal, so nobody else is to level: its client goes above a stranger.
             epoch: LeaseEpoch::sole(server.writer.meta().writer_epoch),
             source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
-            states,
+            states: Box::new(states.beside(server.writer.published())),
             control: server.queue.port(),
             policy: PolicyName::Evenkeel,
             applied: Some(server.journal.port()),

@@ -93,13 +93,13 @@ pub(super) async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u6
     }
 }
 
-/// When another server has become the writer of this journal: both would run the same executions.
+/// When another server has become the writer of this journal, or this one turns out to have begun with an older copy of it:
+/// the same executions would run twice.
 fn replaced(mut shipping: watch::Receiver<Shipping>) -> impl Future<Output = End> {
     let is_replaced = |shipping: &Shipping| {
-        shipping
-            .trouble
-            .as_ref()
-            .is_some_and(|trouble| matches!(trouble.fault, ShippingFault::Replaced { .. }))
+        shipping.trouble.as_ref().is_some_and(|trouble| {
+            matches!(trouble.fault, ShippingFault::Replaced { .. } | ShippingFault::Older { .. })
+        })
     };
     async move {
         match shipping.wait_for(is_replaced).await {
@@ -183,9 +183,10 @@ fn try_shipping(
     let Err(fault) = tried else { return Ok(()) };
     let new = recovered.revision == 0;
     let exit = match &fault {
-        ShippingFault::OtherJournal { .. } | ShippingFault::Replaced { .. } | ShippingFault::Outbox(_) => {
-            Exit::Failure
-        }
+        ShippingFault::OtherJournal { .. }
+        | ShippingFault::Older { .. }
+        | ShippingFault::Replaced { .. }
+        | ShippingFault::Outbox(_) => Exit::Failure,
         ShippingFault::Foreign { .. }
         | ShippingFault::Evicting(_)
         | ShippingFault::Redis(RedisFault::Unexpected(_))

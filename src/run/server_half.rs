@@ -11,7 +11,7 @@ use evenkeel_actors::{
     health::{ActorHealth, ActorName},
     journal::{
         Journal,
-        outbox::{Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter},
+        outbox::{Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter, Purpose},
         redis::{ShipmentSettings, Target},
     },
     messages::{SetMode, StopTicking},
@@ -105,6 +105,7 @@ pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Out
         journal: Uuid::new_v4(),
         now_ms: unix_ms(),
         limits,
+        purpose: Purpose::Serve,
     };
     Outbox::open_as(&opening).map_err(|error| {
         let exit = match error {

@@ -18,7 +18,8 @@ use std::{
 /// Largest value that is stored, in bytes: 10,000 queries' estimates and pending executions.
 pub const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
 
-const FILES: [&str; 2] = ["client-snapshot.0", "client-snapshot.1"];
+/// Its files' names in a data directory.
+pub(super) const FILES: [&str; 2] = ["client-snapshot.0", "client-snapshot.1"];
 const NEW: &str = "client-snapshot.new";
 const MAGIC: &str = "evenkeel snapshot v1";
 /// The longest header: the magic, two numbers of 20 digits, a uuid, a CRC of 8, and their names.

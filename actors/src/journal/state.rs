@@ -16,8 +16,12 @@ use evenkeel_core::{
     journal::{EntryId, Stream},
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
-use super::snapshot::{SnapshotError, SnapshotStore};
+use super::{
+    outbox::Published,
+    snapshot::{SnapshotError, SnapshotStore},
+};
 
 /// Entries that could not be applied, in a data directory: one JSON object a line.
 pub const DEAD_LETTERS_FILE: &str = "dead-letters.jsonl";
@@ -106,6 +110,7 @@ pub(super) fn decode(bytes: &[u8]) -> ClientState {
 pub struct FileStateStore {
     snapshots: SnapshotStore,
     dead_letters: PathBuf,
+    outbox: Option<watch::Receiver<Published>>,
 }
 
 impl FileStateStore {
@@ -114,7 +119,20 @@ impl FileStateStore {
     /// # Errors
     /// The directory cannot be used.
     pub fn open(dir: &Path) -> Result<Self, SnapshotError> {
-        Ok(Self { snapshots: SnapshotStore::open(dir)?, dead_letters: dir.join(DEAD_LETTERS_FILE) })
+        let dead_letters = dir.join(DEAD_LETTERS_FILE);
+        Ok(Self { snapshots: SnapshotStore::open(dir)?, dead_letters, outbox: None })
+    }
+
+    /// The same beside an outbox that says what it has: a state that knows of more is of a later journal than the one that
+    /// lies there, which has been put back from an older copy. It is left aside.
+    #[must_use]
+    pub fn beside(self, outbox: watch::Receiver<Published>) -> Self {
+        Self { outbox: Some(outbox), ..self }
+    }
+
+    fn knows_too_much(&self, state: &ClientState) -> bool {
+        let last = self.outbox.as_ref().map(|outbox| outbox.borrow().last);
+        last.is_some_and(|last| Stream::ALL.iter().any(|&stream| state.positions.get(stream) > last[stream]))
     }
 }
 
@@ -124,7 +142,15 @@ impl StateStore for FileStateStore {
         for warning in &loaded.warnings {
             tracing::warn!(%warning, "a snapshot cannot be used");
         }
-        Ok(loaded.snapshot.map_or_else(ClientState::default, |(_generation, bytes)| decode(&bytes)))
+        let state = loaded.snapshot.map_or_else(ClientState::default, |(_generation, bytes)| decode(&bytes));
+        if self.knows_too_much(&state) {
+            tracing::warn!(
+                positions = ?state.positions,
+                "the client's snapshot is of a later journal than the one beside it: that one is folded anew"
+            );
+            return Ok(ClientState::default());
+        }
+        Ok(state)
     }
 
     fn store(&mut self, state: &ClientState) -> Result<(), StateError> {
@@ -152,4 +178,26 @@ impl StateStore for FileStateStore {
 pub fn dead_letters(dir: &Path) -> Vec<DeadLetter> {
     let lines = std::fs::read_to_string(dir.join(DEAD_LETTERS_FILE)).unwrap_or_default();
     lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_knows_more_than_the_outbox_beside_it_is_left_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = ClientState::default();
+        state.positions.advance(Stream::Queue, EntryId { ms: 7, n: 1 });
+        FileStateStore::open(dir.path()).unwrap().store(&state).unwrap();
+        let beside = |last: EntryId| {
+            let mut published = Published::default();
+            published.last.queue = last;
+            let (_writer, outbox) = watch::channel(published);
+            FileStateStore::open(dir.path()).unwrap().beside(outbox).load().unwrap()
+        };
+        assert_eq!(beside(EntryId { ms: 7, n: 1 }), state);
+        assert_eq!(beside(EntryId { ms: 9, n: 0 }), state);
+        assert_eq!(beside(EntryId { ms: 7, n: 0 }), ClientState::default());
+    }
 }

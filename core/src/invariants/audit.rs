@@ -103,6 +103,14 @@ impl Audit {
         self.first_tick
     }
 
+    /// The streams go on at `begins`, the beginning of a window: no window lies before it.
+    #[must_use]
+    pub fn after_gap(mut self, begins: Tick) -> Self {
+        self.last_window = begins.0.checked_sub(1).map(Tick);
+        self.first_tick = self.first_tick.max(begins);
+        self
+    }
+
     /// Compares with what the database really ran, too.
     pub fn with_truth(mut self, rows: impl IntoIterator<Item = TruthRow>) -> Self {
         self.truth = Some(Truth::new(rows, &mut self.report.findings));

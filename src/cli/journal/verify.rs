@@ -33,7 +33,7 @@ pub(super) struct Options {
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let journal = options.which.open()?;
     let truth = options.truth.as_deref().map(read_truth).transpose()?;
-    let mut progress = Progress { shown: false };
+    let mut progress = Progress::default();
     let verified = match journal {
         Opened::Outbox(reader) => {
             let mut dead = dead_letters(&options.which.data_dir);
@@ -87,19 +87,20 @@ impl Outcome {
 }
 
 /// For a person who waits; a log has no use for it.
-struct Progress {
+#[derive(Default)]
+pub(super) struct Progress {
     shown: bool,
 }
 
 impl Progress {
-    fn show(&mut self, read: u64, total: u64) {
+    pub(super) fn show(&mut self, read: u64, total: u64) {
         if output::is_watched() {
             self.shown = true;
             output::raw(format_args!("\r{read} of {total} entries"));
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.shown {
             output::raw("\n");
         }

@@ -1,7 +1,8 @@
-//! Continuing somebody else's streams: a journal that begins where another one ends.
+//! Going on behind a gap: a new journal where another one ends, or one that was put back from a copy.
 
 use evenkeel_core::{
-    journal::{EntryId, Numbering, PerStream},
+    ids::ExecutionId,
+    journal::{EntryId, Numbering, PerStream, Stream},
     tick::Tick,
     window::{OpenWindow, WINDOW_TICKS},
 };
@@ -10,8 +11,10 @@ use rusqlite::TransactionBehavior;
 use super::{
     error::{CommitError, StoreError},
     fence,
-    head::{self, HeadRow, KeptRow, Mark},
+    head::{self, CopyRow, GapRow, HeadRow, KeptRow, Mark, Meta, QueueSum},
+    queue_rows,
     store::Outbox,
+    stream_rows,
 };
 
 /// Where the streams of another journal end.
@@ -21,6 +24,17 @@ pub struct Continuation {
     pub last: PerStream<(EntryId, u64)>,
     /// The last tick that they tell about.
     pub tick: Tick,
+}
+
+/// How a journal that was put back goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continued {
+    /// The last tick that the copy told of; none when it told of none.
+    pub after: Option<Tick>,
+    /// The first tick after the gap.
+    pub begins: Tick,
+    /// What waited in the copy. Whether it ran is not known, so it never does from here.
+    pub given_up: Vec<ExecutionId>,
 }
 
 impl Outbox {
@@ -38,19 +52,10 @@ impl Outbox {
     }
 
     fn try_continue(&mut self, end: &Continuation) -> Result<Tick, StoreError> {
-        // The window that was being filled stays a gap; the one after it has passed without a tick.
-        let idle = Tick((end.tick.0 / WINDOW_TICKS + 1) * WINDOW_TICKS);
         let mut head = HeadRow { batch_first_seq: end.last.executions.1 + 1, ..HeadRow::default() };
         head.numbering = Numbering::after(end.last);
-        head.state.next_tick = idle.after(WINDOW_TICKS);
-        head.state.open_window = OpenWindow::idle(WINDOW_TICKS - 1);
-        let kept = KeptRow {
-            first_seq: PerStream::from_fn(|stream| end.last[stream].1 + 1),
-            shipped: PerStream::from_fn(|stream| {
-                let (id, seq) = end.last[stream];
-                Mark { id, seq, bytes: 0 }
-            }),
-        };
+        let idle = go_on_after(end.tick, &mut head);
+        let kept = kept_after(end);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         fence::check(&transaction, &self.meta)?;
         head::write(&transaction, &head)?;
@@ -58,5 +63,108 @@ impl Outbox {
         transaction.commit()?;
         (self.head, self.kept) = (head, kept);
         Ok(idle)
+    }
+
+    /// The tick that is the next one, and whether this is a copy of which nobody has decided yet how it goes on.
+    ///
+    /// # Errors
+    /// As for a commit.
+    pub fn stands_at(&self) -> Result<(Tick, bool), CommitError> {
+        let copy = head::find::<CopyRow>(&self.connection).map_err(|error| error.commit(&self.file))?;
+        Ok((self.head.state.next_tick, copy.is_some()))
+    }
+
+    /// Makes a journal that was put back from a copy go on behind a gap, and notes that gap. `end` is where its streams
+    /// end in Redis, if they are further there: their entries are then no longer kept here, or the numbers would have a
+    /// hole. Otherwise what the copy holds stays. No tick that the lost original may have had comes again: it had at most
+    /// one each `tick_ms` since the copy's last one.
+    ///
+    /// What waited is given up, because it may have run since.
+    ///
+    /// # Errors
+    /// As for a commit; nothing is changed then.
+    pub fn continue_copy(
+        &mut self,
+        end: Option<&Continuation>,
+        writer_epoch_min: u64,
+        tick_ms: u64,
+        now_ms: u64,
+    ) -> Result<Continued, CommitError> {
+        self.try_continue_copy(end, writer_epoch_min, tick_ms, now_ms).map_err(|error| self.failed(error))
+    }
+
+    fn try_continue_copy(
+        &mut self,
+        end: Option<&Continuation>,
+        writer_epoch_min: u64,
+        tick_ms: u64,
+        now_ms: u64,
+    ) -> Result<Continued, StoreError> {
+        let mut head = self.head.clone();
+        let after = head.state.next_tick.0.checked_sub(1).map(Tick);
+        let elapsed_ticks = now_ms.saturating_sub(head.at_ms) / tick_ms.max(1) + 1;
+        let mut reached = after.unwrap_or_default().after(elapsed_ticks);
+        let mut kept = self.kept;
+        if let Some(end) = end {
+            head.numbering = Numbering::after(end.last);
+            head.bytes = PerStream::default();
+            kept = kept_after(end);
+            reached = reached.max(end.tick);
+        }
+        let begins = go_on_after(reached, &mut head);
+        head.revision += 1;
+        head.at_ms = now_ms;
+        head.batch_first_seq = head.numbering.last_seq(Stream::Executions) + 1;
+        let waiting = queue_rows::read_all(&self.connection, head.queue)?;
+        let given_up: Vec<_> = waiting.into_iter().map(|queued| queued.execution).collect();
+        head.queue = QueueSum::default();
+        let gap = GapRow {
+            after,
+            begins,
+            first_seq: PerStream::from_fn(|stream| head.numbering.last_seq(stream) + 1),
+            given_up: given_up.len() as u64,
+            adopted_at_ms: now_ms,
+        };
+        let writer_epoch = self.meta.writer_epoch.max(writer_epoch_min);
+        let meta = Meta { writer_epoch, ..self.meta.clone() };
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        fence::check(&transaction, &self.meta)?;
+        if end.is_some() {
+            for stream in Stream::ALL {
+                stream_rows::remove_all(&transaction, stream)?;
+            }
+        }
+        queue_rows::remove_all(&transaction)?;
+        head::is_no_copy_any_more(&transaction)?;
+        head::write(&transaction, &meta)?;
+        head::write(&transaction, &head)?;
+        head::write(&transaction, &kept)?;
+        head::write(&transaction, &gap)?;
+        transaction.commit()?;
+        (self.meta, self.head, self.kept) = (meta, head, kept);
+        if let Err(error) = self.witness.write(self.head.revision) {
+            tracing::warn!(%error, "the outbox's witness could not be written");
+        }
+        Ok(Continued { after, begins, given_up })
+    }
+}
+
+/// The window that was being filled at tick `reached` stays a gap; the one after it, whose first tick is the answer, has
+/// passed without a tick.
+fn go_on_after(reached: Tick, head: &mut HeadRow) -> Tick {
+    let idle = Tick((reached.0 / WINDOW_TICKS + 1) * WINDOW_TICKS);
+    head.state.next_tick = idle.after(WINDOW_TICKS);
+    head.state.open_window = OpenWindow::idle(WINDOW_TICKS - 1);
+    idle
+}
+
+/// Nothing is kept here of what lies before `end`, and all of it has been shipped.
+fn kept_after(end: &Continuation) -> KeptRow {
+    KeptRow {
+        first_seq: PerStream::from_fn(|stream| end.last[stream].1 + 1),
+        shipped: PerStream::from_fn(|stream| {
+            let (id, seq) = end.last[stream];
+            Mark { id, seq, bytes: 0 }
+        }),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use evenkeel_core::{
     ids::ExecutionId,
     journal::{EntryId, NumberingError, Stream},
+    tick::Tick,
 };
 use rusqlite::ErrorCode;
 
@@ -72,6 +73,19 @@ pub enum OpenError {
         found: i64,
         /// The version of this program.
         known: i64,
+    },
+    /// It has been put back, and nobody has decided yet how it goes on.
+    #[error(
+        "the data directory {dir} was put back from a copy that ends before tick {next_tick}: what ran since then is not in \
+         it and would run again; `evenkeel journal adopt --data-dir {dir}` (with --redis URL, where the journal is handed \
+         out through Redis) lets it go on behind a gap",
+        dir = dir.display()
+    )]
+    Copy {
+        /// The data directory.
+        dir: PathBuf,
+        /// The first tick that it does not tell of.
+        next_tick: Tick,
     },
     /// A part is not what was written.
     #[error(transparent)]

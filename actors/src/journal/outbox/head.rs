@@ -1,11 +1,17 @@
 //! The state rows: what the journal is, and where it stands.
 
-use evenkeel_core::journal::{EntryId, Numbering, PerStream, ServerState};
+use evenkeel_core::{
+    journal::{EntryId, Numbering, PerStream, ServerState},
+    tick::Tick,
+};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::error::StoreError;
+
+/// Begins the names of rows that hold a file.
+const FILE_PREFIX: &str = "file ";
 
 /// What a data directory belongs to: another one is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +96,28 @@ pub(super) struct Mark {
     pub bytes: u64,
 }
 
+/// This is a copy of a journal: what ran since it was made is not in it. Gone once somebody has decided how it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CopyRow {
+    /// When it was made, Unix ms.
+    pub made_at_ms: u64,
+}
+
+/// Here the journal went on after having been put back from a copy: the last such place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GapRow {
+    /// The last tick that the copy told of; none when it told of none.
+    pub after: Option<Tick>,
+    /// The first tick after the gap.
+    pub begins: Tick,
+    /// The first entries after it.
+    pub first_seq: PerStream<u64>,
+    /// Executions that waited in the copy: whether they ran is not known, so they never do from here.
+    pub given_up: u64,
+    /// When that was decided, Unix ms.
+    pub adopted_at_ms: u64,
+}
+
 /// A value that has one row of its own.
 pub(super) trait StateRow: Serialize + DeserializeOwned {
     const NAME: &'static str;
@@ -107,16 +135,32 @@ impl StateRow for KeptRow {
     const NAME: &'static str = "kept";
 }
 
+impl StateRow for CopyRow {
+    const NAME: &'static str = "copy";
+}
+
+impl StateRow for GapRow {
+    const NAME: &'static str = "gap";
+}
+
 /// Reads a row, which must be there.
 pub(super) fn read<T: StateRow>(connection: &Connection) -> Result<T, StoreError> {
-    let damaged = |what: String| StoreError::damaged(format!("the state row `{}`", T::NAME), what);
+    find(connection)?.ok_or_else(|| damaged(T::NAME, "it is missing"))
+}
+
+/// Reads a row that may be there.
+pub(super) fn find<T: StateRow>(connection: &Connection) -> Result<Option<T>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT body, crc FROM state WHERE name = ?1")?;
     let row = statement.query_row([T::NAME], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
-    let (body, stored) = row.optional()?.ok_or_else(|| damaged("it is missing".to_owned()))?;
-    if stored != i64::from(crc(T::NAME, &body)) {
-        return Err(damaged("its checksum does not fit".to_owned()));
+    let Some((body, stored)) = row.optional()? else { return Ok(None) };
+    if stored != i64::from(crc(T::NAME, body.as_bytes())) {
+        return Err(damaged(T::NAME, "its checksum does not fit"));
     }
-    serde_json::from_str(&body).map_err(|error| damaged(error.to_string()))
+    serde_json::from_str(&body).map(Some).map_err(|error| damaged(T::NAME, error.to_string()))
+}
+
+fn damaged(name: &str, what: impl Into<String>) -> StoreError {
+    StoreError::damaged(format!("the state row `{name}`"), what)
 }
 
 /// Writes a row.
@@ -125,15 +169,42 @@ pub(super) fn write<T: StateRow>(connection: &Connection, row: &T) -> Result<(),
     connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?.execute((
         T::NAME,
         &body,
-        crc(T::NAME, &body),
+        crc(T::NAME, body.as_bytes()),
     ))?;
     Ok(())
 }
 
-fn crc(name: &str, body: &str) -> u32 {
+/// Writes what a file beside the journal holds, in a copy of both.
+pub(super) fn write_file(connection: &Connection, file: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let name = format!("{FILE_PREFIX}{file}");
+    let crc = crc(&name, bytes);
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)", (&name, bytes, crc))?;
+    Ok(())
+}
+
+/// What [`write_file`] wrote, if it did.
+pub(super) fn find_file(connection: &Connection, file: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let name = format!("{FILE_PREFIX}{file}");
+    let mut statement = connection.prepare("SELECT body, crc FROM state WHERE name = ?1")?;
+    let row = statement.query_row([&name], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)));
+    match row.optional()? {
+        None => Ok(None),
+        Some((bytes, stored)) if stored == i64::from(crc(&name, &bytes)) => Ok(Some(bytes)),
+        Some(_) => Err(damaged(&name, "its checksum does not fit")),
+    }
+}
+
+/// Removes what says that this is a copy, and what came along with it.
+pub(super) fn is_no_copy_any_more(connection: &Connection) -> Result<(), StoreError> {
+    let beside = format!("{FILE_PREFIX}*");
+    connection.execute("DELETE FROM state WHERE name = ?1 OR name GLOB ?2", (CopyRow::NAME, beside))?;
+    Ok(())
+}
+
+fn crc(name: &str, body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(b"state");
     hasher.update(name.as_bytes());
-    hasher.update(body.as_bytes());
+    hasher.update(body);
     hasher.finalize()
 }

@@ -15,6 +15,7 @@
 //! recomputed. What is damaged is reported with file and record, never read as if it were whole.
 
 mod adopt;
+mod backup;
 mod checkpoint;
 mod damage;
 mod error;
@@ -25,6 +26,7 @@ mod lock;
 mod open;
 mod queue_rows;
 mod reader;
+mod restore;
 mod retention;
 mod schema;
 mod starts;
@@ -37,15 +39,17 @@ mod witness;
 mod writer;
 
 pub use self::{
-    adopt::Continuation,
+    adopt::{Continuation, Continued},
+    backup::{Copied, CopyError, back_up},
     checkpoint::LogState,
     damage::Damage,
     error::{CommitError, OpenError, Over, ReadError},
     head::{Identity, Meta},
     limits::{Limits, Pressure},
     lock::LOCK_FILE,
-    open::Opening,
+    open::{Opening, Purpose},
     reader::{Head, Moment, OutboxReader, Since, StreamInfo},
+    restore::restore,
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
     store::{Committed, Outbox},

@@ -17,7 +17,7 @@ use super::{
     damage::Damage,
     error::{OpenError, StoreError},
     fence::Files,
-    head::{self, HeadRow, Identity, KeptRow, Meta},
+    head::{self, CopyRow, HeadRow, Identity, KeptRow, Meta},
     limits::Limits,
     lock::Lock,
     queue_rows, schema, starts,
@@ -25,6 +25,15 @@ use super::{
     stream_rows,
     witness::{self, Testimony, Witness},
 };
+
+/// What the outbox is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be written.
+    Serve,
+    /// To decide how a journal that was put back from a copy goes on.
+    Adopt,
+}
 
 /// What is read and checked before anything is written or decided.
 pub(super) struct Found {
@@ -48,10 +57,12 @@ pub struct Opening<'a> {
     pub now_ms: u64,
     /// How much is kept.
     pub limits: Limits,
+    /// What for.
+    pub purpose: Purpose,
 }
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenError> {
-    let Opening { dir, identity, name, journal, now_ms, limits } = *opening;
+    let Opening { dir, identity, name, journal, now_ms, limits, .. } = *opening;
     let unusable = |error: std::io::Error| OpenError::Io { path: dir.to_owned(), reason: error.to_string() };
     create_dir(dir).map_err(unusable)?;
     let lock = Lock::take(dir)?;
@@ -114,7 +125,7 @@ fn begin(
     opening: &Opening<'_>,
     testimony: Option<Testimony>,
 ) -> Result<Begun, OpenError> {
-    let Opening { dir, identity, name, now_ms, .. } = *opening;
+    let Opening { dir, identity, name, now_ms, purpose, .. } = *opening;
     let file = schema::database(dir);
     let store = |error: StoreError| error.open(&file);
     let sqlite = |error: rusqlite::Error| StoreError::from(error).open(&file);
@@ -132,6 +143,9 @@ fn begin(
     }
     let found = read_recovered(&transaction).map_err(store)?;
     witness::compare(testimony, meta.journal, found.head.revision, &schema::log(dir))?;
+    if purpose == Purpose::Serve && head::find::<CopyRow>(&transaction).map_err(store)?.is_some() {
+        return Err(OpenError::Copy { dir: dir.to_owned(), next_tick: found.head.state.next_tick });
+    }
     let clock_behind_ms = found.head.numbering.clock_behind_ms(now_ms)?;
 
     starts::create(&transaction).map_err(store)?;

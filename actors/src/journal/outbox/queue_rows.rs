@@ -104,6 +104,12 @@ pub(super) fn read_all(connection: &Connection, sum: QueueSum) -> Result<Vec<Que
     }
 }
 
+/// Removes every row.
+pub(super) fn remove_all(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM waiting", [])?;
+    Ok(())
+}
+
 /// The row, and its CRC; `body` and `crc` are its first columns.
 fn read_row(execution: ExecutionId, row: &Row<'_>) -> Result<(Queued, u32), StoreError> {
     let crc = whole(execution, row)?;

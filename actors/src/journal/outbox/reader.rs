@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{
     error::{ReadError, StoreError},
-    head::{self, HeadRow, KeptRow, Meta},
+    head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     queue_rows,
     schema::{self, SchemaError},
     starts, stream_rows, witness,
@@ -123,6 +123,19 @@ impl OutboxReader {
     /// [`ReadError`].
     pub fn starts(&self) -> Result<Vec<Start>, ReadError> {
         self.read(starts::read_all)
+    }
+
+    /// Whether this is a copy of which nobody has decided yet how it goes on.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn is_copy(&self) -> Result<bool, ReadError> {
+        self.read(|connection| Ok(head::find::<CopyRow>(connection)?.is_some()))
+    }
+
+    /// Where it went on after it had been put back from a copy, if it ever was.
+    pub(super) fn gap(&self) -> Result<Option<GapRow>, ReadError> {
+        self.read(head::find)
     }
 
     /// Where it stands.
@@ -310,7 +323,10 @@ impl OutboxReader {
     }
 
     /// Runs `read` on one moment of the database.
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, ReadError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, ReadError> {
         let moment = self.connection.unchecked_transaction().map_err(StoreError::from);
         let read = moment.and_then(|moment| read(&moment));
         read.map_err(|error| error.read(&self.file))

@@ -86,6 +86,15 @@ pub(super) fn connect_checkpoints(file: &Path) -> Result<Connection, StoreError>
     Ok(connection)
 }
 
+/// A connection to a copy that is being made. It counts for nothing until it is whole, and is synced then.
+pub(super) fn connect_copy(file: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(file)?;
+    settings(&connection)?;
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    Ok(connection)
+}
+
 /// A connection that only reads, beside a writer or without one.
 pub(super) fn connect_reader(file: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -13,7 +13,7 @@ use super::{
     head::{self, HeadRow, Identity, KeptRow, Meta},
     limits::{Limits, Pressure},
     lock::Lock,
-    open::{self, Opening},
+    open::{self, Opening, Purpose},
     queue_rows, stream_rows,
     witness::Witness,
 };
@@ -60,7 +60,7 @@ impl Outbox {
         now_ms: u64,
         limits: Limits,
     ) -> Result<(Self, Recovered), OpenError> {
-        open::open(&Opening { dir, identity, journal, now_ms, limits, name: None })
+        open::open(&Opening { dir, identity, journal, now_ms, limits, name: None, purpose: Purpose::Serve })
     }
 
     /// As [`Outbox::open`], for a database of that name.

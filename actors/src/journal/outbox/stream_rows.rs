@@ -111,6 +111,32 @@ pub(super) fn read(
     Ok(found)
 }
 
+/// Copies the rows `seqs` as they are into another database.
+pub(super) fn copy(
+    source: &Connection,
+    target: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+) -> Result<(), StoreError> {
+    let table = table(stream);
+    let select = format!("SELECT seq, ms, n, bytes, body, crc FROM {table} WHERE seq BETWEEN ?1 AND ?2");
+    let insert = format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    let mut select = source.prepare_cached(&select)?;
+    let mut insert = target.prepare_cached(&insert)?;
+    let mut rows = select.query((seqs.start().cast_signed(), seqs.end().cast_signed()))?;
+    while let Some(row) = rows.next()? {
+        let [seq, ms, n, bytes, crc] = [0, 1, 2, 3, 5].map(|column| row.get::<_, i64>(column));
+        insert.execute((seq?, ms?, n?, bytes?, row.get::<_, String>(4)?, crc?))?;
+    }
+    Ok(())
+}
+
+/// Removes every row of the stream.
+pub(super) fn remove_all(connection: &Connection, stream: Stream) -> Result<(), StoreError> {
+    connection.execute(&format!("DELETE FROM {}", table(stream)), [])?;
+    Ok(())
+}
+
 /// One row, which must be there.
 pub(super) fn read_one(connection: &Connection, stream: Stream, seq: u64) -> Result<Stored, StoreError> {
     let mut rows = read(connection, stream, seq..=seq)?;

@@ -10,6 +10,7 @@ use evenkeel_core::{
 use super::{
     damage::Damage,
     error::ReadError,
+    head::GapRow,
     reader::{CHUNK, FILE_CHECK_MAX, Moment, OutboxReader},
 };
 
@@ -40,13 +41,24 @@ pub fn verify(
     truth: Option<Vec<TruthRow>>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, ReadError> {
-    let moment = match reader.moment() {
+    let gap = match reader.gap() {
+        Ok(gap) => gap,
+        Err(ReadError::Damaged(damage)) => return Ok(Verified::damaged(Report::default(), damage)),
+        Err(error) => return Err(error),
+    };
+    let mut moment = match reader.moment() {
         Ok(moment) => moment,
         Err(ReadError::Damaged(damage)) => {
             return Ok(Verified::damaged(Report::default(), damage));
         }
         Err(error) => return Err(error),
     };
+    if let Some(gap) = &gap {
+        for stream in Stream::ALL {
+            let (first, last) = moment.sequences[stream].clone().into_inner();
+            moment.sequences[stream] = first.max(gap.first_seq[stream])..=last;
+        }
+    }
     let begun = begin(reader, &moment).and_then(|audit| Ok(audit.with_starts(reader.starts()?)));
     let mut audit = match begun {
         Ok(audit) => audit,
@@ -55,6 +67,12 @@ pub fn verify(
         }
         Err(error) => return Err(error),
     };
+    // Retention may have removed what followed the gap, too.
+    if let Some(gap) = &gap
+        && *moment.sequences.windows.start() == gap.first_seq.windows
+    {
+        audit = audit.after_gap(gap.begins);
+    }
     if let Some(truth) = truth {
         audit = audit.with_truth(truth);
     }
@@ -78,10 +96,13 @@ pub fn verify(
         }
     }
     let report = audit.finish(moment.head.state.next_tick, Some(&moment.queue));
-    let (damage, notes) = match reader.check_file(FILE_CHECK_MAX) {
-        Ok(true) => (None, Vec::new()),
-        Ok(false) => (None, vec![cut_short()]),
-        Err(error) => (damage(error), Vec::new()),
+    let mut notes: Vec<_> = gap.iter().map(sentence).collect();
+    let damage = match reader.check_file(FILE_CHECK_MAX) {
+        Ok(whole) => {
+            notes.extend((!whole).then(cut_short));
+            None
+        }
+        Err(error) => damage(error),
     };
     Ok(Verified { report, damage, notes })
 }
@@ -95,6 +116,15 @@ fn begin(reader: &OutboxReader, moment: &Moment) -> Result<Audit, ReadError> {
         reader.entries(stream, *seqs.start()..=*seqs.start()).map(|mut entries| entries.pop())
     })?;
     Ok(Audit::new(&first))
+}
+
+fn sentence(gap: &GapRow) -> String {
+    let GapRow { after, begins, given_up, .. } = gap;
+    let ended = after.map_or("before its first tick".to_owned(), |after| format!("after tick {after}"));
+    format!(
+        "the journal was put back from a copy that ended {ended} and went on at tick {begins}: what ran between is not known, \
+         {given_up} executions that waited in the copy were given up; what lies before is not checked"
+    )
 }
 
 fn cut_short() -> String {

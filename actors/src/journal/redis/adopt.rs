@@ -1,6 +1,7 @@
-//! Taking over the streams of a journal whose data directory is gone.
+//! Taking over the streams of a journal whose data directory is gone, or is back from an older copy.
 
 use evenkeel_core::{
+    ids::ExecutionId,
     journal::{PerStream, Stream},
     tick::Tick,
 };
@@ -8,11 +9,11 @@ use redis::{Value, cmd, pipe};
 use uuid::Uuid;
 
 use super::{
-    fields::{optional, pair, pairs, parsed, take},
+    fields::{array, optional, pairs, parsed, take},
     keys::Keys,
     link::{Link, RedisFault, Target},
 };
-use crate::journal::outbox::{CommitError, Continuation, Outbox};
+use crate::journal::outbox::{CommitError, Continuation, Meta, Outbox};
 
 /// Why streams were not taken over. Nothing was changed in Redis then.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +26,13 @@ pub enum AdoptError {
         "the data directory is not new: {0}; only a journal in which nothing has been recorded can go on after another one"
     )]
     NotNew(#[from] CommitError),
-    /// The streams are this journal's own.
-    #[error("the streams belong to this journal already, {0}: there is nothing to adopt")]
+    /// The outbox cannot be read or written.
+    #[error(transparent)]
+    Outbox(CommitError),
+    /// The streams are this journal's own, and it knows all of them.
+    #[error(
+        "the streams belong to this journal already, {0}, and the data directory is no older copy: there is nothing to adopt"
+    )]
     Own(Uuid),
     /// Their server is running.
     #[error("somebody still writes these streams: stop that server first")]
@@ -38,45 +44,108 @@ pub enum AdoptError {
 pub struct Adopted {
     /// From which journal.
     pub from: String,
-    /// Up to which tick that one told.
-    pub up_to: Tick,
+    /// Up to which tick that one told; none when it told of none.
+    pub up_to: Option<Tick>,
     /// The first tick of this one.
     pub begins: Tick,
+    /// What waited in a copy that was put back, and is given up.
+    pub given_up: Vec<ExecutionId>,
 }
 
-/// Lets the new journal in `outbox` go on where the streams under `keys` end, and notes the gap in `meta`.
+/// Lets the journal in `outbox`, a new one or an older copy of the streams' own, go on where the streams under `keys` end, and
+/// notes the gap in `meta`. `tick_ms` is the pace of its daemon.
 ///
 /// # Errors
 /// [`AdoptError`].
-pub fn adopt(target: &Target, keys: &Keys, outbox: &mut Outbox, now_ms: u64) -> Result<Adopted, AdoptError> {
+pub fn adopt(
+    target: &Target,
+    keys: &Keys,
+    outbox: &mut Outbox,
+    tick_ms: u64,
+    now_ms: u64,
+) -> Result<Adopted, AdoptError> {
     let ours = outbox.meta().journal;
     let mut link = Link::open(target)?;
     // Whatever its server does from here on changes `meta`.
     link.call(cmd("WATCH").arg(keys.meta()))?;
-    let found = link.call(cmd("HMGET").arg(keys.meta()).arg("journal").arg("tick"))?;
-    let [from, tick] = pair(found)?;
-    let Some(from) = optional(from)? else {
+    let mut ask = cmd("HMGET");
+    ask.arg(keys.meta()).arg("journal").arg("tick").arg("writer_epoch");
+    let found = array(link.call(&ask)?)?.into_iter().map(optional).collect::<Result<Vec<_>, _>>()?;
+    let [from, tick, epoch] =
+        <[_; 3]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
+    let Some(from) = from else {
         return Err(RedisFault::Gone(format!("{target} holds no journal under {keys}")).into());
     };
-    if from == ours.to_string() {
-        return Err(AdoptError::Own(ours));
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    let told = number(tick).map(Tick);
+    let adopted = if from == ours.to_string() {
+        go_on_with_copy(&mut link, keys, outbox, (told, number(epoch).unwrap_or(0)), tick_ms, now_ms)?
+    } else {
+        let end = end(&mut link, keys, told)?;
+        let begins = outbox.continue_after(&end)?;
+        Adopted { from, up_to: Some(end.tick), begins, given_up: Vec::new() }
+    };
+    note(&mut link, keys, outbox, &adopted, now_ms)?;
+    Ok(adopted)
+}
+
+/// The streams are the outbox' own, and it must be an older copy.
+fn go_on_with_copy(
+    link: &mut Link,
+    keys: &Keys,
+    outbox: &mut Outbox,
+    (told, writer_epoch): (Option<Tick>, u64),
+    tick_ms: u64,
+    now_ms: u64,
+) -> Result<Adopted, AdoptError> {
+    let (next_tick, copy) = outbox.stands_at().map_err(AdoptError::Outbox)?;
+    let further = told.is_some_and(|told| told >= next_tick);
+    if !further && !copy {
+        return Err(AdoptError::Own(outbox.meta().journal));
     }
-    let up_to = Tick(optional(tick)?.and_then(|tick| tick.parse().ok()).unwrap_or(0));
+    let end = if further { Some(end(link, keys, told)?) } else { None };
+    let continued =
+        outbox.continue_copy(end.as_ref(), writer_epoch, tick_ms, now_ms).map_err(AdoptError::Outbox)?;
+    Ok(Adopted {
+        from: outbox.meta().journal.to_string(),
+        up_to: end.map(|end| end.tick).or(continued.after),
+        begins: continued.begins,
+        given_up: continued.given_up,
+    })
+}
+
+/// Where the streams end.
+fn end(link: &mut Link, keys: &Keys, told: Option<Tick>) -> Result<Continuation, RedisFault> {
     let last = PerStream::try_from_fn(|stream| -> Result<_, RedisFault> {
         let mut info = pairs(link.call(cmd("XINFO").arg("STREAM").arg(keys.stream(stream)))?)?;
         let id = parsed(take(&mut info, "last-generated-id")?)?;
         let entry = take(&mut info, "last-entry")?;
         Ok((id, last_seq(stream, entry)?))
     })?;
-    let begins = outbox.continue_after(&Continuation { last, tick: up_to })?;
+    Ok(Continuation { last, tick: told.unwrap_or_default() })
+}
+
+/// Whose the streams are from here on, and where that begins.
+fn note(
+    link: &mut Link,
+    keys: &Keys,
+    outbox: &Outbox,
+    adopted: &Adopted,
+    now_ms: u64,
+) -> Result<(), AdoptError> {
+    let Adopted { from, up_to, begins, .. } = adopted;
+    let Meta { journal, writer_epoch, identity, .. } = outbox.meta();
+    let up_to = up_to.map_or("none".to_owned(), |tick| tick.to_string());
+    // The next start counts its epoch up, so that it is the later one. A server that still lives is replaced.
+    let epoch = if *from == journal.to_string() { *writer_epoch } else { 0 };
     let mut claim = pipe();
     claim.cmd("HSET").arg(keys.meta());
-    claim.arg("journal").arg(ours.to_string()).arg("writer_epoch").arg(0);
-    claim.arg("label").arg(&outbox.meta().identity.label);
+    claim.arg("journal").arg(journal.to_string()).arg("writer_epoch").arg(epoch).arg("writer").arg("");
+    claim.arg("label").arg(&identity.label);
     claim.arg(format!("gap:{begins}")).arg(format!("{from} ended at tick {up_to}, adopted at {now_ms}"));
     match link.transaction(&mut claim)? {
         None => Err(AdoptError::StillWritten),
-        Some(_) => Ok(Adopted { from, up_to, begins }),
+        Some(_) => Ok(()),
     }
 }
 

@@ -200,12 +200,18 @@ impl Shipment {
         ShippingFault::OtherJournal { keys: keys.to_string(), ours: *journal, theirs, label }
     }
 
+    fn older(&self, theirs: String, next_tick: Tick) -> ShippingFault {
+        let ShipmentSettings { keys, journal, .. } = &self.settings;
+        ShippingFault::Older { keys: keys.to_string(), journal: *journal, theirs, next_tick }
+    }
+
     /// Connects, claims the streams, and asks Redis how far they go.
     fn attach(&mut self) -> Result<Link, ShippingFault> {
         let ShipmentSettings { target, keys, journal, writer_epoch, label, tick_ms, .. } =
             self.settings.clone();
         let mut link = Link::open(&target)?;
         self.check_policy(&mut link)?;
+        let next_tick = self.backlog.since(&Positions::end(), 1)?.next_tick;
         let claim = link.script(
             &self.scripts.claim,
             &[keys.meta()],
@@ -216,6 +222,7 @@ impl Shipment {
                 tick_ms.to_string().as_bytes(),
                 label.as_bytes(),
                 self.writer.to_string().as_bytes(),
+                next_tick.0.to_string().as_bytes(),
             ],
         )?;
         let mut claim = array(claim)?.into_iter();
@@ -223,6 +230,7 @@ impl Shipment {
         match (next()?.as_deref(), next()?, next()?) {
             (Some("known" | "new"), _, _) => {}
             (Some("other"), Some(theirs), label) => return Err(self.other_journal(theirs, label)),
+            (Some("older"), Some(theirs), _) => return Err(self.older(format!("tick {theirs}"), next_tick)),
             (Some("replaced"), Some(theirs), _) => {
                 let theirs = theirs.parse().unwrap_or(u64::MAX);
                 return Err(ShippingFault::Replaced { ours: writer_epoch, theirs });
@@ -253,6 +261,14 @@ impl Shipment {
         let (our_last, our_last_seq, first_kept) = self.backlog.end(stream)?;
         let foreign = |what| ShippingFault::Foreign { key: key.clone(), id: last, what };
         if last > our_last {
+            // `meta` has been lost, and the stream still shows it.
+            if let Some(Stored::Entry(later)) = &last_entry
+                && later.id == last
+                && later.seq > our_last_seq
+            {
+                let next_tick = self.backlog.since(&Positions::end(), 1)?.next_tick;
+                return Err(self.older(format!("{stream} entry {} ({last})", later.seq), next_tick));
+            }
             return Err(foreign("it is later than this journal's last one"));
         }
         let mut last_seq = 0;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use evenkeel_core::journal::{EntryId, PerStream, Positions, Stream};
+use evenkeel_core::{
+    journal::{EntryId, PerStream, Positions, Stream},
+    tick::Tick,
+};
 use uuid::Uuid;
 
 use super::{
@@ -57,6 +60,22 @@ pub enum ShippingFault {
         theirs: String,
         /// What that one belongs to.
         label: String,
+    },
+    /// Redis knows more of this journal than the outbox: that one is an older copy.
+    #[error(
+        "the data directory is an older copy of this journal: it ends before tick {next_tick}, and {keys} in Redis already has \
+         {theirs} of journal {journal}; what ran since would run again. Go back to the newest data directory, or let this one \
+         go on behind a gap: `evenkeel journal adopt --redis URL --data-dir DIR`"
+    )]
+    Older {
+        /// Which streams.
+        keys: String,
+        /// Whose.
+        journal: Uuid,
+        /// What they have that the outbox has not.
+        theirs: String,
+        /// The first tick that the outbox does not tell of.
+        next_tick: Tick,
     },
     /// A later writer of the same journal is at work.
     #[error(

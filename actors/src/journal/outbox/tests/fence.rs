@@ -193,6 +193,7 @@ fn the_directory_belongs_to_the_first_name_that_is_given() {
             journal: journal_id(),
             now_ms: NOW_MS,
             limits: Limits::default(),
+            purpose: Purpose::Serve,
         })
         .map(drop)
     };

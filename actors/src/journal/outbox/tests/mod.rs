@@ -1,4 +1,5 @@
 mod commits;
+mod copies;
 mod damage;
 mod fence;
 mod guarantees;

@@ -1,8 +1,12 @@
 -- A writer says who it is. Nobody else's streams are taken over, and no later writer is pushed out.
--- KEYS meta   ARGV journal, writer epoch, format version, tick_ms, label, this start of the writer
-local found = redis.call('HMGET', KEYS[1], 'journal', 'writer_epoch', 'label', 'writer')
+-- KEYS meta   ARGV journal, writer epoch, format version, tick_ms, label, this start of the writer, its next tick
+local found = redis.call('HMGET', KEYS[1], 'journal', 'writer_epoch', 'label', 'writer', 'tick')
 if found[1] and found[1] ~= ARGV[1] then
   return {'other', found[1], found[3] or ''}
+end
+-- Ticks told here that the writer does not know of: it begins with an older copy of its journal.
+if found[1] and found[5] and tonumber(found[5]) >= tonumber(ARGV[7]) then
+  return {'older', found[5]}
 end
 -- Each start counts the epoch up: the same one with another start is a copy of the data directory.
 local theirs, ours = tonumber(found[2] or '0'), tonumber(ARGV[2])

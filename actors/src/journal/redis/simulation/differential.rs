@@ -131,8 +131,9 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
     let who = dice.pick(&["anna", "bert"]);
     let line = match kind {
         0 => format!(
-            "{claim} 1 {{m}}:meta {} {epoch} 1 100 label {who}",
-            dice.pick(&["ours", "ours", "theirs"])
+            "{claim} 1 {{m}}:meta {} {epoch} 1 100 label {who} {}",
+            dice.pick(&["ours", "ours", "theirs"]),
+            dice.roll(6)
         ),
         1 => format!(
             "{trim} 3 {key} {{m}}:client {{m}}:meta {} {} {} {name}",
@@ -166,7 +167,7 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
 /// something to trim, to take over and to give again.
 fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
     let [claim, _, acquire, _, read, save] = hashes;
-    let mut lines = vec![format!("EVALSHA {claim} 1 {{m}}:meta ours 1 1 100 label anna")];
+    let mut lines = vec![format!("EVALSHA {claim} 1 {{m}}:meta ours 1 1 100 label anna 0")];
     for key in STREAMS {
         let name = key.rsplit(':').next().unwrap_or_default();
         lines.push(format!("XGROUP CREATE {key} {GROUP} 0 MKSTREAM"));

@@ -87,6 +87,11 @@ impl Call<'_> {
         if let Some(theirs) = journal.as_ref().filter(|journal| **journal != arguments[0]) {
             return Ok(Value::Array(vec![bulk("other"), bulk(theirs), bulk(label.unwrap_or_default())]));
         }
+        if let Some(tick) = self.field(0, "tick").filter(|tick| number(tick) >= number(&arguments[6]))
+            && journal.is_some()
+        {
+            return Ok(Value::Array(vec![bulk("older"), bulk(tick)]));
+        }
         let (theirs, ours) = (epoch.as_deref().map_or(0, number), number(&arguments[1]));
         if theirs > ours || (theirs == ours && writer.as_ref() != Some(&arguments[5])) {
             return Ok(Value::Array(vec![bulk("replaced"), bulk(epoch.unwrap_or_default())]));
