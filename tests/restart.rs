@@ -156,6 +156,56 @@ fn another_scenario_or_seed_on_the_same_data_is_refused_by_name() {
 }
 
 #[test]
+fn a_clock_that_once_ran_ahead_erases_nothing_and_leaves_a_way_on() {
+    let world = world();
+    let running = world.start();
+    running.wait_until_ready();
+    world.goes_on(100);
+    running.kill();
+
+    let mut ahead = world.command("run");
+    ahead.args(["--listen", "127.0.0.1:0"]);
+    fake_clock(&mut ahead).env("FAKETIME", "+3d");
+    let running = start(ahead, &world.path("stderr.txt"));
+    running.wait_until_ready();
+    wait_until("it is told", || {
+        running.get("/readyz").json()["degraded"].to_string().contains("72 h ahead of the last entry")
+    });
+    // After a snapshot what is too old is removed; the second one shows that this has been done after the first.
+    for _ in 0..2 {
+        let saved = newest_snapshot(&world);
+        wait_until("a snapshot is written", || {
+            pause(Duration::from_millis(200));
+            newest_snapshot(&world) > saved
+        });
+    }
+    running.kill();
+    let from_the_beginning = || {
+        let verified = world.verify();
+        let out = String::from_utf8_lossy(&verified.stdout).into_owned();
+        assert!(verified.status.code() == Some(0) && out.contains("proved ticks 0 to"), "{out}");
+    };
+    from_the_beginning();
+
+    let refused = world.command("run").args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("--clock-was-wrong"), "{said}");
+    for flags in [&["--clock-was-wrong"][..], &[]] {
+        let mut right = world.command("run");
+        right.args(["--listen", "127.0.0.1:0"]).args(flags);
+        let running = start(right, &world.path("stderr.txt"));
+        running.wait_until_ready();
+        wait_until("it is told", || {
+            running.get("/readyz").json()["degraded"].to_string().contains("behind the last entry")
+        });
+        world.goes_on(100);
+        running.kill();
+    }
+    from_the_beginning();
+}
+
+#[test]
 fn a_clock_that_is_set_back_keeps_the_order_and_is_told() {
     let world = world();
     let running = world.start();

@@ -108,8 +108,12 @@ impl Handed {
 
     /// A start of the server, so many after its first.
     fn shipment(server: &Server, redis: &Redis, entries_max: u64, starts: u64) -> Shipment {
+        Shipment::new(Self::settings(server, redis, entries_max, starts), &server.dir()).unwrap()
+    }
+
+    fn settings(server: &Server, redis: &Redis, entries_max: u64, starts: u64) -> ShipmentSettings {
         let meta = server.writer.meta();
-        let settings = ShipmentSettings {
+        ShipmentSettings {
             target: redis.url("server").parse().unwrap(),
             keys: Self::keys(),
             journal: meta.journal,
@@ -119,8 +123,7 @@ impl Handed {
             tick_ms: 100,
             age_max: Duration::from_hours(24),
             entries_max,
-        };
-        Shipment::new(settings, &server.dir()).unwrap()
+        }
     }
 
     fn keys() -> Keys {
@@ -314,7 +317,7 @@ async fn redis_is_trimmed_behind_everybody_and_never_past_anybody() {
     store.hand_out();
     let length = |store: &Handed| store.entries(Stream::Queue).len();
     let everything = length(&store);
-    let trim = |store: &mut Handed| store.shipment.trim(NOW_MS + 60_000).unwrap();
+    let trim = |store: &mut Handed| store.shipment.trim().unwrap();
     trim(&mut store);
     assert_eq!(length(&store), everything, "nobody has read anything");
 
@@ -391,6 +394,51 @@ async fn a_state_that_is_older_by_one_in_the_last_digit_is_not_saved() {
     states.store(&state(at(10_000_000_000_000_000))).unwrap();
 }
 
+/// A clock ran ahead for a while: what was recorded before it is no older for that.
+#[actix::test]
+async fn redis_is_trimmed_by_ticks_whatever_the_clock_said() {
+    let mut server = Server::new();
+    let mut store = Handed::with(&server, 5_000_000);
+    // Each entry in a node of its own: trimming goes node by node.
+    store.redis.cli(&["CONFIG", "SET", "stream-node-max-entries", "1"]);
+    server.tick(30).await;
+    server.clock_ahead_ms = 72 * 3_600_000;
+    server.tick(30).await;
+    server.clock_ahead_ms = 0;
+    server.tick(30).await;
+    store.hand_out();
+    let mut states = store.states();
+    let mut positions = states.load().unwrap().positions;
+    let read = read_up_to(&*store.source(), positions, 89).await;
+    for stream in Stream::ALL {
+        positions.advance(stream, read[stream].last().unwrap().id);
+    }
+    states.store(&state(positions)).unwrap();
+    states.store(&state(positions)).unwrap();
+    let everything = Stream::ALL.map(|stream| store.entries(stream));
+    store.shipment.trim().unwrap();
+    assert_eq!(Stream::ALL.map(|stream| store.entries(stream)), everything, "nothing is a day old");
+    for (starts, age_ticks) in [(1, 75), (2, 40), (3, 20), (4, 5)] {
+        let settings = ShipmentSettings {
+            age_max: Duration::from_millis(age_ticks * 100),
+            ..Handed::settings(&server, &store.redis, 5_000_000, starts)
+        };
+        store.shipment = Shipment::new(settings, &server.dir()).unwrap();
+        store.hand_out();
+        store.shipment.trim().unwrap();
+        let oldest = Tick(89 - age_ticks);
+        for (stream, everything) in Stream::ALL.into_iter().zip(&everything) {
+            let mut expected: Vec<_> =
+                everything.iter().filter(|entry| entry.record.tick() >= oldest).cloned().collect();
+            if expected.is_empty() {
+                expected.extend(everything.last().cloned());
+            }
+            assert_eq!(store.entries(stream), expected, "{stream}, {age_ticks} ticks");
+        }
+        assert_eq!(store.shipment.take_lost(), [], "what is trimmed is not lost");
+    }
+}
+
 /// Found by the simulation, seed 85: the number before the first entry was not known, so no gap was seen.
 #[actix::test]
 async fn reproduces_a_group_that_was_moved_before_the_first_entry_was_read() {
@@ -432,7 +480,7 @@ async fn reproduces_trimming_while_no_state_has_ever_been_saved() {
         let key = format!("evenkeel:{{main}}:{stream}");
         store.redis.cli(&["XGROUP", "SETID", &key, "scheduler", "$"]);
     }
-    store.shipment.trim(NOW_MS + 60_000).unwrap();
+    store.shipment.trim().unwrap();
     assert_eq!(store.entries(Stream::Queue).len(), everything, "nobody has it for good");
 }
 

@@ -108,11 +108,10 @@ fn recall(dir: &std::path::Path) -> Result<Recap, ReadError> {
         recap.apply(&[window], tick, None);
     }
     let mut windows = windows.into_iter().peekable();
-    let mut position = windows.peek().map_or_else(EntryId::default, |window| EntryId {
-        // Executions of a window are older than its entry by ten ticks at the most, a minute at any pace.
-        ms: window.id.ms.saturating_sub(60_000),
-        n: 0,
-    });
+    let mut position = match windows.peek().map(|window| &window.record) {
+        Some(Record::Window(window)) => reader.before_tick(Stream::Executions, window.first_tick)?,
+        _ => EntryId::default(),
+    };
     let mut tick_entries: Vec<Entry> = Vec::new();
     loop {
         let executions = reader.after(Stream::Executions, position, CHUNK)?;

@@ -15,7 +15,6 @@ use tokio::{
 };
 
 use crate::{
-    clock::unix_ms,
     health::ActorHealth,
     journal::{
         outbox::{OutboxHandle, Trim},
@@ -240,12 +239,12 @@ impl Route {
             return shipment;
         }
         self.trimmed_at = Instant::now();
-        let trim = Trim { now_ms: unix_ms(), applied: Positions::end() };
+        let trim = Trim { applied: Positions::end() };
         if let Err(cause) = self.outbox.trim_all(trim).await {
             tracing::warn!(%cause, "the outbox was not trimmed: it is tried again");
         }
         let (returned, trimmed) = blocking(move || {
-            let trimmed = shipment.trim(unix_ms());
+            let trimmed = shipment.trim();
             (shipment, trimmed)
         })
         .await;

@@ -20,6 +20,11 @@ impl Tick {
         Self(self.0.saturating_add(ticks))
     }
 
+    /// The tick that lies `ms` milliseconds of ticks before this one; the first one at the earliest.
+    pub fn before_ms(self, ms: u64, tick_ms: u64) -> Self {
+        Self(self.0.saturating_sub(ms / tick_ms.max(1)))
+    }
+
     /// Ticks from `earlier` to this one; 0 when `earlier` is later.
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -148,6 +148,10 @@ pub(super) struct ServingOptions {
     /// Stop after this many ticks, counted from the journal's beginning.
     #[arg(long)]
     until_tick: Option<u64>,
+    /// The clock is right now, and was ahead when the last entries were recorded: start all the same. Needed once.
+    // Not in the environment, where it would stay and let any wrong clock pass.
+    #[arg(long)]
+    clock_was_wrong: bool,
 }
 
 impl ServingOptions {
@@ -161,6 +165,7 @@ impl ServingOptions {
             mode: self.mode.or(file.mode),
             truth: self.truth.clone(),
             until_tick: self.until_tick,
+            clock_was_wrong: self.clock_was_wrong,
         })
     }
 }

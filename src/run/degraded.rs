@@ -12,6 +12,7 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{control::Mode, journal::Stream};
 
+use super::clock::ClockWatch;
 use crate::{
     http::{Cause, ClientViews, Degraded, Kind, Views},
     output::{self, Trouble},
@@ -31,14 +32,21 @@ type Found = Vec<(Kind, String)>;
 #[derive(Default)]
 pub(super) struct Gatherer {
     since_ms: BTreeMap<Kind, u64>,
+    clock: ClockWatch,
 }
 
 impl Gatherer {
+    /// One that begins when the clock is that much ahead of the journal's last entry.
+    pub(super) fn new(clock_ahead_ms: u64) -> Self {
+        Self { clock: ClockWatch::new(unix_ms(), clock_ahead_ms), ..Self::default() }
+    }
+
     /// Of both halves in one process.
     pub(super) fn embedded(&mut self, views: &Views) -> Degraded {
         let mut found = everywhere(views);
         found.extend(levelled(views, "this process' own client decides nothing, see the log"));
         found.extend(strangers_lease(views));
+        found.extend(self.moved());
         self.gather(found)
     }
 
@@ -48,6 +56,7 @@ impl Gatherer {
         found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
         found.extend(refused(views));
         found.extend(everywhere(views));
+        found.extend(self.moved());
         self.gather(found)
     }
 
@@ -55,6 +64,11 @@ impl Gatherer {
     pub(super) fn client(&mut self, views: &ClientViews) -> Degraded {
         let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
         self.gather(printed().into_iter().chain(access).collect())
+    }
+
+    /// Whether the clock that entries' ids follow was moved.
+    fn moved(&mut self) -> Found {
+        self.clock.look(unix_ms()).into_iter().map(|sentence| (Kind::Clock, sentence)).collect()
     }
 
     fn gather(&mut self, mut found: Found) -> Degraded {
@@ -180,7 +194,8 @@ fn clock(outbox: &Published) -> Option<(Kind, String)> {
     (behind_ms > CLOCK_BEHIND_MAX_MS).then(|| {
         let seconds = behind_ms / 1_000;
         let sentence = format!(
-            "the clock is {seconds} s behind the last entry: ids go on from there until it has caught up"
+            "the clock is {seconds} s behind the last entry: ids go on from there until it has caught up; if it is wrong, set it \
+             right"
         );
         (Kind::Clock, sentence)
     })

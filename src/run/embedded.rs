@@ -48,10 +48,10 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
                 end = over => end,
             }
         };
-        let Process { gave_up, views, server, client, tellers, .. } = &mut process;
+        let Process { gave_up, views, server, client, tellers, clock_ahead_ms, .. } = &mut process;
         let mut reporter = Reporter::new(client);
         let observer = server.observer.port();
-        let mut gatherer = Gatherer::default();
+        let mut gatherer = Gatherer::new(*clock_ahead_ms);
         let each_second = || {
             tellers.degraded.send_replace(gatherer.embedded(views));
             reporter.tell(&tellers.told, &observer);
@@ -82,12 +82,15 @@ struct Process {
     gave_up: mpsc::Receiver<GaveUp>,
     http: ServerHandle,
     tellers: Tellers,
+    /// Of the journal's last entry, at the start.
+    clock_ahead_ms: u64,
 }
 
 impl Process {
     fn start(settings: &EmbeddedSettings) -> anyhow::Result<Self> {
         let EmbeddedSettings { common, serving, levelling } = settings;
         let (outbox, recovered) = server_half::open(serving, &common.name, Limits::default())?;
+        let clock_ahead_ms = outbox.clock_ahead_ms();
         let (mut starter, gave_up) = Starter::new();
         let states = FileStateStore::open(&serving.data_dir)?;
         let server =
@@ -108,7 +111,7 @@ impl Process {
         let access = Access::new(common.access.clone())?;
         let views = server.views(access, server.about(common, serving, None), starter.actors, news);
         let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
-        Ok(Self { address, views, server, client, gave_up, http, tellers })
+        Ok(Self { address, views, server, client, gave_up, http, tellers, clock_ahead_ms })
     }
 
     /// Ends in order: no further tick, the client's state, the outbox.

@@ -12,6 +12,7 @@
 mod bearer;
 mod client;
 mod client_half;
+mod clock;
 mod degraded;
 mod embedded;
 mod foreign;

@@ -55,9 +55,9 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
                 end = over => end,
             }
         };
-        let Process { gave_up, views, shipping, server, degraded, .. } = &mut process;
+        let Process { gave_up, views, shipping, server, degraded, clock_ahead_ms, .. } = &mut process;
         let outbox = server.writer.published();
-        let mut gatherer = Gatherer::default();
+        let mut gatherer = Gatherer::new(*clock_ahead_ms);
         let each_second = || {
             let lag = shipping.borrow().lag(&outbox.borrow().last_seq);
             let found = gatherer.server(views, &shipping.borrow(), lag);
@@ -122,6 +122,8 @@ struct Process {
     http: ServerHandle,
     draining: watch::Sender<bool>,
     degraded: watch::Sender<Degraded>,
+    /// Of the journal's last entry, at the start.
+    clock_ahead_ms: u64,
 }
 
 impl Process {
@@ -141,6 +143,7 @@ impl Process {
             entries_max: 5_000_000,
         };
         try_shipping(settings, &shipment, &outbox, &recovered)?;
+        let clock_ahead_ms = outbox.clock_ahead_ms();
         let (mut starter, gave_up) = Starter::new();
         let server = ServerHalf::start(
             serving,
@@ -157,7 +160,7 @@ impl Process {
         let Tellers { draining, degraded, told, redis } = tellers;
         actix::spawn(told::hear(reader, told, redis, server.observer.port()));
         let (http, address) = super::serve(&common.listen, http::server(&common.listen, views.clone()))?;
-        Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded })
+        Ok(Self { address, views, server, shipping, gave_up, http, draining, degraded, clock_ahead_ms })
     }
 
     /// Ends in order: no further tick, what Redis takes is shipped, the outbox.

@@ -104,8 +104,9 @@ pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Out
         name: Some(name),
         journal: Uuid::new_v4(),
         now_ms: unix_ms(),
-        limits,
+        limits: Limits { tick_ms: serving.scenario.parameters.tick_ms, ..limits },
         purpose: Purpose::Serve,
+        clock_was_wrong: serving.clock_was_wrong,
     };
     Outbox::open_as(&opening).map_err(|error| {
         let exit = match error {

@@ -39,6 +39,8 @@ pub struct Serving {
     pub truth: Option<PathBuf>,
     /// Where to stop, counted from the journal's beginning.
     pub until_tick: Option<u64>,
+    /// Whether the clock is right now and was ahead of it when the last entries were recorded.
+    pub clock_was_wrong: bool,
 }
 
 /// What the client's half needs.

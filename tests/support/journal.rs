@@ -21,6 +21,8 @@ pub struct Server {
     queue: RecordedQueue,
     measured: Measured,
     pub writer: OutboxHandle,
+    /// How far its clock is ahead of its ticks.
+    pub clock_ahead_ms: u64,
 }
 
 impl Server {
@@ -34,6 +36,7 @@ impl Server {
             measured: Measured::recover(state),
             queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
             writer: OutboxWriter::spawn(outbox).unwrap(),
+            clock_ahead_ms: 0,
             folder,
         }
     }
@@ -46,7 +49,7 @@ impl Server {
     pub async fn tick(&mut self, ticks: u64) {
         for _ in 0..ticks {
             let tick = self.queue.queue().next_tick();
-            let at_ms = NOW_MS + tick.0 * 100;
+            let at_ms = NOW_MS + tick.0 * 100 + self.clock_ahead_ms;
             let count = if tick.0.is_multiple_of(7) { 0 } else { 2 + tick.0 % 2 };
             let arrivals = (0..count).map(|n| {
                 let entropy = u128::from(tick.0) << 8 | u128::from(n);

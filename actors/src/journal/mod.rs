@@ -18,7 +18,6 @@ use evenkeel_core::{journal::Recovered, tick::Tick};
 
 use self::outbox::{OutboxHandle, Trim};
 use crate::{
-    clock::unix_ms,
     fault,
     health::ActorHealth,
     messages::{Append, AppendError, Applied, Recorded, Recover},
@@ -79,7 +78,7 @@ impl Handler<Applied> for Journal {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Applied(positions): Applied, _context: &mut Self::Context) -> Self::Result {
-        let trimmed = self.outbox.trim_all(Trim { now_ms: unix_ms(), applied: positions });
+        let trimmed = self.outbox.trim_all(Trim { applied: positions });
         Box::pin(async move {
             // What is left then is removed after the next snapshot.
             if let Err(cause) = trimmed.await {

@@ -22,10 +22,12 @@ struct Last {
     seq: u64,
 }
 
-/// The clock is so far behind the journal that one of the two must be wrong.
+/// The clock is so far behind the journal that one of the two must be wrong, or have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the clock ({now_ms} ms) is more than 24 h behind the last entry of `{stream}` ({last}): set the clock right"
+    "the clock ({now_ms} ms) is {} h behind the last entry of `{stream}` ({last}): either it is wrong now, or it was wrong \
+     when that was recorded",
+    last.ms.saturating_sub(*now_ms) / 3_600_000
 )]
 pub struct NumberingError {
     /// The stream with the late entry.
@@ -68,16 +70,22 @@ impl Numbering {
         self.0[stream].id
     }
 
+    /// The latest of the streams' last ids, in ms.
+    pub fn last_ms(&self) -> u64 {
+        Stream::ALL.iter().map(|&stream| self.0[stream].id.ms).max().unwrap_or(0)
+    }
+
     /// How many ms the clock is behind the last entry; 0 when it is not.
     ///
     /// # Errors
-    /// [`NumberingError`] above 24 h.
-    pub fn clock_behind_ms(&self, now_ms: u64) -> Result<u64, NumberingError> {
+    /// [`NumberingError`] above 24 h, but for ids up to `known_wrong_ms`: of those somebody has said that it was the clock
+    /// that was wrong.
+    pub fn clock_behind_ms(&self, now_ms: u64, known_wrong_ms: u64) -> Result<u64, NumberingError> {
         let mut behind_ms = 0;
         for stream in Stream::ALL {
             let last = self.0[stream].id;
             let behind = last.ms.saturating_sub(now_ms);
-            if behind > AHEAD_MS_MAX {
+            if behind > AHEAD_MS_MAX && last.ms > known_wrong_ms {
                 return Err(NumberingError { stream, last, now_ms });
             }
             behind_ms = behind.max(behind_ms);

@@ -137,9 +137,15 @@ fn a_clock_a_day_behind_is_refused_and_a_little_behind_is_told() {
         in_corridor: false,
     });
     numbering.number(record, 100_000_000);
-    assert_eq!(numbering.clock_behind_ms(99_999_000), Ok(1000));
-    assert_eq!(numbering.clock_behind_ms(100_000_001), Ok(0));
-    assert!(numbering.clock_behind_ms(1).is_err());
+    assert_eq!(numbering.clock_behind_ms(99_999_000, 0), Ok(1000));
+    assert_eq!(numbering.clock_behind_ms(100_000_001, 0), Ok(0));
+    let error = numbering.clock_behind_ms(1, 99_999_999).unwrap_err();
+    assert!(error.to_string().contains("27 h behind"), "{error}");
+    assert_eq!(
+        numbering.clock_behind_ms(1, 100_000_000),
+        Ok(99_999_999),
+        "the clock was known to be wrong then"
+    );
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub(super) struct Options {
     data_dir: std::path::PathBuf,
     #[command(flatten)]
     copy: CopyOptions,
+    /// The clock is right now, and was ahead when the last entries were recorded: go on after them all the same.
+    #[arg(long)]
+    clock_was_wrong: bool,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -52,6 +55,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         now_ms: unix_ms(),
         limits: Limits::shipping(),
         purpose: Purpose::Adopt,
+        clock_was_wrong: options.clock_was_wrong,
     };
     let (mut outbox, _) = Outbox::open_as(&opening)?;
     let tick_ms = tick_ms(&identity);

@@ -122,8 +122,8 @@ impl ServerNumbers {
         let overview = Arc::clone(&self.views.overview.borrow());
         let oldest = overview.steps.len().checked_sub(waiting.max(1)).map(|at| &overview.steps[at]);
         let oldest = oldest.or(overview.steps.first()).filter(|_| waiting > 0);
-        let now_ms = evenkeel_actors::clock::unix_ms();
-        oldest.map_or(0.0, |step| now_ms.saturating_sub(step.closed_at_ms) as f64 / 1e3)
+        let age_ticks = oldest.map_or(0, |step| outbox.next_tick.since(step.window.last_tick));
+        (age_ticks * self.views.about.tick_ms) as f64 / 1e3
     }
 
     fn level(&self, writer: &mut Writer<'_>) -> fmt::Result {

@@ -8,7 +8,10 @@ use evenkeel_actors::{
     },
     shipper::Shipping,
 };
-use evenkeel_core::journal::{PerStream, Stream};
+use evenkeel_core::{
+    journal::{PerStream, Stream},
+    tick::Tick,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -116,20 +119,21 @@ struct Kept {
     oldest_unshipped_ms: Option<u64>,
 }
 
-fn kept(outbox: &OutboxReader, shipped: Option<PerStream<u64>>) -> Result<Kept, ReadError> {
+fn kept(outbox: &OutboxReader, shipped: Option<PerStream<u64>>, tick_ms: u64) -> Result<Kept, ReadError> {
     let streams = PerStream::try_from_fn(|stream| outbox.info(stream))?;
-    let mut oldest: Option<u64> = None;
+    let mut oldest: Option<Tick> = None;
     for stream in Stream::ALL {
         let (Some(shipped), Some((last, _))) = (shipped, streams[stream].last) else { continue };
         let first = (shipped[stream] + 1).max(streams[stream].first.map_or(0, |(seq, _)| seq));
         if first <= last {
             // Trimmed meanwhile means shipped meanwhile.
-            let ms = outbox.entries(stream, first..=first).ok().and_then(|found| Some(found.first()?.id.ms));
-            oldest = oldest.into_iter().chain(ms).min();
+            let found = outbox.entries(stream, first..=first).ok();
+            let tick = found.and_then(|found| Some(found.first()?.record.tick()));
+            oldest = oldest.into_iter().chain(tick).min();
         }
     }
-    let now_ms = evenkeel_actors::clock::unix_ms();
-    Ok(Kept { streams, oldest_unshipped_ms: oldest.map(|ms| now_ms.saturating_sub(ms)) })
+    let next_tick = outbox.head()?.state.next_tick;
+    Ok(Kept { streams, oldest_unshipped_ms: oldest.map(|tick| next_tick.since(tick) * tick_ms) })
 }
 
 fn pressure(outbox: &Published) -> &'static str {
@@ -179,7 +183,8 @@ pub(super) async fn journal(
     let shipping: Option<Shipping> = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
     let redis: Option<RedisView> = views.redis.as_ref().map(|redis| redis.borrow().clone());
     let shipped = shipping.as_ref().map(|shipping| shipping.shipped_seq);
-    let kept = read(views.about.data_dir.clone(), move |outbox| kept(outbox, shipped)).await?;
+    let tick_ms = views.about.tick_ms;
+    let kept = read(views.about.data_dir.clone(), move |outbox| kept(outbox, shipped, tick_ms)).await?;
     let streams = Stream::ALL.into_iter().map(|stream| {
         let info = &kept.streams[stream];
         StreamView {

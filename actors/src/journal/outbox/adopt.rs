@@ -9,10 +9,10 @@ use evenkeel_core::{
 use rusqlite::TransactionBehavior;
 
 use super::{
-    error::{CommitError, StoreError},
+    error::{ClockError, CommitError, StoreError},
     fence,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Mark, Meta, QueueSum},
-    queue_rows,
+    open, queue_rows,
     store::Outbox,
     stream_rows,
 };
@@ -24,6 +24,24 @@ pub struct Continuation {
     pub last: PerStream<(EntryId, u64)>,
     /// The last tick that they tell about.
     pub tick: Tick,
+    /// The clock, Unix ms.
+    pub now_ms: u64,
+}
+
+/// Why a journal does not go on after another one. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ContinueError {
+    /// Something has been recorded here.
+    #[error(
+        "the data directory is not new: {0}; only a journal in which nothing has been recorded can go on after another one"
+    )]
+    NotNew(CommitError),
+    /// The other journal's entries are far ahead of the clock.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// It could not be written.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// How a journal that was put back goes on.
@@ -43,21 +61,27 @@ impl Outbox {
     /// gap before it belongs to nobody.
     ///
     /// # Errors
-    /// [`CommitError::OutOfOrder`] when something has been recorded; otherwise as for a commit.
-    pub fn continue_after(&mut self, end: &Continuation) -> Result<Tick, CommitError> {
+    /// [`ContinueError`].
+    pub fn continue_after(&mut self, end: &Continuation) -> Result<Tick, ContinueError> {
         if self.head.revision > 0 {
-            return Err(CommitError::OutOfOrder { at: self.head.revision, got: 0 });
+            return Err(ContinueError::NotNew(CommitError::OutOfOrder { at: self.head.revision, got: 0 }));
         }
-        self.try_continue(end).map_err(|error| self.failed(error))
+        // As at a start: what would keep the next one from starting is said now.
+        let mut meta = self.meta.clone();
+        open::accept_clock(&mut meta, &Numbering::after(end.last), end.now_ms, self.clock_was_wrong)?;
+        let begins = self.try_continue(end, &meta).map_err(|error| self.failed(error))?;
+        self.meta = meta;
+        Ok(begins)
     }
 
-    fn try_continue(&mut self, end: &Continuation) -> Result<Tick, StoreError> {
+    fn try_continue(&mut self, end: &Continuation, meta: &Meta) -> Result<Tick, StoreError> {
         let mut head = HeadRow { batch_first_seq: end.last.executions.1 + 1, ..HeadRow::default() };
         head.numbering = Numbering::after(end.last);
         let idle = go_on_after(end.tick, &mut head);
         let kept = kept_after(end);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         fence::check(&transaction, &self.meta)?;
+        head::write(&transaction, meta)?;
         head::write(&transaction, &head)?;
         head::write(&transaction, &kept)?;
         transaction.commit()?;

@@ -11,6 +11,14 @@ use rusqlite::ErrorCode;
 
 use super::damage::Damage;
 
+/// The clock is more than 24 h behind the journal, and nobody has said that it was wrong before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0}; in the first case set it right, in the second start once with --clock-was-wrong: ids then go on after the last one, \
+     and nothing is lost"
+)]
+pub struct ClockError(#[from] pub NumberingError);
+
 /// The outbox cannot be opened for writing.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -63,7 +71,7 @@ pub enum OpenError {
     },
     /// The clock and the journal contradict each other.
     #[error(transparent)]
-    Clock(#[from] NumberingError),
+    Clock(#[from] ClockError),
     /// Written by a later evenkeel.
     #[error("{} has format version {found}; this evenkeel reads version {known}", file.display())]
     Version {

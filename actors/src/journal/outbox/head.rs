@@ -37,6 +37,10 @@ pub struct Meta {
     /// taken, because that version shipped under any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Ids up to this one, in ms, were made under a clock of which somebody has said since that it was wrong: the right one
+    /// may be behind them by any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_was_wrong_ms: Option<u64>,
 }
 
 /// Where the journal stands: written with every commit.

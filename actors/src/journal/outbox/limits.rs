@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use evenkeel_core::tick::Tick;
+
 /// How much the outbox keeps, and when it refuses more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries older than this are trimmed.
+    /// Entries older than this are trimmed. Age is counted in ticks, never by a clock, which may be wrong: what was
+    /// recorded under a clock that ran ahead is no older than its ticks, and while no server runs nothing grows old.
     pub age_max: Duration,
+    /// The daemon's pace.
+    pub tick_ms: u64,
     /// Entries of one stream beyond this are trimmed.
     pub entries_max: u64,
     /// Shipped entries beyond this many bytes, over all streams, are trimmed.
@@ -30,6 +35,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             age_max: Duration::from_hours(24),
+            tick_ms: 100,
             entries_max: 5_000_000,
             shipped_bytes_max: u64::MAX,
             ships: false,
@@ -54,6 +60,11 @@ pub enum Pressure {
 }
 
 impl Limits {
+    /// The first tick whose entries are young enough, when `next_tick` comes next.
+    pub(super) fn oldest_tick(&self, next_tick: Tick) -> Tick {
+        next_tick.before_ms(self.age_max.as_millis() as u64, self.tick_ms)
+    }
+
     pub(super) fn pressure(&self, unshipped_bytes: u64) -> Pressure {
         if !self.ships || unshipped_bytes < self.unshipped_bytes_max {
             Pressure::None

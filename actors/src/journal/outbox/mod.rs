@@ -39,11 +39,11 @@ mod witness;
 mod writer;
 
 pub use self::{
-    adopt::{Continuation, Continued},
+    adopt::{Continuation, ContinueError, Continued},
     backup::{Copied, CopyError, back_up},
     checkpoint::LogState,
     damage::Damage,
-    error::{CommitError, OpenError, Over, ReadError},
+    error::{ClockError, CommitError, OpenError, Over, ReadError},
     head::{Identity, Meta},
     limits::{Limits, Pressure},
     lock::LOCK_FILE,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Executed, Record, Recovered, Start, Stream},
+    journal::{Executed, Numbering, Record, Recovered, Start, Stream},
     tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     checkpoint::{Checkpointer, SpawnError},
     damage::Damage,
-    error::{OpenError, StoreError},
+    error::{ClockError, OpenError, StoreError},
     fence::Files,
     head::{self, CopyRow, HeadRow, Identity, KeptRow, Meta},
     limits::Limits,
@@ -59,10 +59,12 @@ pub struct Opening<'a> {
     pub limits: Limits,
     /// What for.
     pub purpose: Purpose,
+    /// Whether somebody says that the clock is right now and was wrong before. Noted, so that it need not be said again.
+    pub clock_was_wrong: bool,
 }
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenError> {
-    let Opening { dir, identity, name, journal, now_ms, limits, .. } = *opening;
+    let Opening { dir, identity, name, journal, now_ms, limits, clock_was_wrong, .. } = *opening;
     let unusable = |error: std::io::Error| OpenError::Io { path: dir.to_owned(), reason: error.to_string() };
     create_dir(dir).map_err(unusable)?;
     let lock = Lock::take(dir)?;
@@ -82,7 +84,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenErr
         create(&connection, identity, name, journal, now_ms).map_err(|error| error.open(&file))?;
     }
     schema::check(&connection).map_err(|error| error.open(&file))?;
-    let Begun { found, meta, clock_behind_ms } = begin(&mut connection, opening, testimony)?;
+    let Begun { found, meta, clock_behind_ms, clock_ahead_ms } = begin(&mut connection, opening, testimony)?;
 
     let mut witness = Witness::create(dir, meta.journal).map_err(unusable)?;
     witness.write(found.head.revision).map_err(unusable)?;
@@ -103,6 +105,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenErr
         kept,
         limits,
         clock_behind_ms,
+        clock_ahead_ms,
+        clock_was_wrong,
         dir: dir.to_owned(),
         files,
         over: None,
@@ -116,6 +120,7 @@ struct Begun {
     found: Found,
     meta: Meta,
     clock_behind_ms: u64,
+    clock_ahead_ms: u64,
 }
 
 /// Reads what there is and becomes its writer, in one transaction: a writer that lives unseen, because its lock file is
@@ -125,7 +130,7 @@ fn begin(
     opening: &Opening<'_>,
     testimony: Option<Testimony>,
 ) -> Result<Begun, OpenError> {
-    let Opening { dir, identity, name, now_ms, purpose, .. } = *opening;
+    let Opening { dir, identity, name, now_ms, purpose, clock_was_wrong, .. } = *opening;
     let file = schema::database(dir);
     let store = |error: StoreError| error.open(&file);
     let sqlite = |error: rusqlite::Error| StoreError::from(error).open(&file);
@@ -146,7 +151,10 @@ fn begin(
     if purpose == Purpose::Serve && head::find::<CopyRow>(&transaction).map_err(store)?.is_some() {
         return Err(OpenError::Copy { dir: dir.to_owned(), next_tick: found.head.state.next_tick });
     }
-    let clock_behind_ms = found.head.numbering.clock_behind_ms(now_ms)?;
+    let numbering = found.head.numbering;
+    let clock_behind_ms = accept_clock(&mut meta, &numbering, now_ms, clock_was_wrong)?;
+    let last_ms = numbering.last_ms();
+    let clock_ahead_ms = if last_ms > 0 { now_ms.saturating_sub(last_ms) } else { 0 };
 
     starts::create(&transaction).map_err(store)?;
     let before = starts::read(&transaction, meta.writer_epoch).map_err(store)?;
@@ -163,7 +171,24 @@ fn begin(
     starts::forget_old(&transaction, meta.writer_epoch).map_err(store)?;
     head::write(&transaction, &meta).map_err(store)?;
     transaction.commit().map_err(sqlite)?;
-    Ok(Begun { found, meta, clock_behind_ms })
+    Ok(Begun { found, meta, clock_behind_ms, clock_ahead_ms })
+}
+
+/// How many ms the clock is behind; above 24 h only where somebody says, or has said, that it was wrong before.
+pub(super) fn accept_clock(
+    meta: &mut Meta,
+    numbering: &Numbering,
+    now_ms: u64,
+    was_wrong: bool,
+) -> Result<u64, ClockError> {
+    let known_wrong_ms = meta.clock_was_wrong_ms.unwrap_or(0);
+    match numbering.clock_behind_ms(now_ms, known_wrong_ms) {
+        Err(_) if was_wrong => {
+            meta.clock_was_wrong_ms = Some(numbering.last_ms());
+            Ok(numbering.last_ms().saturating_sub(now_ms))
+        }
+        behind_ms => Ok(behind_ms?),
+    }
 }
 
 /// Everything that a start relies on, each part of it checked: state rows, the queue, the ends of the
@@ -219,7 +244,8 @@ fn create(
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let (identity, name) = (identity.clone(), name.map(str::to_owned));
-    let meta = Meta { journal, writer_epoch: 0, identity, created_at_ms: now_ms, name };
+    let meta =
+        Meta { journal, writer_epoch: 0, identity, created_at_ms: now_ms, name, clock_was_wrong_ms: None };
     let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     schema::create(&transaction)?;
     head::write(&transaction, &meta)?;

@@ -211,6 +211,23 @@ impl OutboxReader {
         })
     }
 
+    /// The place in `stream` after which `tick` begins.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn before_tick(&self, stream: Stream, tick: Tick) -> Result<EntryId, ReadError> {
+        self.read(|connection| {
+            let Bounds { first, last } = bounds(connection, stream)?;
+            let begin = stream_rows::seek_tick(connection, stream, first..=last, tick)?;
+            if begin > last {
+                let HeadRow { numbering, .. } = head::read(connection)?;
+                return Ok(numbering.last_id(stream));
+            }
+            let begin = stream_rows::read_one(connection, stream, begin)?.entry.id;
+            Ok(begin.predecessor().unwrap_or_default())
+        })
+    }
+
     /// The last `limit` entries before `id`, in id order.
     ///
     /// # Errors

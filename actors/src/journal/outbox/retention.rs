@@ -21,8 +21,6 @@ const TRIM_MAX: u64 = 5_000;
 /// What may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trim {
-    /// The clock, Unix ms.
-    pub now_ms: u64,
     /// Entries after these are kept whatever their age: the client's snapshot has not applied them.
     pub applied: Positions,
 }
@@ -123,11 +121,10 @@ fn first_to_keep(
 ) -> Result<u64, StoreError> {
     let (first, last) = (kept.first_seq[stream], head.numbering.last_seq(stream));
     let after = |id| stream_rows::seek(connection, stream, first..=last, id);
-    let age_max_ms = limits.age_max.as_millis() as u64;
-    let too_old = EntryId { ms: trim.now_ms.saturating_sub(age_max_ms), n: 0 };
+    let oldest = limits.oldest_tick(head.state.next_tick);
     let too_many = (last + 1).saturating_sub(limits.entries_max);
-    let mut target =
-        after(too_old)?.max(too_many).max(beyond_bytes(connection, stream, first..=last, limits)?);
+    let young = stream_rows::seek_tick(connection, stream, first..=last, oldest)?;
+    let mut target = young.max(too_many).max(beyond_bytes(connection, stream, first..=last, limits)?);
     target = target.min(after(trim.applied.get(stream))?);
     if limits.ships {
         target = target.min(kept.shipped[stream].seq + 1);

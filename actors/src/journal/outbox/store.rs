@@ -41,6 +41,8 @@ pub struct Outbox {
     pub(super) kept: KeptRow,
     pub(super) limits: Limits,
     pub(super) clock_behind_ms: u64,
+    pub(super) clock_ahead_ms: u64,
+    pub(super) clock_was_wrong: bool,
     pub(super) dir: PathBuf,
     pub(super) files: Files,
     /// Why nothing more may be written; once it is so it stays so.
@@ -60,7 +62,16 @@ impl Outbox {
         now_ms: u64,
         limits: Limits,
     ) -> Result<(Self, Recovered), OpenError> {
-        open::open(&Opening { dir, identity, journal, now_ms, limits, name: None, purpose: Purpose::Serve })
+        open::open(&Opening {
+            dir,
+            identity,
+            journal,
+            now_ms,
+            limits,
+            name: None,
+            purpose: Purpose::Serve,
+            clock_was_wrong: false,
+        })
     }
 
     /// As [`Outbox::open`], for a database of that name.
@@ -120,6 +131,12 @@ impl Outbox {
     /// How many ms the clock was behind the last entry when the outbox was opened; ids go on from there.
     pub fn clock_behind_ms(&self) -> u64 {
         self.clock_behind_ms
+    }
+
+    /// How many ms the clock was ahead of the last entry when the outbox was opened: nothing ran for so long, or the clock
+    /// is wrong; 0 in a new journal.
+    pub fn clock_ahead_ms(&self) -> u64 {
+        self.clock_ahead_ms
     }
 
     /// Whether there is room.

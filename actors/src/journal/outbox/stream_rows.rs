@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
-use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
+use evenkeel_core::{
+    journal::{Entry, EntryId, PerStream, Stream},
+    tick::Tick,
+};
 use rusqlite::{CachedStatement, Connection, Row};
 use serde::{Deserialize, Serializer as _, de, ser::SerializeMap as _};
 
@@ -150,10 +153,30 @@ pub(super) fn seek(
     seqs: RangeInclusive<u64>,
     id: EntryId,
 ) -> Result<u64, StoreError> {
+    first_that(connection, stream, seqs, |entry| entry.id > id)
+}
+
+/// The first of `seqs` that tells of `tick` or of a later one; the one after the last when none does.
+pub(super) fn seek_tick(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+    tick: Tick,
+) -> Result<u64, StoreError> {
+    first_that(connection, stream, seqs, |entry| entry.record.tick() >= tick)
+}
+
+/// The first of `seqs` of which `holds` is true, as it is of all that follow it.
+fn first_that(
+    connection: &Connection,
+    stream: Stream,
+    seqs: RangeInclusive<u64>,
+    holds: impl Fn(&Entry) -> bool,
+) -> Result<u64, StoreError> {
     let (mut low, mut high) = (*seqs.start(), seqs.end() + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        if read_one(connection, stream, middle)?.entry.id > id {
+        if holds(&read_one(connection, stream, middle)?.entry) {
             high = middle;
         } else {
             low = middle + 1;

@@ -13,7 +13,7 @@ use super::{
     keys::Keys,
     link::{Link, RedisFault, Target},
 };
-use crate::journal::outbox::{CommitError, Continuation, Meta, Outbox};
+use crate::journal::outbox::{CommitError, Continuation, ContinueError, Meta, Outbox};
 
 /// Why streams were not taken over. Nothing was changed in Redis then.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +21,9 @@ pub enum AdoptError {
     /// Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] RedisFault),
-    /// The data directory has recorded something of its own.
-    #[error(
-        "the data directory is not new: {0}; only a journal in which nothing has been recorded can go on after another one"
-    )]
-    NotNew(#[from] CommitError),
+    /// The data directory cannot go on after them.
+    #[error(transparent)]
+    Continue(#[from] ContinueError),
     /// The outbox cannot be read or written.
     #[error(transparent)]
     Outbox(CommitError),
@@ -81,7 +79,7 @@ pub fn adopt(
     let adopted = if from == ours.to_string() {
         go_on_with_copy(&mut link, keys, outbox, (told, number(epoch).unwrap_or(0)), tick_ms, now_ms)?
     } else {
-        let end = end(&mut link, keys, told)?;
+        let end = end(&mut link, keys, told, now_ms)?;
         let begins = outbox.continue_after(&end)?;
         Adopted { from, up_to: Some(end.tick), begins, given_up: Vec::new() }
     };
@@ -103,7 +101,7 @@ fn go_on_with_copy(
     if !further && !copy {
         return Err(AdoptError::Own(outbox.meta().journal));
     }
-    let end = if further { Some(end(link, keys, told)?) } else { None };
+    let end = if further { Some(end(link, keys, told, now_ms)?) } else { None };
     let continued =
         outbox.continue_copy(end.as_ref(), writer_epoch, tick_ms, now_ms).map_err(AdoptError::Outbox)?;
     Ok(Adopted {
@@ -115,14 +113,14 @@ fn go_on_with_copy(
 }
 
 /// Where the streams end.
-fn end(link: &mut Link, keys: &Keys, told: Option<Tick>) -> Result<Continuation, RedisFault> {
+fn end(link: &mut Link, keys: &Keys, told: Option<Tick>, now_ms: u64) -> Result<Continuation, RedisFault> {
     let last = PerStream::try_from_fn(|stream| -> Result<_, RedisFault> {
         let mut info = pairs(link.call(cmd("XINFO").arg("STREAM").arg(keys.stream(stream)))?)?;
         let id = parsed(take(&mut info, "last-generated-id")?)?;
         let entry = take(&mut info, "last-entry")?;
         Ok((id, last_seq(stream, entry)?))
     })?;
-    Ok(Continuation { last, tick: told.unwrap_or_default() })
+    Ok(Continuation { last, tick: told.unwrap_or_default(), now_ms })
 }
 
 /// Whose the streams are from here on, and where that begins.

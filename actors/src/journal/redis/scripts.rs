@@ -16,7 +16,11 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             claim: Script::new(include_str!("scripts/claim.lua")),
-            trim: Script::new(concat!(include_str!("scripts/earlier.lua"), include_str!("scripts/trim.lua"))),
+            trim: Script::new(concat!(
+                include_str!("scripts/earlier.lua"),
+                include_str!("scripts/tick.lua"),
+                include_str!("scripts/trim.lua")
+            )),
             acquire: Script::new(include_str!("scripts/acquire.lua")),
             release: Script::new(include_str!("scripts/release.lua")),
             read: Script::new(include_str!("scripts/read.lua")),

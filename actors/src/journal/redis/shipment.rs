@@ -105,8 +105,8 @@ impl Shipment {
     ///
     /// # Errors
     /// [`ShippingFault`].
-    pub fn trim(&mut self, now_ms: u64) -> Result<(), ShippingFault> {
-        let trimmed = self.try_trim(now_ms);
+    pub fn trim(&mut self) -> Result<(), ShippingFault> {
+        let trimmed = self.try_trim();
         if trimmed.is_err() {
             self.link = None;
         }
@@ -367,10 +367,13 @@ impl Shipment {
         Ok(())
     }
 
-    fn try_trim(&mut self, now_ms: u64) -> Result<(), ShippingFault> {
+    fn try_trim(&mut self) -> Result<(), ShippingFault> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
         self.check_policy(&mut link)?;
-        let oldest_ms = now_ms.saturating_sub(self.settings.age_max.as_millis() as u64).to_string();
+        // Of what Redis tells: what has not been shipped makes nothing older there.
+        let age_max_ms = self.settings.age_max.as_millis() as u64;
+        let oldest_tick =
+            self.tick.unwrap_or_default().before_ms(age_max_ms, self.settings.tick_ms).to_string();
         let entries_max = self.settings.entries_max.to_string();
         for stream in Stream::ALL {
             let key = self.settings.keys.stream(stream);
@@ -380,7 +383,7 @@ impl Shipment {
             self.notice_removed(&mut link, stream, first)?;
             let keys = [key.clone(), self.settings.keys.client(), self.settings.keys.meta()];
             let arguments = [
-                oldest_ms.as_bytes(),
+                oldest_tick.as_bytes(),
                 entries_max.as_bytes(),
                 &TRIM_MAX.to_string().into_bytes(),
                 stream.name().as_bytes(),

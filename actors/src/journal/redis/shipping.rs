@@ -31,7 +31,7 @@ pub struct ShipmentSettings {
     pub label: String,
     /// The daemon's pace.
     pub tick_ms: u64,
-    /// Entries older than this are trimmed from Redis.
+    /// Entries older than this are trimmed from Redis; age is counted in ticks, whatever a clock said.
     pub age_max: Duration,
     /// Entries of a stream beyond this are trimmed from Redis.
     pub entries_max: u64,

@@ -173,6 +173,127 @@ fn a_clock_behind_the_journal_is_told_and_a_day_behind_refused() {
 }
 
 #[test]
+fn a_clock_that_once_ran_ahead_is_left_behind_when_somebody_says_so_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    run(&mut outbox, &mut decider, 3);
+    let ahead_ms = 72 * 3_600_000;
+    let mut commit = decider.tick(2);
+    commit.at_ms += ahead_ms;
+    outbox.commit(vec![commit]).remove(0).unwrap();
+    drop(outbox);
+    let at = |now_ms, clock_was_wrong| {
+        Outbox::open_as(&Opening {
+            dir: dir.path(),
+            identity: &identity(),
+            name: None,
+            journal: journal_id(),
+            now_ms,
+            limits: Limits::default(),
+            clock_was_wrong,
+            purpose: Purpose::Serve,
+        })
+    };
+    let text = at(NOW_MS, false).unwrap_err().to_string();
+    assert!(text.contains("72 h behind") && text.contains("--clock-was-wrong"), "{text}");
+    let (mut outbox, _) = at(NOW_MS, true).unwrap();
+    assert!(outbox.clock_behind_ms() > ahead_ms - 1_000);
+    run(&mut outbox, &mut decider, 5);
+    drop(outbox);
+    // It has been noted: no restart asks again until the clock is wrong anew.
+    let (mut outbox, _) = at(NOW_MS + 60_000, false).unwrap();
+    let mut commit = decider.tick(2);
+    commit.at_ms = NOW_MS + 2 * ahead_ms;
+    outbox.commit(vec![commit]).remove(0).unwrap();
+    drop(outbox);
+    assert!(matches!(at(NOW_MS + 60_000, false), Err(OpenError::Clock(_))));
+    let (outbox, _) = at(NOW_MS + 4 * ahead_ms, false).unwrap();
+    assert_eq!(outbox.clock_ahead_ms(), 2 * ahead_ms);
+    let entries = OutboxReader::open(dir.path()).unwrap().tail(Stream::Queue, 100).unwrap();
+    assert!(entries.is_sorted_by(|a, b| a.id < b.id) && entries.len() > 10);
+}
+
+#[test]
+fn streams_that_end_ahead_of_the_clock_are_continued_only_when_somebody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = EntryId { ms: NOW_MS + 72 * 3_600_000, n: 4 };
+    let end = Continuation {
+        last: evenkeel_core::journal::PerStream::from_fn(|_| (last, 9)),
+        tick: Tick(77),
+        now_ms: NOW_MS,
+    };
+    let opened = |clock_was_wrong| {
+        let opening = Opening {
+            dir: dir.path(),
+            identity: &identity(),
+            name: None,
+            journal: journal_id(),
+            now_ms: NOW_MS,
+            limits: Limits::shipping(),
+            clock_was_wrong,
+            purpose: Purpose::Serve,
+        };
+        Outbox::open_as(&opening).unwrap().0
+    };
+    let error = opened(false).continue_after(&end).unwrap_err();
+    assert!(
+        matches!(error, ContinueError::Clock(_)) && error.to_string().contains("--clock-was-wrong"),
+        "{error}"
+    );
+    assert_eq!(opened(true).continue_after(&end).unwrap(), Tick(80));
+    // And the server that follows starts without a word.
+    let (mut outbox, recovered) = open(dir.path());
+    assert!(outbox.commit(vec![Decider::new(&recovered).tick(2)]).remove(0).is_ok());
+}
+
+#[test]
+fn age_is_counted_in_ticks_whatever_the_clock_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    let mut decider = Decider::new(&recovered);
+    let mut commit = |outbox: &mut Outbox, ahead_ms: u64| {
+        let mut commit = decider.tick(2);
+        commit.at_ms += ahead_ms;
+        outbox.commit(vec![commit]).remove(0).unwrap();
+    };
+    (0..30).for_each(|_| commit(&mut outbox, 0));
+    // Three days ahead for a while, then right again.
+    (0..30).for_each(|_| commit(&mut outbox, 72 * 3_600_000));
+    (0..30).for_each(|_| commit(&mut outbox, 0));
+    let all = Trim { applied: Positions::end() };
+    assert_eq!(outbox.trim(&all).unwrap(), Trimmed::default(), "nothing is a day old");
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    let first_tick = |stream| reader.after(stream, EntryId::default(), 1).unwrap()[0].record.tick();
+    for age_ticks in [75, 40, 20] {
+        outbox.limits.age_max = std::time::Duration::from_millis(age_ticks * 100);
+        outbox.trim(&all).unwrap();
+        assert_eq!(first_tick(Stream::Executions), Tick(90 - age_ticks));
+        assert_eq!(first_tick(Stream::Queue), Tick(90 - age_ticks));
+        assert!(first_tick(Stream::Windows) >= Tick(90 - age_ticks));
+    }
+    outbox.limits.tick_ms = 200;
+    outbox.trim(&all).unwrap();
+    assert_eq!(first_tick(Stream::Queue), Tick(80), "a slower daemon's ticks grow old sooner");
+}
+
+#[test]
+fn a_tick_begins_after_a_place_in_each_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut outbox, recovered) = open(dir.path());
+    run(&mut outbox, &mut Decider::new(&recovered), 30);
+    let reader = OutboxReader::open(dir.path()).unwrap();
+    for stream in Stream::ALL {
+        for tick in (0..33).map(Tick) {
+            let after = reader.after(stream, reader.before_tick(stream, tick).unwrap(), 100).unwrap();
+            let all = reader.after(stream, EntryId::default(), 100).unwrap();
+            let expected: Vec<_> = all.into_iter().filter(|entry| entry.record.tick() >= tick).collect();
+            assert_eq!(after, expected, "{stream} {tick}");
+        }
+    }
+}
+
+#[test]
 fn retention_keeps_what_the_snapshot_lacks_and_what_the_last_tick_ran() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { entries_max: 10, ..Limits::default() };
@@ -183,7 +304,7 @@ fn retention_keeps_what_the_snapshot_lacks_and_what_the_last_tick_ran() {
     let reader = OutboxReader::open(dir.path()).unwrap();
     let length = |stream| reader.info(stream).unwrap().length;
 
-    let nothing_applied = Trim { now_ms: NOW_MS, applied: Positions::default() };
+    let nothing_applied = Trim { applied: Positions::default() };
     assert_eq!(outbox.trim(&nothing_applied).unwrap(), Trimmed::default());
 
     let mut applied = Positions::default();
@@ -192,14 +313,14 @@ fn retention_keeps_what_the_snapshot_lacks_and_what_the_last_tick_ran() {
     for stream in [Stream::Queue, Stream::Windows] {
         applied.advance(stream, reader.info(stream).unwrap().last.unwrap().1);
     }
-    let trimmed = outbox.trim(&Trim { now_ms: NOW_MS, applied }).unwrap();
+    let trimmed = outbox.trim(&Trim { applied }).unwrap();
     assert_eq!(trimmed.removed.executions, 5);
     assert_eq!((length(Stream::Queue), length(Stream::Windows)), (10, 4));
 
     applied.advance(Stream::Executions, EntryId { ms: u64::MAX, n: 0 });
     let batch = outbox.recover().unwrap().last_batch;
-    let old = Trim { now_ms: NOW_MS + 25 * 3_600_000, applied };
-    outbox.trim(&old).unwrap();
+    outbox.limits.age_max = std::time::Duration::ZERO;
+    outbox.trim(&Trim { applied }).unwrap();
     assert_eq!(outbox.recover().unwrap().last_batch, batch);
     assert_eq!(length(Stream::Executions), batch.len() as u64);
     assert_eq!((length(Stream::Queue), length(Stream::Windows)), (1, 1));
@@ -227,7 +348,7 @@ fn shipping_goes_on_from_its_mark_and_holds_retention_back() {
     for stream in Stream::ALL {
         applied.advance(stream, EntryId { ms: u64::MAX, n: 0 });
     }
-    assert_eq!(outbox.trim(&Trim { now_ms: NOW_MS, applied }).unwrap().removed.queue, 7);
+    assert_eq!(outbox.trim(&Trim { applied }).unwrap().removed.queue, 7);
     outbox.mark_shipped(mark(first[0].id)).unwrap();
     assert_eq!(outbox.unshipped(Stream::Queue, 1).unwrap()[0].seq, 8, "no more than is kept");
 }
@@ -243,7 +364,7 @@ fn what_has_been_shipped_is_kept_up_to_a_number_of_bytes() {
     let info = |stream| reader.info(stream).unwrap();
     let before = info(Stream::Queue);
     assert!(before.bytes > 6_000);
-    let all = Trim { now_ms: NOW_MS, applied: Positions::end() };
+    let all = Trim { applied: Positions::end() };
     assert_eq!(outbox.trim(&all).unwrap(), Trimmed::default(), "nothing has been shipped");
     let last = evenkeel_core::journal::PerStream::from_fn(|stream| info(stream).last.map(|(_, id)| id));
     outbox.mark_shipped(last).unwrap();

@@ -37,6 +37,7 @@ fn open_to_adopt(dir: &Path, now_ms: u64) -> (Outbox, Recovered) {
         now_ms,
         limits: Limits::default(),
         purpose: Purpose::Adopt,
+        clock_was_wrong: false,
     })
     .unwrap()
 }
@@ -122,7 +123,7 @@ fn a_backup_of_a_trimmed_journal_begins_where_that_does() {
     let (mut outbox, recovered) =
         Outbox::open(&dir.path().join("original"), &identity(), journal_id(), NOW_MS, limits).unwrap();
     run(&mut outbox, &mut Decider::new(&recovered), 90);
-    outbox.trim(&Trim { now_ms: NOW_MS, applied: evenkeel_core::journal::Positions::end() }).unwrap();
+    outbox.trim(&Trim { applied: evenkeel_core::journal::Positions::end() }).unwrap();
     let copy = dir.path().join("copy");
     let copied = back_up(&dir.path().join("original"), &copy, NOW_MS, |_, _| {}).unwrap();
     assert_eq!((copied.entries.queue, copied.entries.windows), (5, 5));
@@ -175,7 +176,7 @@ fn a_copy_goes_on_behind_what_redis_has_of_its_streams() {
         let (id, seq, _) = reader.end(stream).unwrap();
         (id, seq)
     });
-    let end = Continuation { last, tick: Tick(39) };
+    let end = Continuation { last, tick: Tick(39), now_ms: NOW_MS };
     let (mut outbox, _) = open_to_adopt(&scene.restored(), NOW_MS + 5_000);
     let epoch = outbox.meta().writer_epoch + 7;
     let continued = outbox.continue_copy(Some(&end), epoch, TICK_MS, NOW_MS + 5_000).unwrap();

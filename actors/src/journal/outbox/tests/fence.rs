@@ -43,7 +43,7 @@ fn a_writer_whose_lock_file_was_removed_and_who_was_replaced_is_refused_everythi
     assert_eq!(answers, vec![Err(CommitError::Over(replaced.clone())); 2]);
     // What stands there now is the other one's: started again here it would run twice.
     assert_eq!(first.recover(), Err(ReadError::Over(replaced.clone())));
-    let trim = Trim { now_ms: NOW_MS, applied: Positions::end() };
+    let trim = Trim { applied: Positions::end() };
     assert_eq!(first.trim(&trim), Err(CommitError::Over(replaced.clone())));
     assert_eq!(first.mark_shipped(PerStream::default()), Err(CommitError::Over(replaced.clone())));
     assert_eq!(first.look(), Err(replaced));
@@ -64,8 +64,7 @@ fn a_writer_whose_lock_file_was_removed_and_who_was_replaced_is_refused_everythi
 #[test]
 fn each_write_alone_notices_a_successor() {
     type Write = fn(&mut Outbox) -> Result<(), CommitError>;
-    let trim: Write =
-        |outbox| outbox.trim(&Trim { now_ms: NOW_MS, applied: Positions::end() }).map(|_trimmed| ());
+    let trim: Write = |outbox| outbox.trim(&Trim { applied: Positions::end() }).map(|_trimmed| ());
     let mark: Write = |outbox| outbox.mark_shipped(PerStream::default());
     let look: Write = |outbox| Ok(outbox.look()?);
     let end: Write = |outbox| {
@@ -194,6 +193,7 @@ fn the_directory_belongs_to_the_first_name_that_is_given() {
             now_ms: NOW_MS,
             limits: Limits::default(),
             purpose: Purpose::Serve,
+            clock_was_wrong: false,
         })
         .map(drop)
     };

@@ -44,7 +44,7 @@ fn retention_keeps_all_that_the_last_tick_ran() {
     }
     let batch = outbox.recover().unwrap().last_batch;
     assert_eq!(batch.len(), 7);
-    outbox.trim(&Trim { now_ms: NOW_MS, applied: Positions::end() }).unwrap();
+    outbox.trim(&Trim { applied: Positions::end() }).unwrap();
     let length = |stream| OutboxReader::open(dir.path()).unwrap().info(stream).unwrap().length;
     assert_eq!((length(Stream::Queue), length(Stream::Windows)), (1, 1));
     assert_eq!(length(Stream::Executions), 7);

@@ -52,7 +52,7 @@ async fn trimming_goes_on_until_nothing_is_left_to_remove() {
     for _ in 0..60 {
         writer.commit(decider.tick(200)).await.unwrap();
     }
-    let trim = Trim { now_ms: super::support::NOW_MS, applied: evenkeel_core::journal::Positions::end() };
+    let trim = Trim { applied: evenkeel_core::journal::Positions::end() };
     let first = writer.trim(trim).await.unwrap();
     assert!(first.more && first.removed.queue == 5_000, "{first:?}");
     writer.trim_all(trim).await.unwrap();

@@ -2,7 +2,7 @@
 -- acknowledged, or that lies behind the older of the client's two snapshots.
 -- What is left is noted first, so that what somebody else removes can be told from this. Where that has happened since
 -- it was looked for, nothing is removed: noting what is left would hide it.
--- KEYS a stream, the client's hash, meta   ARGV oldest ms to keep, most entries, most to remove now, the stream's name
+-- KEYS a stream, the client's hash, meta   ARGV oldest tick to keep, most entries, most to remove now, the stream's name
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local needed = nil
 local function need(id)
@@ -20,7 +20,7 @@ if needed == nil then return 0 end
 local behind = redis.call('HGET', KEYS[2], 'previous_' .. ARGV[4])
 if not behind then return 0 end
 need(behind)
-local old = ARGV[1] .. '-0'
+local old = first_of_tick(KEYS[1], tonumber(ARGV[1]), needed)
 local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
 if excess > 0 then
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, tonumber(ARGV[3])) + 1)

@@ -85,6 +85,17 @@ fn packed(words: &Words) -> Vec<u8> {
     command.get_packed_command()
 }
 
+/// The tick that an entry tells, which grows with its id; somebody else's tells none.
+fn told(key: &str, id: &str) -> String {
+    let (ms, n) = id.split_once('-').unwrap_or((id, "0"));
+    let (ms, n) = (ms.parse::<u64>().unwrap_or(0), n.parse::<u64>().unwrap_or(0));
+    match (ms, key) {
+        (7, _) => String::new(),
+        (_, "{m}:windows") => format!(" first_tick 0 last_tick {}", ms * 4 + n),
+        _ => format!(" queued_tick 0 tick {}", ms * 4 + n),
+    }
+}
+
 /// A command of those that evenkeel or an operator gives.
 fn any_command(dice: &mut Dice, hashes: &[String; 6]) -> Words {
     let key = dice.pick(&STREAMS);
@@ -93,8 +104,8 @@ fn any_command(dice: &mut Dice, hashes: &[String; 6]) -> Words {
     let count = 1 + dice.roll(4);
     let keys = STREAMS.join(" ");
     let line = match dice.roll(34) {
-        0..=5 => format!("XADD {key} NOMKSTREAM {some} seq {count}"),
-        6 => format!("XADD {key} {some} seq {count}"),
+        0..=5 => format!("XADD {key} NOMKSTREAM {some} seq {count}{}", told(key, &some)),
+        6 => format!("XADD {key} {some} seq {count}{}", told(key, &some)),
         7 | 8 => format!("XGROUP CREATE {key} {GROUP} {} MKSTREAM", dice.pick(&["0", "0", "$"])),
         9 => format!("XGROUP DESTROY {key} {GROUP}"),
         10 => format!("XGROUP DELCONSUMER {key} {GROUP} {CONSUMER}"),
@@ -137,7 +148,7 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
         ),
         1 => format!(
             "{trim} 3 {key} {{m}}:client {{m}}:meta {} {} {} {name}",
-            dice.roll(12),
+            dice.roll(12) * 4 + dice.roll(4),
             dice.roll(4),
             1 + dice.roll(5)
         ),
@@ -172,7 +183,10 @@ fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
         let name = key.rsplit(':').next().unwrap_or_default();
         lines.push(format!("XGROUP CREATE {key} {GROUP} 0 MKSTREAM"));
         let first = 1 + dice.roll(3);
-        lines.extend((1..=8).map(|n| format!("XADD {key} NOMKSTREAM {n}-0 seq {}", first + n - 1)));
+        lines.extend((1..=8).map(|n| {
+            let id = format!("{n}-0");
+            format!("XADD {key} NOMKSTREAM {id} seq {}{}", first + n - 1, told(key, &id))
+        }));
         if dice.hits(700) {
             lines.push(format!("HSET {{m}}:meta first:{name} {}", first.saturating_sub(dice.roll(2))));
         }

@@ -226,12 +226,9 @@ impl Shipper {
             world.dice.hits(150)
         });
         if trim {
-            let now_ms = world::with(|world| {
-                world.disk.trim(world.outbox_keeps);
-                world.now_ms
-            });
+            world::with(|world| world.disk.trim(world.outbox_keeps));
             // Tried again.
-            let _ = self.shipment.trim(now_ms);
+            let _ = self.shipment.trim();
             self.declare();
         }
     }
@@ -240,7 +237,7 @@ impl Shipper {
     pub(super) fn is_done(&mut self) -> bool {
         let shipped = self.shipment.ship();
         self.declare();
-        let trimmed = self.shipment.trim(world::with(|world| world.now_ms));
+        let trimmed = self.shipment.trim();
         self.declare();
         shipped.is_ok_and(|shipped| !shipped.more) && trimmed.is_ok()
     }

@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::{
     super::super::scripts::Scripts,
-    keyspace::{Keyspace, OOM, Refusal, Words, bulk, int, refuse, text},
+    keyspace::{Keyspace, OOM, Refusal, StreamKey, Words, bulk, int, refuse, text},
 };
 
 /// Which script.
@@ -44,6 +44,16 @@ fn number(word: &[u8]) -> u64 {
 
 fn parsed(word: &[u8]) -> EntryId {
     text(word).parse().unwrap_or_default()
+}
+
+/// After the last entry that tells of a tick before `oldest`. One that tells no tick counts as the one after it.
+fn first_of_tick(stream: &StreamKey, oldest: u64) -> EntryId {
+    let too_old = |fields: &Arc<Words>| {
+        let told = fields.chunks_exact(2).find(|pair| pair[0] == b"tick" || pair[0] == b"last_tick");
+        told.is_some_and(|told| number(&told[1]) < oldest)
+    };
+    let last = stream.entries.iter().rev().find(|(_, fields)| too_old(fields));
+    last.map_or_else(EntryId::default, |(id, _)| EntryId { ms: id.ms, n: id.n + 1 })
 }
 
 pub(super) struct Call<'a> {
@@ -205,7 +215,7 @@ impl Call<'_> {
             .map(|group| group.pending.first_key_value().map_or(group.delivered, |(id, _)| *id));
         let (Some(needed), Some(behind)) = (needed.min(), behind) else { return Ok(0) };
         let needed = needed.min(parsed(&behind));
-        let mut old = EntryId { ms: number(&arguments[0]), n: 0 };
+        let mut old = first_of_tick(stream, number(&arguments[0]));
         let (most, at_once) = (number(&arguments[1]), number(&arguments[2]));
         let excess = (stream.entries.len() as u64).saturating_sub(most);
         if excess > 0 {
