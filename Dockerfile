@@ -40,6 +40,8 @@ RUN sed -i -e '/^\[\[/,/^$/d' Cargo.toml actors/Cargo.toml core/Cargo.toml \
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /out/evenkeel /usr/local/bin/evenkeel
+# Whom rediss:// and https:// trust; another authority is named by --redis-ca or --server-ca.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 # A fresh volume takes over this folder with its owner.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532

@@ -1,7 +1,13 @@
 //! Configuration in three layers: file < environment < flag. Environment and flags come from clap; this
 //! is the file, and the merge.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use evenkeel_core::{
     control::Mode,
@@ -29,7 +35,7 @@ pub struct File {
     /// See `--log-format`.
     pub log_format: Option<LogFormat>,
     /// See `--tokens`.
-    pub tokens: Option<std::path::PathBuf>,
+    pub tokens: Option<PathBuf>,
     /// See `--open-wire`.
     pub open_wire: Option<bool>,
     /// See `--allow-host`.
@@ -43,17 +49,21 @@ pub struct File {
     /// See `--seed`.
     pub seed: Option<u64>,
     /// See `--data-dir`.
-    pub data_dir: Option<std::path::PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// See `--mode`.
     pub mode: Option<Mode>,
     /// See `--redis`.
-    pub redis: Option<String>,
+    pub redis: Option<Masked>,
     /// See `--redis-password-file`.
-    pub redis_password_file: Option<std::path::PathBuf>,
+    pub redis_password_file: Option<PathBuf>,
+    /// See `--redis-ca`.
+    pub redis_ca: Option<PathBuf>,
     /// See `--server`.
-    pub server: Option<String>,
+    pub server: Option<Masked>,
+    /// See `--server-ca`.
+    pub server_ca: Option<PathBuf>,
     /// See `--token-file`.
-    pub token_file: Option<std::path::PathBuf>,
+    pub token_file: Option<PathBuf>,
     /// See `--delay-budget`.
     pub delay_budget: Option<f64>,
     /// Longest time in ticks that a slot may hold an execution.
@@ -61,6 +71,60 @@ pub struct File {
     /// The same by query id.
     #[serde(default)]
     pub max_delay_ticks_by_query: BTreeMap<QueryId, u64>,
+    /// Where all of that stands.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// An address as it was typed. It may hold a secret, so that it is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Masked(String);
+
+impl Masked {
+    /// The text, for whoever reads the address.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Masked {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Masked(…)")
+    }
+}
+
+/// A configuration file, and the lines of its keys.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// None where there is no file.
+    pub path: Option<PathBuf>,
+    lines: BTreeMap<String, usize>,
+}
+
+impl Place {
+    fn new(path: &Path, text: &str) -> Self {
+        let mut lines = BTreeMap::new();
+        for (at, line) in text.lines().enumerate() {
+            let Some((key, _)) = line.split_once('=') else { continue };
+            lines.entry(key.trim().trim_matches(['"', '\'']).to_owned()).or_insert(at + 1);
+        }
+        Self { path: Some(path.to_owned()), lines }
+    }
+
+    /// Where `key` stands, for people.
+    pub fn of(&self, key: &str) -> String {
+        let path = self.path.as_deref().unwrap_or(Path::new("the file")).display();
+        self.lines.get(key).map_or_else(|| path.to_string(), |line| format!("{path}, line {line}"))
+    }
 }
 
 impl File {
@@ -69,7 +133,10 @@ impl File {
     /// # Errors
     /// It cannot be read, or says something that it cannot say; exit code 2.
     pub fn read(path: Option<&Path>) -> Result<Self, ExitError> {
-        path.map_or_else(|| Ok(Self::default()), read_toml)
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = read_text(path)?;
+        let file: Self = parse(path, &text)?;
+        Ok(Self { place: Place::new(path, &text), ..file })
     }
 
     /// How long slots may hold executions.
@@ -82,17 +149,63 @@ impl File {
         let mut all = by_query.values().copied().chain([default_ticks]);
         if let Some(ticks) = all.find(|ticks| !(1..=MAX_DELAY_TICKS_MAX).contains(ticks)) {
             return Err(ExitError::usage(format!(
-                "a maximum delay is {ticks} ticks: expected 1..={MAX_DELAY_TICKS_MAX}"
+                "{}: a maximum delay is {ticks} ticks: expected 1..={MAX_DELAY_TICKS_MAX}",
+                self.place.of("max_delay_ticks")
             )));
         }
         Ok(HoldLimits { default_ticks, by_query })
     }
 }
 
+/// The text of a file that a person wrote, without the mark that some editors put before it.
+fn read_text(path: &Path) -> Result<String, ExitError> {
+    let wrong =
+        |why: &dyn fmt::Display| ExitError::usage(format!("{} cannot be read: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| wrong(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not UTF-8, save it as that"))?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
 fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, ExitError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ExitError::usage(format!("{} cannot be read: {error}", path.display())))?;
-    toml::from_str(&text).map_err(|error| ExitError::usage(format!("{}: {error}", path.display())))
+    parse(path, &read_text(path)?)
+}
+
+/// An error names file and line. The line is not shown, for it may hold a secret.
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ExitError> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let key = text.lines().nth(line - 1).and_then(|line| Some(line.split_once('=')?.0.trim()));
+        let key = key.filter(|key| is_a_name(key)).map(|key| format!("`{key}`: ")).unwrap_or_default();
+        let reason = without_values(error.message());
+        ExitError::usage(format!("{}, line {line}: {key}{reason}", path.display()))
+    })
+}
+
+fn is_a_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 40 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// What a deserialiser says, without the values that it quotes: names of fields are shown, and what was expected.
+fn without_values(message: &str) -> String {
+    let message = message.trim().replace('\n', ", ");
+    let (said, expected) = match message.find("expected") {
+        Some(at) => message.split_at(at),
+        None => (message.as_str(), ""),
+    };
+    let mut shown = String::new();
+    let mut rest = said;
+    while let Some(at) = rest.find(['"', '`']) {
+        let quote = if rest[at..].starts_with('`') { '`' } else { '"' };
+        let inner = &rest[at + 1..];
+        let end = if quote == '`' { inner.find(quote) } else { inner.rfind(quote) };
+        let (quoted, after) = end.map_or((inner, ""), |end| (&inner[..end], &inner[end + 1..]));
+        let field = rest[..at].ends_with("field ") && is_a_name(quoted);
+        shown.push_str(&rest[..at]);
+        shown.extend(if field { ["`", quoted, "`"] } else { ["", "…", ""] });
+        rest = after;
+    }
+    shown + rest + expected
 }
 
 /// A simulated database that was asked for.
@@ -140,5 +253,46 @@ pub fn delay_budget(budget: Option<f64>) -> Result<Option<f64>, ExitError> {
             "the delay budget is {ticks}: expected a mean delay of 1 tick (none added) or more"
         ))),
         budget => Ok(budget),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("evenkeel.toml");
+        std::fs::write(&file, text).unwrap();
+        File::read(Some(&file)).map_or_else(|error| error.message, |file| format!("{file:?}"))
+    }
+
+    #[test]
+    fn no_error_shows_a_value() {
+        for (line, says) in [
+            ("redis = redis://x:SECRET@h", ""),
+            ("redis = \"redis://x:SECRET@h", ""),
+            ("redis = [\"redis://x:SECRET@h\"]", "string"),
+            ("redis_pasword = \"SECRET\"", "unknown field `redis_pasword`, expected one of"),
+            ("redis://x:SECRET@h", ""),
+            ("\"redis://x:SECRET@h\" = 1", "unknown field"),
+            ("seed = \"SECRET\"", "expected u64"),
+            ("mode = \"SECRET\"", "shadow"),
+            ("log_format = \"SECRET\"", "json"),
+            ("max_delay_ticks_by_query = { SECRET = 1 }", ""),
+            ("redis = \"a\"\nredis = \"SECRET\"", "duplicate"),
+            ("requests_per_second = 0", "expected"),
+        ] {
+            let said = said(&format!("name = \"main\"\n{line}\n"));
+            assert!(said.contains("evenkeel.toml, line ") && !said.contains("line 1:"), "{line}: {said}");
+            assert!(said.contains(says) && !said.contains("SECRET"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn files_are_read_as_editors_write_them() {
+        let text = said("\u{feff}name = \"a\"\r\n\r\nseed = 7\r\n");
+        assert!(text.contains("name: Some(\"a\")") && text.contains("seed: Some(7)"), "{text}");
+        assert!(said("").contains("name: None"));
     }
 }

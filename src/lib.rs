@@ -7,8 +7,8 @@
 //!              ├─ simulate  ─▶ core: the same decisions in virtual time
 //!              ├─ journal   ─▶ the outbox or Redis, read beside a running server
 //!              ├─ world     ─▶ core: the simulated database's secrets, for evaluation
-//!              ├─ mode, explain, healthcheck   ask a running server over HTTP
-//!              └─ token, completions           files for those who ask: tokens' hashes, the shell's completions
+//!              ├─ status, mode, explain, healthcheck   ask a running server over HTTP
+//!              └─ config, token, completions   what is in force; files for those who ask: tokens' hashes, the shell's completions
 //! config: file < environment < flag          telemetry: text or JSON on stderr; stdout is for data
 //! output: whatever is printed, and what becomes of it when nobody reads
 //! ```
@@ -24,6 +24,7 @@ pub mod config;
 pub mod exit;
 pub mod http;
 pub mod output;
+pub mod reach;
 mod reread;
 pub mod run;
 pub mod telemetry;

@@ -260,6 +260,76 @@ fn a_client_with_a_token_levels_a_server_that_asks_for_one() {
     assert!(String::from_utf8_lossy(&said.stderr).contains("scope admin"), "{said:?}");
 }
 
+/// What is said about addresses that hold `secret`, wherever addresses are read.
+fn said_about_addresses(world: &World, secret: &str) -> String {
+    let forms = [
+        "redis://server:SECRET@127.0.0.1:1",
+        "redis://SECRET@127.0.0.1:1",
+        "redis://127.0.0.1:1?password=SECRET",
+        "redis://127.0.0.1:1/?pass=SECRET",
+        "redis://127.0.0.1:1/?SECRET=1",
+        "redis://127.0.0.1:1/#SECRET",
+        "redis:/x:SECRET@h",
+        "redis:x:SECRET@h",
+        "redis://x:1/SECRET@h",
+        "redis://x:a/b?c#SECRET@h",
+        "redis+unix:///nowhere/redis.sock?pass=SECRET",
+        "unix:/nowhere/x:SECRET@h",
+        "rediss://server:SECRET@127.0.0.1:1",
+        "http://x:SECRET@127.0.0.1:1",
+        "http:/x:SECRET@h",
+        "http://127.0.0.1:1?token=SECRET",
+        "https://x:SECRET@127.0.0.1:1",
+        "x:SECRET@h",
+        "\"redis://x:SECRET@h\"",
+    ];
+    let file = world.path("evenkeel.toml");
+    let mut seen = String::new();
+    let mut run = |command: &mut std::process::Command| {
+        let said = command.output().unwrap();
+        seen.push_str(&String::from_utf8_lossy(&said.stderr));
+        seen.push_str(&String::from_utf8_lossy(&said.stdout));
+        said.status.success()
+    };
+    let mut refused = |arguments: &[&str]| assert!(!run(evenkeel().args(arguments)), "{arguments:?}");
+    for form in forms {
+        let url = form.replace("SECRET", secret);
+        refused(&[
+            "server",
+            "--redis",
+            &url,
+            "--data-dir",
+            text(&world.path("none")),
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        refused(&["client", "--poll", "--server", &url, "--listen", "127.0.0.1:0"]);
+        refused(&["journal", "verify", "--redis", &url]);
+        refused(&["mode", "get", "--server", &url]);
+        refused(&["healthcheck", "--url", &url]);
+        // Where no address belongs.
+        refused(&["run", &url]);
+        refused(&["run", "--seed", &url]);
+        refused(&["run", &format!("--redis={url}")]);
+        for line in
+            [format!("redis = {url}"), format!("redis = \"{url}"), format!("seed = {url:?}"), url.clone()]
+        {
+            std::fs::write(&file, format!("listen = \"nowhere\"\n{line}\n")).unwrap();
+            refused(&["run", "--config", text(&file)]);
+        }
+    }
+    for form in forms {
+        let url = form.replace("SECRET", secret);
+        std::fs::write(&file, format!("redis = {url:?}\nserver = {url:?}\n")).unwrap();
+        run(evenkeel().args(["config", "show", "--for", "client", "--config", text(&file)]));
+        run(evenkeel().args(["config", "show", "--for", "client"]).env("EVENKEEL_REDIS", &url));
+        run(evenkeel().args(["mode", "get"]).env("EVENKEEL_SERVER", &url));
+        run(evenkeel().args(["client", "--help"]).env("EVENKEEL_SERVER", &url).env("EVENKEEL_REDIS", &url));
+        run(evenkeel().arg("run").env("EVENKEEL_SEED", &url));
+    }
+    seen
+}
+
 /// A secret that is sent through everything: no answer, log, metric or error shows it.
 #[test]
 fn a_canary_is_found_nowhere() {
@@ -308,6 +378,7 @@ fn a_canary_is_found_nowhere() {
         seen.push_str(&String::from_utf8_lossy(&said.stderr));
         seen.push_str(&String::from_utf8_lossy(&said.stdout));
     }
+    seen.push_str(&said_about_addresses(&world, CANARY));
     server.signal("TERM");
     let (_, printed) = server.wait();
     seen.push_str(&printed.join("\n"));

@@ -168,3 +168,151 @@ fn the_program_holds_no_faults_of_the_tests() {
         assert!(!holds(name), "{name}");
     }
 }
+
+#[test]
+fn nothing_to_listen_on_is_a_usage_error_that_says_what_would_be_right() {
+    for (listen, says) in [
+        ("nonsense", "no port"),
+        ("127.0.0.1", "no port"),
+        ("127.0.0.1:http", "up to 65535"),
+        ("127.0.0.1:70000", "up to 65535"),
+        ("::1:7070", "in brackets"),
+        ("[::x]:7070", "no IPv6"),
+        (":7070", "no address"),
+        ("http://127.0.0.1:7070", "ADDRESS:PORT"),
+    ] {
+        assert_usage(&["run", "--listen", listen], &["--listen", says, "127.0.0.1:7070"]);
+    }
+}
+
+/// What went wrong is said with the variable, or the file and its line.
+#[test]
+fn the_environment_and_files_are_read_as_people_write_them() {
+    let world = World::new("seed", &[]);
+    let file = world.path("with space.toml");
+    let shown = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let done =
+            evenkeel().args(["config", "show"]).args(arguments).envs(variables.iter().copied()).output();
+        let done = done.unwrap();
+        (done.status.code(), [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap()).concat())
+    };
+    std::fs::write(
+        &file,
+        "\u{feff}# of the team\r\nseed = 7\r\nopen_wire = true\r\nlisten = \"nonsense\"\r\n",
+    )
+    .unwrap();
+    let config = ["--config", text(&file)];
+    let (code, said) = shown(&[], &config);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("with space.toml, line 4: `nonsense`"), "{said}");
+    let listen = ("EVENKEEL_LISTEN", "127.0.0.1:0");
+    let (code, said) = shown(&[listen, ("EVENKEEL_OPEN_WIRE", "no"), ("EVENKEEL_NO_AUTH", "false")], &config);
+    assert_eq!(code, Some(0), "{said}");
+    let line = |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(line("seed ").contains('7') && line("seed ").contains("line 2"), "{said}");
+    assert!(
+        line("open_wire ").contains("false") && line("open_wire ").contains("EVENKEEL_OPEN_WIRE"),
+        "{said}"
+    );
+    assert!(line("no_auth ").contains("default") && line("listen ").contains("EVENKEEL_LISTEN"), "{said}");
+    let empty = [
+        ("EVENKEEL_SEED", ""),
+        ("EVENKEEL_NO_AUTH", ""),
+        ("EVENKEEL_TOKENS_FILE", ""),
+        ("EVENKEEL_MODE", " "),
+    ];
+    let (code, said) = shown(&empty, &["--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        assert_eq!(line["from"], "default", "{line}");
+    }
+    let (code, said) = shown(&[("EVENKEEL_SEED", "seven")], &[]);
+    assert!(code == Some(2) && said.contains("EVENKEEL_SEED"), "{said}");
+    let (code, said) = shown(&[("EVENKEEL_LISTEN", "nonsense")], &[]);
+    assert!(code == Some(2) && said.contains("EVENKEEL_LISTEN: `nonsense`"), "{said}");
+    let (code, said) = shown(&[("EVENKEEL_CONFIG", "/nowhere/evenkeel.toml")], &[]);
+    assert!(code == Some(2) && said.contains("EVENKEEL_CONFIG: /nowhere"), "{said}");
+}
+
+/// A container has the variables of all commands.
+#[test]
+fn a_variable_gives_way_to_a_flag_that_excludes_it() {
+    let world = World::new("seed", &[]);
+    let stat = |arguments: &[&str]| {
+        let mut command = evenkeel();
+        command.args(["journal", "stat"]).args(arguments).env("EVENKEEL_REDIS", "redis://127.0.0.1:1");
+        let done =
+            command.env("EVENKEEL_NAME", "main").env("EVENKEEL_DATA_DIR", world.data_dir()).output().unwrap();
+        assert_eq!(done.status.code(), Some(4), "{done:?}");
+        String::from_utf8(done.stderr).unwrap()
+    };
+    assert!(stat(&[]).contains("holds no journal"));
+    assert!(stat(&["--data-dir", text(&world.data_dir())]).contains("holds no journal"));
+    assert!(stat(&["--redis", "redis://127.0.0.1:1"]).contains("Redis does not answer"));
+}
+
+#[test]
+fn simulate_says_when_nothing_is_counted_and_where_it_cannot_draw() {
+    let few = output(&["simulate", "--ticks", "100", "--policy", "none"]);
+    let said = String::from_utf8_lossy(&few.stderr).into_owned();
+    assert!(
+        few.status.success() && said.contains("nothing is counted") && said.contains("--ticks 3010"),
+        "{said}"
+    );
+    assert!(!String::from_utf8_lossy(&few.stdout).contains("0.0000"), "a share of nothing is none");
+    // It would take minutes if it were run first.
+    let world = World::new("seed", &[]);
+    let ticks = ["simulate", "--ticks", "100000000", "--plot"];
+    for path in [world.path("nowhere/busy.svg"), world.path(".")] {
+        assert_usage(&[&ticks[..], &[text(&path)]].concat(), &["--plot", "expected a file"]);
+    }
+    let drawn = world.path("few ticks.svg");
+    let done = output(&["simulate", "--ticks", "3100", "--scenario", "quiet", "--plot", text(&drawn)]);
+    assert!(done.status.success(), "{done:?}");
+    let svg = std::fs::read_to_string(drawn).unwrap();
+    for policy in ["none", "jitter", "token-bucket", "least-loaded", "aimd", "evenkeel"] {
+        assert!(svg.contains(policy), "{policy}");
+    }
+}
+
+#[test]
+fn completions_know_values() {
+    for shell in ["bash", "zsh", "fish"] {
+        let done = output(&["completions", shell]);
+        let script = String::from_utf8(done.stdout).unwrap();
+        for value in ["x50", "token-bucket", "enforce", "windows", "admin", "learned"] {
+            assert!(script.contains(value), "{shell} does not know {value}");
+        }
+    }
+}
+
+#[test]
+fn status_says_in_a_terminal_what_the_page_says() {
+    let world = World::new("x10", &[]);
+    let running = world.start();
+    running.wait_until_ready();
+    let ask = |more: &[&str]| {
+        let done = output(&[&["status", "--url", &running.base], more].concat());
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (code, said) = ask(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    for label in ["state", "level", "delay", "recorded", "queue", "mode", "who", "degraded"] {
+        assert!(said.lines().any(|line| line.starts_with(label)), "{label}: {said}");
+    }
+    assert!(!said.contains('\x1b'), "nothing is drawn into a pipe");
+    let (code, json) = ask(&["--json"]);
+    assert!(code == Some(0) && serde_json::from_str::<Value>(&json).unwrap()["ready"] == true, "{json}");
+    // Whoever reads the first lines of a watch and goes away ends it.
+    let mut watch = evenkeel();
+    watch.args(["status", "--watch", "--json", "--url", &running.base]).stdout(std::process::Stdio::piped());
+    let mut watching = watch.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watching.stdout.take().unwrap()));
+    for _ in 0..2 {
+        assert!(lines.next().unwrap().unwrap().contains("\"ready\""));
+    }
+    drop(lines);
+    assert!(watching.wait().unwrap().success());
+    drop(running);
+    assert_eq!(output(&["status", "--url", "http://127.0.0.1:1"]).status.code(), Some(4));
+}

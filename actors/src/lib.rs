@@ -18,6 +18,7 @@
 //! over from another client are the same path.
 
 pub mod acceptance;
+pub mod address;
 pub mod clock;
 pub mod consumer;
 pub mod daemon;

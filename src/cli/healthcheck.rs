@@ -7,8 +7,10 @@ use std::{
 };
 
 use clap::Args;
+use evenkeel_actors::address::Address;
 
 use crate::{
+    config::Masked,
     exit::{Exit, ExitError},
     output,
 };
@@ -22,14 +24,15 @@ const ANSWER_BYTES_MAX: u64 = 4096;
 pub(super) struct Options {
     /// What to ask.
     #[arg(long, env = "EVENKEEL_URL", default_value = "http://127.0.0.1:7070/healthz")]
-    url: String,
+    url: Masked,
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    match ask(&options.url)? {
+    let url = options.url.expose();
+    match ask(url)? {
         200 => Ok(Exit::Ok),
         status => {
-            output::error(format!("{} answered {status}", options.url));
+            output::error(format!("it answered {status}"));
             Ok(Exit::CheckFailed)
         }
     }
@@ -37,17 +40,26 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
 
 /// The status of one plain GET. A health check asks its own host, so this is all of HTTP that it needs.
 fn ask(url: &str) -> Result<u16, ExitError> {
-    let not_http = || ExitError::usage(format!("`{url}`: expected http://host:port/path"));
-    let rest = url.strip_prefix("http://").ok_or_else(not_http)?;
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let wrong = |why: &dyn std::fmt::Display| {
+        ExitError::usage(format!("the address to ask cannot be used: {why}; expected http://host:port/path"))
+    };
+    let address = Address::parse(url, &["http"], "http://").map_err(|error| wrong(&error))?;
+    if address.has_user_info() {
+        return Err(wrong(&"it has a user or password"));
+    }
+    let url = address.expose();
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port().unwrap_or(80));
     let unreachable = |error: std::io::Error| ExitError {
         exit: Exit::Unreachable,
-        message: format!("{url} does not answer: {error}"),
+        message: format!("{address} does not answer: {error}"),
     };
-    let address = authority.to_socket_addrs().map_err(unreachable)?.next().ok_or_else(not_http)?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(unreachable)?;
+    let mut found = format!("{host}:{port}").to_socket_addrs().map_err(unreachable)?;
+    let found = found.next().ok_or_else(|| wrong(&"its host has no address"))?;
+    let mut stream = TcpStream::connect_timeout(&found, TIMEOUT).map_err(unreachable)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(unreachable)?;
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("{}{query}", url.path());
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n")
         .map_err(unreachable)?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).map_err(unreachable)?;

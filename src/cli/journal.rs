@@ -15,7 +15,11 @@ use evenkeel_actors::journal::{
     redis::{Keys, RedisFault, RedisReader, Target},
 };
 
-use crate::exit::{Exit, ExitError};
+use super::options::RedisSecrets;
+use crate::{
+    config::Masked,
+    exit::{Exit, ExitError},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -55,14 +59,16 @@ struct Which {
 /// The copy in Redis.
 #[derive(Debug, Args)]
 struct CopyOptions {
-    /// Read the copy in this Redis instead, redis://[user:password@]host[:port].
-    #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
-    redis: Option<Target>,
+    /// Read the copy in this Redis instead, redis://[user:password@]host[:port], rediss:// for TLS.
+    #[arg(long, env = "EVENKEEL_REDIS", value_name = "URL")]
+    redis: Option<Masked>,
+    #[command(flatten)]
+    secrets: RedisSecrets,
     /// Name of the database, whose keys are read.
-    #[arg(long, env = "EVENKEEL_NAME", default_value = "main", requires = "redis")]
+    #[arg(long, env = "EVENKEEL_NAME", default_value = "main")]
     name: String,
     /// Prefix of the keys.
-    #[arg(long, env = "EVENKEEL_PREFIX", default_value = "evenkeel", requires = "redis")]
+    #[arg(long, env = "EVENKEEL_PREFIX", default_value = "evenkeel")]
     prefix: String,
 }
 
@@ -74,8 +80,8 @@ enum Opened {
 
 impl Which {
     fn open(&self) -> Result<Opened, ExitError> {
-        match &self.copy.redis {
-            Some(target) => self.copy.open(target).map(Opened::Redis),
+        match self.copy.target()? {
+            Some(target) => self.copy.open(&target).map(Opened::Redis),
             None => OutboxReader::open(&self.data_dir).map(Opened::Outbox).map_err(|error| failed(&error)),
         }
     }
@@ -84,6 +90,11 @@ impl Which {
 impl CopyOptions {
     fn keys(&self) -> Result<Keys, ExitError> {
         Keys::new(&self.prefix, &self.name).map_err(ExitError::usage)
+    }
+
+    fn target(&self) -> Result<Option<Target>, ExitError> {
+        let target = self.redis.as_ref().map(|url| self.secrets.target(url.expose(), None, None));
+        target.transpose()
     }
 
     fn open(&self, target: &Target) -> Result<RedisReader, ExitError> {

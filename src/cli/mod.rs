@@ -1,21 +1,27 @@
 //! The command line. One file a command; here is what they share.
 
 mod client;
+mod config;
+mod environment;
 mod healthcheck;
 pub mod journal;
+mod known;
+mod layers;
 mod options;
 mod remote;
 mod run;
 mod server;
 mod simulate;
+mod status;
 mod token;
 mod world;
 
 use std::{io::IsTerminal as _, process::ExitCode, sync::Arc};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::layers::Given;
 use crate::{
     exit::{Exit, ExitError},
     output::{self, DataError},
@@ -43,10 +49,14 @@ enum Command {
     Journal(journal::Options),
     /// What the simulated database is made of. For evaluation: nothing that levels may know it.
     World(world::Options),
+    /// How a running server is, as its page says it.
+    Status(status::Options),
     /// Who decides when executions run, at a running server.
     Mode(remote::ModeOptions),
     /// Why an execution was held, and why it was let go, in a sentence.
     Explain(remote::ExplainOptions),
+    /// What is configured, and where each value comes from.
+    Config(config::Options),
     /// Draw bearer tokens for those who ask over HTTP.
     Token(token::Options),
     /// Ask a server whether it answers.
@@ -62,9 +72,14 @@ enum Command {
 pub fn main() -> ExitCode {
     let ended = std::panic::catch_unwind(|| {
         prepare()?;
-        match Arguments::try_parse() {
-            Ok(arguments) => obey(arguments),
-            Err(error) => explain(&error),
+        let mut command = environment::heeding(Arguments::command());
+        let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+            let given = Given::of(&matches, &command);
+            Ok((Arguments::from_arg_matches(&matches)?, given))
+        });
+        match parsed {
+            Ok((arguments, given)) => obey(arguments, &given),
+            Err(error) => explain(&error, &command),
         }
     });
     let exit = match ended {
@@ -90,9 +105,13 @@ fn prepare() -> anyhow::Result<()> {
 }
 
 /// Help and version are data; a command line that cannot be is not.
-fn explain(error: &clap::Error) -> anyhow::Result<Exit> {
+fn explain(error: &clap::Error, command: &clap::Command) -> anyhow::Result<Exit> {
     let text = error.render();
     if error.use_stderr() {
+        if let Some(text) = environment::altered(error, command) {
+            output::raw(text);
+            return Ok(Exit::Usage);
+        }
         output::raw(if output::is_coloured() { text.ansi().to_string() } else { text.to_string() });
         return Ok(Exit::Usage);
     }
@@ -109,14 +128,16 @@ fn failed(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<ExitError>().map_or(Exit::Failure, |error| error.exit)
 }
 
-fn obey(arguments: Arguments) -> anyhow::Result<Exit> {
+fn obey(arguments: Arguments, given: &Given) -> anyhow::Result<Exit> {
     match arguments.command {
-        Command::Run(options) => run::main(&options),
-        Command::Server(options) => server::main(&options),
-        Command::Client(options) => client::main(&options),
+        Command::Run(options) => run::main(&options, given),
+        Command::Server(options) => server::main(&options, given),
+        Command::Client(options) => client::main(&options, given),
+        Command::Config(options) => config::main(&options, given),
         Command::Simulate(options) => simulate::main(&options),
         Command::Journal(options) => journal::main(&options),
         Command::World(options) => world::main(&options),
+        Command::Status(options) => status::main(&options),
         Command::Mode(options) => remote::mode(&options),
         Command::Explain(options) => remote::explain(&options),
         Command::Token(options) => token::main(&options),

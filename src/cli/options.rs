@@ -9,13 +9,18 @@ use std::{
 
 use clap::Args;
 use evenkeel_actors::journal::redis::{Keys, Target};
-use evenkeel_core::control::Mode;
+use evenkeel_core::{control::Mode, queue::MAX_DELAY_TICKS_DEFAULT};
 
+use super::{
+    known,
+    layers::{Given, Layers, Setting},
+};
 use crate::{
-    config::{self, File, ScenarioChoice},
+    config::{self, Masked, ScenarioChoice},
     exit::ExitError,
     http::{AccessSettings, BasePath},
     output,
+    reach::{self, Server},
     run::{Common, Levelling, Serving},
     telemetry::LogFormat,
     tokens::{Secret, Tokens},
@@ -53,11 +58,19 @@ pub(super) struct AccessOptions {
     #[arg(long, env = "EVENKEEL_NO_AUTH", conflicts_with = "tokens")]
     no_auth: bool,
     /// Let /queued, /resources and /delay be used without a token, for clients that know of none.
-    #[arg(long, env = "EVENKEEL_OPEN_WIRE")]
-    open_wire: bool,
+    #[arg(
+        long,
+        env = "EVENKEEL_OPEN_WIRE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    open_wire: Option<bool>,
     /// A name under which this process is asked, besides localhost and addresses; may be repeated.
-    #[arg(long, env = "EVENKEEL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
-    allow_host: Vec<String>,
+    #[arg(long = "allow-host", env = "EVENKEEL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    allow_hosts: Vec<String>,
     /// Requests that one token may make in a second [default: 200]
     #[arg(long, env = "EVENKEEL_REQUESTS_PER_SECOND", value_name = "N")]
     requests_per_second: Option<NonZeroU32>,
@@ -70,13 +83,46 @@ pub(super) struct AccessOptions {
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).expect("200 is not 0");
 
 impl AccessOptions {
-    fn merge(&self, file: &File, listen: &str) -> Result<AccessSettings, ExitError> {
+    fn settings(&self, layers: &Layers) -> Vec<Setting> {
+        let file = &layers.file;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let some = |hosts: Vec<String>| Some(hosts.join(",")).filter(|text| !text.is_empty());
+        let allow_hosts =
+            some(self.allow_hosts.iter().chain(file.allow_hosts.iter().flatten()).cloned().collect());
+        vec![
+            layers.setting("tokens", path(&self.tokens), path(&file.tokens), None),
+            layers.setting("no_auth", self.no_auth.then_some(true), None, Some("false")),
+            layers.setting("open_wire", self.open_wire, file.open_wire, Some("false")),
+            Setting {
+                value: allow_hosts,
+                ..layers.setting(
+                    "allow_hosts",
+                    None::<String>,
+                    some(file.allow_hosts.clone().unwrap_or_default()),
+                    None,
+                )
+            },
+            layers.setting(
+                "requests_per_second",
+                self.requests_per_second,
+                file.requests_per_second,
+                Some(&REQUESTS_PER_SECOND.to_string()),
+            ),
+            layers.setting("base_path", self.base_path.as_ref().map(ToString::to_string), file.base_path.clone(), None),
+        ]
+    }
+
+    fn merge(&self, layers: &Layers, listen: &str) -> Result<AccessSettings, ExitError> {
+        let file = &layers.file;
         let tokens = self.tokens.clone().or_else(|| file.tokens.clone()).filter(|_| !self.no_auth);
         let base_path = match (&self.base_path, &file.base_path) {
             (Some(path), _) => path.clone(),
-            (None, path) => path.as_deref().unwrap_or_default().parse().map_err(ExitError::usage)?,
+            (None, path) => {
+                let parsed = path.as_deref().unwrap_or_default().parse();
+                parsed.map_err(|error| layers.refuse("base_path", path.is_some(), error))?
+            }
         };
-        let mut hosts = self.allow_host.clone();
+        let mut hosts = self.allow_hosts.clone();
         hosts.extend(file.allow_hosts.iter().flatten().cloned());
         if tokens.is_none() && !is_loopback(listen) {
             if !self.no_auth {
@@ -90,11 +136,12 @@ impl AccessOptions {
             ));
         }
         if let Some(tokens) = &tokens {
-            Tokens::read(tokens).map_err(ExitError::usage)?;
+            let read = Tokens::read(tokens);
+            read.map_err(|error| layers.refuse("tokens", file.tokens.is_some(), error))?;
         }
         Ok(AccessSettings {
             tokens,
-            open_wire: self.open_wire || file.open_wire.unwrap_or_default(),
+            open_wire: self.open_wire.or(file.open_wire).unwrap_or_default(),
             hosts,
             requests_per_second: self
                 .requests_per_second
@@ -105,6 +152,31 @@ impl AccessOptions {
     }
 }
 
+/// What can be listened on: an address or a name, and a port.
+fn check_listen(listen: &str) -> Result<(), String> {
+    let expected = |why: &str| {
+        format!(
+            "`{listen}` is nothing to listen on, {why}: expected ADDRESS:PORT, such as 127.0.0.1:7070, [::1]:7070 or \
+             0.0.0.0:7070"
+        )
+    };
+    let (host, port) = listen.rsplit_once(':').ok_or_else(|| expected("it has no port"))?;
+    if port.parse::<u16>().is_err() {
+        return Err(expected("its port is no number up to 65535"));
+    }
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match bracketed {
+        Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_err() => {
+            Err(expected("there is no IPv6 address in the brackets"))
+        }
+        None if host.contains(':') => Err(expected("an IPv6 address stands in brackets")),
+        None if host.is_empty() => Err(expected("it has no address")),
+        None if !host.chars().all(name) => Err(expected("it has no address")),
+        _ => Ok(()),
+    }
+}
+
 /// Whether only this machine can reach `listen`, `host:port`.
 fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _port)| host).trim_matches(['[', ']']);
@@ -112,17 +184,40 @@ fn is_loopback(listen: &str) -> bool {
 }
 
 impl CommonOptions {
-    pub(super) fn file(&self) -> Result<File, ExitError> {
-        File::read(self.config.as_deref())
+    /// The file, below what was given.
+    pub(super) fn layers(&self, given: &Given) -> Result<Layers, ExitError> {
+        Layers::read(self.config.as_deref(), given)
     }
 
-    pub(super) fn merge(&self, file: &File, listen: &str) -> Result<Common, ExitError> {
+    /// What is in force, for people.
+    pub(super) fn settings(&self, layers: &Layers, listen: &str) -> Vec<Setting> {
+        let file = &layers.file;
+        let format = |format: LogFormat| if format == LogFormat::Json { "json" } else { "text" };
+        let mut settings = vec![
+            layers.setting("config", self.config.as_ref().map(|path| path.display()), None, None),
+            layers.setting("name", self.name.as_ref(), file.name.as_ref(), Some("main")),
+            layers.setting("prefix", self.prefix.as_ref(), file.prefix.as_ref(), Some("evenkeel")),
+            layers.setting("listen", self.listen.as_ref(), file.listen.as_ref(), Some(listen)),
+            layers.setting(
+                "log_format",
+                self.log_format.map(format),
+                file.log_format.map(format),
+                Some("text"),
+            ),
+        ];
+        settings.extend(self.access.settings(layers));
+        settings
+    }
+
+    pub(super) fn merge(&self, layers: &Layers, listen: &str) -> Result<Common, ExitError> {
+        let file = &layers.file;
         let name = self.name.clone().or_else(|| file.name.clone()).unwrap_or_else(|| "main".to_owned());
         let prefix = self.prefix.clone().or_else(|| file.prefix.clone());
         let keys = Keys::new(prefix.as_deref().unwrap_or("evenkeel"), &name).map_err(ExitError::usage)?;
         let listen = self.listen.clone().or_else(|| file.listen.clone()).unwrap_or_else(|| listen.to_owned());
+        check_listen(&listen).map_err(|wrong| layers.refuse("listen", file.listen.is_some(), wrong))?;
         let log_format = self.log_format.or(file.log_format).unwrap_or_default();
-        let access = self.access.merge(file, &listen)?;
+        let access = self.access.merge(layers, &listen)?;
         Ok(Common { name, keys, listen, access, log_format, limits: file.hold_limits()? })
     }
 }
@@ -131,16 +226,16 @@ impl CommonOptions {
 #[derive(Debug, Args)]
 pub(super) struct ServingOptions {
     /// A scenario's name, or a TOML file of parameters [default: seed]
-    #[arg(long, env = "EVENKEEL_SCENARIO")]
+    #[arg(long, env = "EVENKEEL_SCENARIO", value_parser = known::scenarios(), hide_possible_values = true)]
     scenario: Option<String>,
     /// Draws the simulated database [default: 1]
     #[arg(long, env = "EVENKEEL_SEED")]
     seed: Option<u64>,
     /// Where the journal lives [default: ./evenkeel-data]
-    #[arg(long, env = "EVENKEEL_DATA_DIR")]
+    #[arg(long, env = "EVENKEEL_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
     /// off, shadow or enforce [default: what it was, at first enforce]
-    #[arg(long, env = "EVENKEEL_MODE")]
+    #[arg(long, env = "EVENKEEL_MODE", value_parser = known::modes(), hide_possible_values = true)]
     mode: Option<Mode>,
     /// Write what the database really ran to this file, for checks.
     #[arg(long, env = "EVENKEEL_TRUTH")]
@@ -155,11 +250,34 @@ pub(super) struct ServingOptions {
 }
 
 impl ServingOptions {
-    pub(super) fn merge(&self, file: &File) -> Result<Serving, ExitError> {
+    /// What is in force, for people.
+    pub(super) fn settings(&self, layers: &Layers) -> Vec<Setting> {
+        let file = &layers.file;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let mode = |mode: Option<Mode>| mode.map(Mode::name);
+        vec![
+            layers.setting("scenario", self.scenario.as_ref(), file.scenario.as_ref(), Some("seed")),
+            layers.setting("seed", self.seed, file.seed, Some("1")),
+            layers.setting("data_dir", path(&self.data_dir), path(&file.data_dir), Some("evenkeel-data")),
+            layers.setting("mode", mode(self.mode), mode(file.mode), Some("what it was, at first enforce")),
+            layers.setting("truth", path(&self.truth), None, None),
+            layers.setting("until_tick", self.until_tick, None, None),
+            layers.setting(
+                "max_delay_ticks",
+                None,
+                file.max_delay_ticks,
+                Some(&MAX_DELAY_TICKS_DEFAULT.to_string()),
+            ),
+        ]
+    }
+
+    pub(super) fn merge(&self, layers: &Layers) -> Result<Serving, ExitError> {
+        let file = &layers.file;
         let scenario = self.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
         let data_dir = self.data_dir.clone().or_else(|| file.data_dir.clone());
         Ok(Serving {
-            scenario: ScenarioChoice::parse(scenario)?,
+            scenario: ScenarioChoice::parse(scenario)
+                .map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?,
             seed: self.seed.or(file.seed).unwrap_or(1),
             data_dir: data_dir.unwrap_or_else(|| "evenkeel-data".into()),
             mode: self.mode.or(file.mode),
@@ -179,8 +297,16 @@ pub(super) struct LevellingOptions {
 }
 
 impl LevellingOptions {
-    pub(super) fn merge(&self, file: &File) -> Result<Levelling, ExitError> {
-        let delay_budget = config::delay_budget(self.delay_budget.or(file.delay_budget))?;
+    /// What is in force, for people.
+    pub(super) fn settings(&self, layers: &Layers) -> Setting {
+        let default = Some("where more buys little");
+        layers.setting("delay_budget", self.delay_budget, layers.file.delay_budget, default)
+    }
+
+    pub(super) fn merge(&self, layers: &Layers) -> Result<Levelling, ExitError> {
+        let filed = layers.file.delay_budget;
+        let delay_budget = config::delay_budget(self.delay_budget.or(filed))
+            .map_err(|error| layers.refuse("delay_budget", filed.is_some(), error))?;
         Ok(Levelling { delay_budget })
     }
 }
@@ -188,26 +314,128 @@ impl LevellingOptions {
 /// Where Redis is.
 #[derive(Debug, Args)]
 pub(super) struct RedisOptions {
-    /// Where Redis is, redis://[user:password@]host[:port]; a password is better kept in the environment or the file.
-    #[arg(long, env = "EVENKEEL_REDIS", hide_env_values = true, value_name = "URL")]
-    redis: Option<String>,
+    /// Where Redis is, redis://[user:password@]host[:port], rediss:// for TLS; a password is better kept in a file.
+    #[arg(long, env = "EVENKEEL_REDIS", value_name = "URL")]
+    redis: Option<Masked>,
+    #[command(flatten)]
+    secrets: RedisSecrets,
+}
+
+/// What opens it, and whom to believe that it is Redis.
+#[derive(Debug, Args)]
+pub(super) struct RedisSecrets {
     /// File that holds the password for it, as of a container's secret.
     #[arg(long, env = "EVENKEEL_REDIS_PASSWORD_FILE", value_name = "FILE")]
     redis_password_file: Option<PathBuf>,
+    /// File of authorities, PEM, that sign its certificate, in place of those that the system trusts.
+    #[arg(long, env = "EVENKEEL_REDIS_CA", value_name = "FILE")]
+    redis_ca: Option<PathBuf>,
+}
+
+impl RedisSecrets {
+    /// The Redis at `url`.
+    pub(super) fn target(
+        &self,
+        url: &str,
+        filed_password: Option<&Path>,
+        filed_ca: Option<&Path>,
+    ) -> Result<Target, ExitError> {
+        let password_file = self.redis_password_file.as_deref().or(filed_password);
+        let password = password_file.map(Secret::read_password).transpose().map_err(ExitError::usage)?;
+        let ca_file = self.redis_ca.as_deref().or(filed_ca);
+        let authorities = ca_file.map(reach::authorities).transpose().map_err(ExitError::usage)?;
+        let password = password.as_ref().map(Secret::expose);
+        let target = Target::trusting(url, password, authorities.as_deref()).map_err(ExitError::usage)?;
+        if target.is_encrypted() && ca_file.is_none() {
+            reach::system_authorities("--redis-ca").map_err(ExitError::usage)?;
+        }
+        // It may be rotated: what the file holds at a connection counts.
+        let Some(file) = password_file.map(Path::to_owned) else { return Ok(target) };
+        let url = url.to_owned();
+        Ok(target.renewed_by(move || {
+            let password = Secret::read_password(&file).ok()?;
+            Target::trusting(&url, Some(password.expose()), authorities.as_deref()).ok()
+        }))
+    }
 }
 
 impl RedisOptions {
-    pub(super) fn merge(&self, file: &File) -> Result<Target, ExitError> {
-        let url = self.redis.as_deref().or(file.redis.as_deref()).ok_or_else(|| {
+    /// What is in force, for people.
+    pub(super) fn settings(&self, layers: &Layers) -> Vec<Setting> {
+        let file = &layers.file;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let shown = |url: &Masked| {
+            url.expose().parse::<Target>().map_or_else(|error| error.to_string(), |target| target.to_string())
+        };
+        let RedisSecrets { redis_password_file, redis_ca } = &self.secrets;
+        let redis = self.redis.as_ref().map(shown);
+        let password_file = (path(redis_password_file), path(&file.redis_password_file));
+        vec![
+            layers.setting("redis", redis, file.redis.as_ref().map(shown), None),
+            layers.setting("redis_password_file", password_file.0, password_file.1, None),
+            layers.setting("redis_ca", path(redis_ca), path(&file.redis_ca), Some("those of the system")),
+        ]
+    }
+
+    pub(super) fn merge(&self, layers: &Layers) -> Result<Target, ExitError> {
+        let file = &layers.file;
+        let url = self.redis.as_ref().or(file.redis.as_ref()).ok_or_else(|| {
             ExitError::usage(
                 "where is Redis? --redis redis://127.0.0.1:6379, EVENKEEL_REDIS, or `redis` in the file",
             )
         })?;
-        let file = self.redis_password_file.as_deref().or(file.redis_password_file.as_deref());
-        let password = file.map(Secret::read).transpose().map_err(ExitError::usage)?;
-        let target = Target::new(url, password.as_ref().map(Secret::expose)).map_err(ExitError::usage)?;
-        let Some(file) = file.map(Path::to_owned) else { return Ok(target) };
-        let url = url.to_owned();
-        Ok(target.renewed_by(move || Target::new(&url, Some(Secret::read(&file).ok()?.expose())).ok()))
+        self.secrets
+            .target(url.expose(), file.redis_password_file.as_deref(), file.redis_ca.as_deref())
+            .map_err(|error| layers.refuse("redis", file.redis.is_some(), error))
+    }
+}
+
+/// Where the server is.
+#[derive(Debug, Args)]
+pub(super) struct ServerOptions {
+    /// Where the server is, http://host:port or https://host:port.
+    #[arg(long, env = "EVENKEEL_SERVER", value_name = "URL")]
+    server: Option<Masked>,
+    /// File of authorities, PEM, that sign its certificate, in place of those that the system trusts.
+    #[arg(long, env = "EVENKEEL_SERVER_CA", value_name = "FILE")]
+    server_ca: Option<PathBuf>,
+    /// File that holds the bearer token for it, with the scope control.
+    #[arg(long, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl ServerOptions {
+    /// What is in force, for people.
+    pub(super) fn settings(&self, layers: &Layers) -> Vec<Setting> {
+        let file = &layers.file;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let shown = |url: &Masked| Server::shown(url.expose());
+        let server = self.server.as_ref().map(shown);
+        vec![
+            layers.setting("server", server, file.server.as_ref().map(shown), None),
+            layers.setting(
+                "server_ca",
+                path(&self.server_ca),
+                path(&file.server_ca),
+                Some("those of the system"),
+            ),
+            layers.setting("token_file", path(&self.token_file), path(&file.token_file), None),
+        ]
+    }
+
+    pub(super) fn merge(&self, layers: &Layers) -> Result<(Server, Option<Secret>), ExitError> {
+        let file = &layers.file;
+        let url = self.server.as_ref().or(file.server.as_ref()).ok_or_else(|| {
+            ExitError::usage(
+                "where is the server? --server http://127.0.0.1:7070, EVENKEEL_SERVER, or `server` in the file",
+            )
+        })?;
+        let ca_file = self.server_ca.as_deref().or(file.server_ca.as_deref());
+        let server = Server::new(url.expose(), ca_file)
+            .map_err(|error| layers.refuse("server", file.server.is_some(), error))?;
+        let token_file = self.token_file.as_deref().or(file.token_file.as_deref());
+        let token = token_file.map(Secret::read).transpose();
+        let token = token.map_err(|error| layers.refuse("token_file", file.token_file.is_some(), error))?;
+        Ok((server, token))
     }
 }

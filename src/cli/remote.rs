@@ -7,8 +7,10 @@ use evenkeel_core::{control::Mode, ids::ExecutionId};
 use serde_json::{Value, json};
 
 use crate::{
+    config::Masked,
     exit::{Exit, ExitError},
     output::{self, DataError},
+    reach::{self, Server},
     tokens::Secret,
 };
 
@@ -23,16 +25,20 @@ pub(super) struct ServerOptions {
         long,
         global = true,
         env = "EVENKEEL_SERVER",
+        visible_alias = "url",
         default_value = "http://127.0.0.1:7070",
         value_name = "URL"
     )]
-    server: String,
+    server: Masked,
+    /// File of authorities, PEM, that sign its certificate, in place of those that the system trusts.
+    #[arg(long, global = true, env = "EVENKEEL_SERVER_CA", value_name = "FILE")]
+    server_ca: Option<PathBuf>,
     /// File that holds the bearer token.
     #[arg(long, global = true, env = "EVENKEEL_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long, global = true)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +56,7 @@ enum ModeCommand {
     /// Change that; what was set survives restarts.
     Set {
         /// off, shadow or enforce
+        #[arg(value_parser = super::known::modes(), hide_possible_values = true)]
         mode: Mode,
     },
 }
@@ -85,24 +92,26 @@ fn print(options: &ServerOptions, answer: &Value, field: &str) -> Result<(), Dat
 }
 
 /// GETs `path`, or PUTs `body` to it.
-fn ask(options: &ServerOptions, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+pub(super) fn ask(options: &ServerOptions, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
     let token = options.token_file.as_deref().map(Secret::read).transpose().map_err(ExitError::usage)?;
-    let url = format!("{}{path}", options.server.trim_end_matches('/'));
+    let server =
+        Server::new(options.server.expose(), options.server_ca.as_deref()).map_err(ExitError::usage)?;
+    let url = server.url(path);
     actix::System::new().block_on(async {
-        let http = awc::Client::builder().timeout(TIMEOUT).disable_redirects();
-        let http = match &token {
-            Some(token) => http.bearer_auth(token.expose()).finish(),
-            None => http.finish(),
+        let http = server.client(TIMEOUT, TIMEOUT);
+        let open = |request: awc::ClientRequest| match &token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
         };
         let unreachable = |cause: String| ExitError {
             exit: Exit::Unreachable,
-            message: format!("{} does not answer: {cause}", options.server),
+            message: format!("{server} does not answer: {cause}"),
         };
         let sent = match body {
-            Some(body) => http.put(&url).send_json(body).await,
-            None => http.get(&url).send().await,
+            Some(body) => open(http.put(&url)).send_json(body).await,
+            None => open(http.get(&url)).send().await,
         };
-        let mut answer = sent.map_err(|error| unreachable(error.to_string()))?;
+        let mut answer = sent.map_err(|error| unreachable(reach::cause(&error)))?;
         let status = answer.status();
         let value: Value = answer.json().await.map_err(|error| {
             unreachable(format!("it answered {status}, and not with what evenkeel answers ({error})"))

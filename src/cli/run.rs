@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::options::{CommonOptions, LevellingOptions, ServingOptions};
+use super::{
+    layers::Given,
+    options::{CommonOptions, LevellingOptions, ServingOptions},
+};
 use crate::{
     exit::{Exit, ExitError},
     run::{self, EmbeddedSettings},
@@ -19,17 +22,17 @@ pub(super) struct Options {
     levelling: LevellingOptions,
 }
 
-pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let settings = settings(options)?;
+pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
+    let settings = settings(options, given)?;
     telemetry::init(settings.common.log_format);
     run::embedded(&settings)
 }
 
-fn settings(options: &Options) -> Result<EmbeddedSettings, ExitError> {
-    let file = options.common.file()?;
+fn settings(options: &Options, given: &Given) -> Result<EmbeddedSettings, ExitError> {
+    let layers = options.common.layers(given)?;
     Ok(EmbeddedSettings {
-        common: options.common.merge(&file, "127.0.0.1:7070")?,
-        serving: options.serving.merge(&file)?,
-        levelling: options.levelling.merge(&file)?,
+        common: options.common.merge(&layers, "127.0.0.1:7070")?,
+        serving: options.serving.merge(&layers)?,
+        levelling: options.levelling.merge(&layers)?,
     })
 }

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::options::{CommonOptions, RedisOptions, ServingOptions};
+use super::{
+    layers::Given,
+    options::{CommonOptions, RedisOptions, ServingOptions},
+};
 use crate::{
     exit::{Exit, ExitError},
     run::{self, ServerSettings},
@@ -19,17 +22,17 @@ pub(super) struct Options {
     redis: RedisOptions,
 }
 
-pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let settings = settings(options)?;
+pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
+    let settings = settings(options, given)?;
     telemetry::init(settings.common.log_format);
     run::server(&settings)
 }
 
-fn settings(options: &Options) -> Result<ServerSettings, ExitError> {
-    let file = options.common.file()?;
+fn settings(options: &Options, given: &Given) -> Result<ServerSettings, ExitError> {
+    let layers = options.common.layers(given)?;
     Ok(ServerSettings {
-        common: options.common.merge(&file, "127.0.0.1:7070")?,
-        serving: options.serving.merge(&file)?,
-        redis: options.redis.merge(&file)?,
+        common: options.common.merge(&layers, "127.0.0.1:7070")?,
+        serving: options.serving.merge(&layers)?,
+        redis: options.redis.merge(&layers)?,
     })
 }

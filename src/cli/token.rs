@@ -24,7 +24,7 @@ enum Command {
         #[arg(long)]
         name: String,
         /// read: see everything; control: place slots, add delays, too; admin: change the mode, too.
-        #[arg(long)]
+        #[arg(long, value_parser = super::known::scopes(), hide_possible_values = true)]
         scope: Scope,
         /// The file that `--tokens` names.
         #[arg(long, env = "EVENKEEL_TOKENS_FILE", value_name = "FILE")]

@@ -11,7 +11,7 @@ use crate::{config::ScenarioChoice, exit::Exit, output};
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// A scenario's name, or a TOML file of parameters.
-    #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed")]
+    #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed", value_parser = super::known::scenarios())]
     scenario: String,
     /// Draws the world.
     #[arg(long, env = "EVENKEEL_SEED", default_value_t = 1)]

@@ -26,6 +26,7 @@ use crate::{
     exit::{Exit, ExitError},
     http::{self, Access, ClientViews, Degraded},
     output,
+    reach::{self, Server},
 };
 
 /// Messages that wait for the foreign server: the scheduler asks one at a time.
@@ -85,13 +86,15 @@ fn seen(coverage: &Coverage) -> String {
     text
 }
 
-async fn find_server(server: &str) -> Result<(), ExitError> {
+async fn find_server(server: &Server) -> Result<(), ExitError> {
     let begun = tokio::time::Instant::now();
-    let url = format!("{}/queued", server.trim_end_matches('/'));
+    let (url, client) = (server.url("/queued"), server.client(SERVER_MAX, Duration::ZERO));
     loop {
-        let Err(error) = awc::Client::default().get(&url).send().await else { return Ok(()) };
-        if begun.elapsed() >= SERVER_MAX {
-            return Err(ExitError { exit: Exit::Unreachable, message: format!("{url}: {error}") });
+        let Err(error) = client.get(&url).send().await else { return Ok(()) };
+        let cause = reach::cause(&error);
+        // Another certificate does not come by waiting.
+        if begun.elapsed() >= SERVER_MAX || cause.contains("certificate") {
+            return Err(ExitError { exit: Exit::Unreachable, message: format!("{url}: {cause}") });
         }
         tokio::time::sleep(RETRY).await;
     }

@@ -12,10 +12,15 @@ use evenkeel_core::control::{ControlError, ControlResponse};
 use serde::Deserialize;
 
 use super::bearer::Bearer;
-use crate::tokens::Secret;
+use crate::{
+    reach::{self, Server},
+    tokens::Secret,
+};
 
 /// Longest that an answer may take: a lease at the default pace. The next request says everything again.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// How long a connection lives unused: requests come once a tick.
+const KEEP: Duration = Duration::from_secs(15);
 /// Largest answer: 10,000 results of about 120 bytes.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Of an address that somebody else chose, people are shown so much.
@@ -38,12 +43,11 @@ struct Refusal {
 }
 
 impl RemoteQueue {
-    /// The queue of the server at `server`, `http://host:port`.
-    pub(super) fn new(server: &str, token: Option<&Secret>, health: &ActorHealth) -> Self {
+    /// The queue of the server at `server`.
+    pub(super) fn new(server: &Server, token: Option<&Secret>, health: &ActorHealth) -> Self {
         health.set_recovering(false);
-        let http = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish();
-        let url = format!("{}/api/v1/control", server.trim_end_matches('/'));
-        Self { url, http, bearer: Bearer::new(token) }
+        let http = server.client(ANSWER_MAX, KEEP);
+        Self { url: server.url("/api/v1/control"), http, bearer: Bearer::new(token) }
     }
 }
 
@@ -62,9 +66,9 @@ impl Handler<Control> for RemoteQueue {
         Box::pin(async move {
             let unreachable = |cause: String| ControlRefused::Unreachable(cause);
             let send = || bearer.on(http.post(&url)).send_json(&request);
-            let mut answer = send().await.map_err(|error| unreachable(error.to_string()))?;
+            let mut answer = send().await.map_err(|error| unreachable(reach::cause(&error)))?;
             if bearer.reread_after(answer.status()).await {
-                answer = send().await.map_err(|error| unreachable(error.to_string()))?;
+                answer = send().await.map_err(|error| unreachable(reach::cause(&error)))?;
             }
             let status = answer.status();
             if status.is_success() {

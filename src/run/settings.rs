@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use evenkeel_actors::journal::redis::{Keys, Target};
 use evenkeel_core::{control::Mode, queue::HoldLimits};
 
-use crate::{config::ScenarioChoice, http::AccessSettings, telemetry::LogFormat, tokens::Secret};
+use crate::{
+    config::ScenarioChoice, http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret,
+};
 
 /// What every process has.
 #[derive(Clone, Debug)]
@@ -79,8 +81,8 @@ pub struct ClientSettings {
     pub common: Common,
     /// See there.
     pub levelling: Levelling,
-    /// The server's address, `http://host:port`.
-    pub server: String,
+    /// Where the server is.
+    pub server: Server,
     /// What that asks for, where it asks.
     pub token: Option<Secret>,
     /// Where the journal is read.
@@ -94,8 +96,8 @@ pub struct PollSettings {
     pub common: Common,
     /// See there.
     pub levelling: Levelling,
-    /// The server's address, `http://host:port`.
-    pub server: String,
+    /// Where the server is.
+    pub server: Server,
     /// What it asks for, if anything.
     pub token: Option<Secret>,
 }

@@ -11,6 +11,7 @@ pub mod pair;
 pub mod proxy;
 pub mod redis;
 pub mod three;
+pub mod tls;
 
 use std::{
     io::{BufRead, BufReader},

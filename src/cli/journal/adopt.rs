@@ -40,7 +40,8 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let identity = reader.meta().map_err(|error| failed(&error))?.identity;
     let copy = reader.is_copy().map_err(|error| failed(&error))?;
     drop(reader);
-    if options.copy.redis.is_none() && !copy {
+    let target = options.copy.target()?;
+    if target.is_none() && !copy {
         return Err(ExitError::usage(
             "whose streams? --redis redis://[user:password@]host[:port] or EVENKEEL_REDIS; only what `journal restore` put \
              back can be adopted without",
@@ -59,7 +60,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     };
     let (mut outbox, _) = Outbox::open_as(&opening)?;
     let tick_ms = tick_ms(&identity);
-    let adopted = match &options.copy.redis {
+    let adopted = match &target {
         Some(target) => redis::adopt(target, &options.copy.keys()?, &mut outbox, tick_ms, unix_ms())
             .map_err(|error| {
                 let exit = match error {

@@ -30,7 +30,7 @@ pub(super) struct Options {
     #[arg(short = 'n', long, default_value_t = 10)]
     lines: usize,
     /// executions, queue or windows; several separated by commas [default: all]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = crate::cli::known::streams(), hide_possible_values = true)]
     stream: Vec<Stream>,
     /// Go on with what comes, until interrupted.
     #[arg(short, long)]

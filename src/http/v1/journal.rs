@@ -146,7 +146,7 @@ fn pressure(outbox: &Published) -> &'static str {
 
 fn commands(views: &Views) -> Vec<String> {
     let about = &views.about;
-    let dir = about.data_dir.display();
+    let dir = in_a_shell(&about.data_dir.display().to_string());
     let mut commands = vec![
         format!("evenkeel journal tail --data-dir {dir}"),
         format!("evenkeel journal stat --data-dir {dir}"),
@@ -164,9 +164,22 @@ fn commands(views: &Views) -> Vec<String> {
     commands
 }
 
+/// `text` as one word of a shell.
+fn in_a_shell(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// How a person asks the Redis at `shown`. Where this server has a user of its own, people have theirs, and its
 /// password is asked for: this is shown on screens.
 fn redis_cli(shown: &str) -> String {
+    if let Some((_, path)) = shown.split_once(":/").filter(|(scheme, _)| scheme.contains("unix")) {
+        let path = path.split('?').next().unwrap_or_default();
+        return format!("redis-cli -s {}", in_a_shell(&format!("/{path}")));
+    }
     match shown.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
         Some((scheme, host)) => format!("redis-cli -u '{scheme}://{host}' --user inspection --askpass"),
         None => format!("redis-cli -u '{shown}'"),
@@ -228,8 +241,10 @@ mod tests {
 
     #[test]
     fn people_ask_as_themselves_where_there_are_users() {
-        let with_users = redis_cli("redis://server:…@redis:6379");
+        let with_users = redis_cli("redis://…@redis:6379");
         assert_eq!(with_users, "redis-cli -u 'redis://redis:6379' --user inspection --askpass");
         assert_eq!(redis_cli("redis://127.0.0.1:6379"), "redis-cli -u 'redis://127.0.0.1:6379'");
+        assert_eq!(redis_cli("redis+unix:/run/redis.sock?…"), "redis-cli -s /run/redis.sock");
+        assert_eq!(in_a_shell("/data/Bob's disk"), r"'/data/Bob'\''s disk'");
     }
 }

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::requests::Requests;
 pub(super) use self::states::MemoryStates;
-use crate::tokens::Secret;
+use crate::{reach::Server, tokens::Secret};
 
 /// Length of a foreign server's ticks; how far it is really from this is found out.
 pub(super) const TICK_MS: u64 = 100;
@@ -123,9 +123,9 @@ pub(super) struct ForeignServer {
 }
 
 impl ForeignServer {
-    /// The server at `server`, `http://host:port`.
+    /// The server at `server`.
     pub(super) fn new(
-        server: &str,
+        server: &Server,
         token: Option<&Secret>,
         health: ActorHealth,
         coverage: watch::Sender<Coverage>,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use awc::{
-    Client, Connector,
+    Client,
     error::{ConnectError, SendRequestError},
     http::StatusCode,
 };
@@ -17,7 +17,10 @@ use evenkeel_core::{
 };
 
 use super::{super::bearer::Bearer, wire};
-use crate::tokens::Secret;
+use crate::{
+    reach::{self, Server},
+    tokens::Secret,
+};
 
 /// Longest that an answer may take: ten ticks, after which it tells nothing of use.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -29,7 +32,7 @@ const WARY: Duration = Duration::from_mins(1);
 /// A server's address, and connections to it.
 #[derive(Clone)]
 pub(super) struct Requests {
-    server: String,
+    server: Server,
     kept: Client,
     fresh: Client,
     bearer: Bearer,
@@ -40,15 +43,11 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Connections to `server`, which `token` opens where it is asked for one.
-    pub(super) fn new(server: &str, token: Option<&Secret>) -> Self {
-        let client = |keep: Duration| {
-            let connector = Connector::new().timeout(ANSWER_MAX).conn_keep_alive(keep);
-            Client::builder().connector(connector).timeout(ANSWER_MAX).disable_redirects().finish()
-        };
+    pub(super) fn new(server: &Server, token: Option<&Secret>) -> Self {
         Self {
-            server: server.trim_end_matches('/').to_owned(),
-            kept: client(Duration::from_secs(15)),
-            fresh: client(Duration::ZERO),
+            server: server.clone(),
+            kept: server.client(ANSWER_MAX, Duration::from_secs(15)),
+            fresh: server.client(ANSWER_MAX, Duration::ZERO),
             bearer: Bearer::new(token),
             wary_until: Rc::default(),
             origin: Instant::now(),
@@ -69,7 +68,7 @@ impl Requests {
         if !matches!(error, SendRequestError::Connect(_) | SendRequestError::Timeout) {
             self.wary_until.set(Some(Instant::now() + WARY));
         }
-        error.to_string()
+        reach::cause(error)
     }
 
     /// Looks at the queue. The number is of items that made no sense.
@@ -93,7 +92,7 @@ impl Requests {
     }
 
     async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        let send = || self.bearer.on(self.client().get(format!("{}/{path}", self.server))).send();
+        let send = || self.bearer.on(self.client().get(self.server.url(&format!("/{path}")))).send();
         let failed = |error| format!("/{path}: {}", self.failed(&error));
         let mut answer = send().await.map_err(failed)?;
         if self.bearer.reread_after(answer.status()).await {
@@ -112,7 +111,7 @@ impl Requests {
         let mut tries = 0;
         loop {
             tries += 1;
-            let request = self.client().post(format!("{}/delay", self.server));
+            let request = self.client().post(self.server.url("/delay"));
             let sent = self.bearer.on(request).send_json(&body).await;
             match sent {
                 Ok(answer) if answer.status().is_success() => return (DelayOutcome::Added, None),

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{
     fields::{array, optional, pairs, parsed, take},
     keys::Keys,
-    link::{Link, RedisFault, Target},
+    link::{Link, RedisFault},
+    target::Target,
 };
 use crate::journal::outbox::{CommitError, Continuation, ContinueError, Meta, Outbox};
 

@@ -1,117 +1,17 @@
 //! A connection with deadlines, and errors sorted by what one can do about them.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use evenkeel_core::mutant::{self, Mutant};
-use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, Script, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, Value};
 
 use tokio::time::Instant;
 
-use super::{
-    keys::Keys,
-    wire::{Connector, Wire},
-};
+use super::{keys::Keys, target::Target, wire::Wire};
 use crate::fault;
 
 /// Longest that an answer may take, blocking reads aside: an fsync on a busy disk, a batch of some MB.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-
-/// Where a Redis is, and as whom to speak to it: `redis://user:password@host:port/db`.
-#[derive(Clone)]
-pub struct Target {
-    connector: Arc<dyn Connector>,
-    /// Without the password.
-    shown: String,
-}
-
-/// A text that names no Redis.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{shown}` names no Redis: expected redis://[user:password@]host[:port][/db] ({reason})")]
-pub struct TargetError {
-    shown: String,
-    reason: String,
-}
-
-impl FromStr for Target {
-    type Err = TargetError;
-
-    fn from_str(url: &str) -> Result<Self, TargetError> {
-        Self::new(url, None)
-    }
-}
-
-impl Target {
-    /// The Redis at `url`, with `password` in place of the one that the url holds or does not.
-    ///
-    /// # Errors
-    /// [`TargetError`]; it shows no password.
-    pub fn new(url: &str, password: Option<&str>) -> Result<Self, TargetError> {
-        let shown = without_password(url);
-        let opened = url.into_connection_info().and_then(|info| {
-            // The library's name for `CLIENT LIST`: a right that nobody needs.
-            let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
-            if let Some(password) = password {
-                settings = settings.set_password(password);
-            }
-            Client::open(info.set_redis_settings(settings))
-        });
-        match opened {
-            Ok(client) => Ok(Self { connector: Arc::new(client), shown }),
-            Err(error) => Err(TargetError { shown, reason: error.to_string() }),
-        }
-    }
-
-    /// The same, with what `renew` gives asked before each connection: a password may have been rotated. Where it
-    /// gives nothing, this one is used.
-    #[must_use]
-    pub fn renewed_by(self, renew: impl Fn() -> Option<Self> + Send + Sync + 'static) -> Self {
-        let shown = self.shown.clone();
-        Self { connector: Arc::new(Renewed { first: self, renew: Box::new(renew) }), shown }
-    }
-}
-
-struct Renewed {
-    first: Target,
-    renew: Box<dyn Fn() -> Option<Target> + Send + Sync>,
-}
-
-impl Connector for Renewed {
-    fn connect(&self, answer_max: Duration, write_max: Duration) -> Result<Box<dyn Wire>, RedisFault> {
-        let target = (self.renew)().unwrap_or_else(|| self.first.clone());
-        target.connector.connect(answer_max, write_max)
-    }
-}
-
-#[cfg(test)]
-impl Target {
-    /// What `connector` leads to.
-    pub(super) fn over(connector: impl Connector + 'static) -> Self {
-        Self { connector: Arc::new(connector), shown: "a model".to_owned() }
-    }
-}
-
-/// Logs and process lists are read by many.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => {
-            let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
-            format!("{}://{user}:…@{}", &url[..scheme], &url[at + 1..])
-        }
-        _ => url.to_owned(),
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.shown.fmt(f)
-    }
-}
-
-impl std::fmt::Debug for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Target({self})")
-    }
-}
 
 /// Why Redis did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,6 +37,16 @@ pub enum RedisFault {
 impl From<RedisError> for RedisFault {
     fn from(error: RedisError) -> Self {
         let text = error.to_string();
+        // Nobody answers in its place: a certificate is mended by somebody, or another authority trusted.
+        if text.contains("certificate") {
+            let foreign = text.contains("UnknownIssuer");
+            let remedy = if foreign {
+                ": none of the trusted authorities signed it, --redis-ca FILE names others"
+            } else {
+                ""
+            };
+            return Self::Refused(format!("{text}{remedy}"));
+        }
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return Self::Away(text);
         }
@@ -276,22 +186,5 @@ impl Link {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Link")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_never_shown() {
-        for (url, shown) in [
-            ("redis://server:s:e@cret@redis.example:6379/1", "redis://server:…@redis.example:6379/1"),
-            ("redis://127.0.0.1", "redis://127.0.0.1"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-        let error = "http://a:secret@b".parse::<Target>().unwrap_err().to_string();
-        assert!(!error.contains("secret") && error.contains("redis://"), "{error}");
     }
 }

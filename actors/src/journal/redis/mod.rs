@@ -27,19 +27,21 @@ mod shipping;
 mod simulation;
 mod source;
 mod state;
+mod target;
 mod verify;
 mod wire;
 
 pub use self::{
     adopt::{AdoptError, Adopted, adopt},
     keys::{Keys, NameError},
-    link::{Link, RedisFault, Target, TargetError},
+    link::{Link, RedisFault},
     reader::{RedisMeta, RedisReader, StreamState},
     report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
     shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
     source::RedisSource,
     state::{LeaseEpoch, RedisStateStore},
+    target::{Target, TargetError},
     verify::{RedisVerified, verify},
 };
 

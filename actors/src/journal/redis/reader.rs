@@ -11,7 +11,8 @@ use redis::{Value, cmd, pipe};
 use super::{
     fields::{Stored, array, pairs, parsed, stored, take, text},
     keys::Keys,
-    link::{Link, RedisFault, Target},
+    link::{Link, RedisFault},
+    target::Target,
 };
 use crate::journal::state::DeadLetter;
 

@@ -9,7 +9,8 @@ use redis::{Value, cmd, pipe};
 use super::{
     fields::{array, pairs, parsed, take, text},
     keys::Keys,
-    link::{Link, RedisFault, Target},
+    link::{Link, RedisFault},
+    target::Target,
 };
 
 /// Fields of the client's hash.

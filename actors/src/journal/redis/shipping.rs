@@ -8,10 +8,7 @@ use evenkeel_core::{
 };
 use uuid::Uuid;
 
-use super::{
-    keys::Keys,
-    link::{RedisFault, Target},
-};
+use super::{keys::Keys, link::RedisFault, target::Target};
 use crate::journal::outbox::ReadError;
 
 /// Whose journal goes where.

@@ -27,9 +27,10 @@ use super::{
     CONSUMER, GROUP,
     fields::{Stored, array, pair, pairs, parsed, stored, take, text},
     keys::Keys,
-    link::{Link, RedisFault, Target},
+    link::{Link, RedisFault},
     scripts::Scripts,
     state::{LeaseEpoch, bury},
+    target::Target,
 };
 use crate::{
     consumer::{Read, Source, SourceError},

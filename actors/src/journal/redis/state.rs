@@ -26,8 +26,9 @@ use super::{
     GROUP,
     fields::{array, optional, text},
     keys::Keys,
-    link::{Link, RedisFault, Target},
+    link::{Link, RedisFault},
     scripts::Scripts,
+    target::Target,
 };
 use crate::journal::{
     snapshot::{SNAPSHOT_BYTES_MAX, Snapshot},
