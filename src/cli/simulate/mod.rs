@@ -1,6 +1,8 @@
 //! `evenkeel simulate`: scenarios × policies × seeds in virtual time.
 
+mod frontier;
 mod plot;
+mod progress;
 
 use std::{
     io::Write,
@@ -13,12 +15,14 @@ use clap::Args;
 use evenkeel_core::{
     queue::HoldLimits,
     scheduler::PolicyName,
-    simulate::{Costs, Report, Run, Simulation},
+    simulate::{Costs, Report, Run, Simulation, WARM_UP_TICKS},
+    window::WINDOW_TICKS,
     world::Scenario,
 };
 use serde::Serialize;
 
-use super::Seeds;
+use self::progress::Progress;
+use super::{Seeds, known};
 use crate::{
     config::{self, ScenarioChoice},
     exit::{Exit, ExitError},
@@ -28,7 +32,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// A scenario's name, `all`, or a TOML file of parameters.
-    #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed")]
+    #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed", value_parser = known::scenarios_or_all())]
     scenario: String,
     /// Ticks to run; those before 3,000 are not counted.
     #[arg(long, default_value_t = 20_000)]
@@ -37,7 +41,7 @@ pub(super) struct Options {
     #[arg(long, default_value = "1..1")]
     seeds: Seeds,
     /// A policy's name, or `all`.
-    #[arg(long, default_value = "evenkeel")]
+    #[arg(long, default_value = "evenkeel", value_parser = known::policies())]
     policy: String,
     /// Whether costs are learned, as live, or known.
     #[arg(long, value_parser = ["learned", "known"], default_value = "learned")]
@@ -70,13 +74,22 @@ struct Line<'a> {
     wall_seconds: f64,
 }
 
-/// Budgets of the frontier, in ticks of mean delay.
-const FRONTIER_BUDGETS: [f64; 8] = [1.5, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
-
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let runs = Runs::new(options)?;
     let policies = policies(&options.policy)?;
     let scenarios = scenarios(&options.scenario)?;
+    if let Some(path) = &options.plot {
+        plot::check(path)?;
+    }
+    if runs.ticks < WARM_UP_TICKS + WINDOW_TICKS {
+        output::note(format!(
+            "nothing is counted: windows count from tick {WARM_UP_TICKS}, and only {} ticks are run; give \
+             --ticks {} or more",
+            runs.ticks,
+            WARM_UP_TICKS + WINDOW_TICKS
+        ));
+    }
+    let mut drawn = None;
     let mut table = Table::new(options.json);
     for choice in &scenarios {
         for seed in options.seeds.0.clone() {
@@ -93,11 +106,14 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
                     report: &run.report,
                     wall_seconds: started.elapsed().as_secs_f64(),
                 })?;
+                if policy == PolicyName::Evenkeel && options.plot.is_some() {
+                    drawn.get_or_insert(run);
+                }
             }
         }
     }
     if let Some(path) = &options.plot {
-        plot(path, &runs, &scenarios[0], *options.seeds.0.start())?;
+        plot(path, &runs, &scenarios[0], *options.seeds.0.start(), drawn)?;
     }
     Ok(Exit::Ok)
 }
@@ -135,27 +151,27 @@ impl Runs {
             limits: self.limits.clone(),
             ticks: self.ticks,
         };
-        let mut progress = Progress::new(&choice.label, seed, policy, self.ticks);
+        let what = format!("{} seed {seed} {policy}", choice.label);
+        let mut progress = Progress::new(what, self.ticks);
         let run = simulation.run(|tick| progress.show(tick.0));
         progress.clear();
         Ok(run)
     }
 }
 
-fn plot(path: &Path, runs: &Runs, choice: &ScenarioChoice, seed: u64) -> anyhow::Result<()> {
-    let with = runs.run(choice, seed, PolicyName::Evenkeel, runs.delay_budget)?;
+fn plot(
+    path: &Path,
+    runs: &Runs,
+    choice: &ScenarioChoice,
+    seed: u64,
+    drawn: Option<Run>,
+) -> anyhow::Result<()> {
+    let with = match drawn {
+        Some(run) => run,
+        None => runs.run(choice, seed, PolicyName::Evenkeel, runs.delay_budget)?,
+    };
     let without = runs.run(choice, seed, PolicyName::None, None)?;
-    let mut frontier = Vec::new();
-    for policy in PolicyName::ALL {
-        let budgets = if policy.levels() { &FRONTIER_BUDGETS[..] } else { &FRONTIER_BUDGETS[..1] };
-        let mut points = Vec::new();
-        for &budget in budgets {
-            let report = runs.run(choice, seed, policy, Some(budget))?.report;
-            points.push((report.delay_ticks.mean, report.in_corridor));
-        }
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        frontier.push(plot::Frontier { policy: policy.name(), points });
-    }
+    let frontier = frontier::run(runs, choice, seed, &with)?;
     plot::draw(path, &format!("{} seed {seed}", choice.label), &with, &without, &frontier)
         .with_context(|| format!("{} cannot be drawn", path.display()))
 }
@@ -215,18 +231,20 @@ impl Table {
             )?;
         }
         let report = line.report;
+        // A share of nothing is none.
+        let counted = |share: f64| if report.windows == 0 { "-".to_owned() } else { format!("{share:.4}") };
         let error = report.estimate_error.map_or_else(
             || "-".to_owned(),
             |error| format!("{:.2}%/{:.1}%", error.median * 100.0, error.p95 * 100.0),
         );
         writeln!(
             out,
-            "{:8} {:>5} {:12} {:>8.4} {:>7.4} {:>8.2} {:>7.2} {:>5} {:>6} {:>7} {:>14} {:>8.2} {:>7.1}{}",
+            "{:8} {:>5} {:12} {:>8} {:>7} {:>8.2} {:>7.2} {:>5} {:>6} {:>7} {:>14} {:>8.2} {:>7.1}{}",
             line.scenario,
             line.seed,
             line.policy.name(),
-            report.in_corridor,
-            report.any_alignment,
+            counted(report.in_corridor),
+            counted(report.any_alignment),
             report.peak_to_mean_60s,
             report.delay_ticks.mean,
             report.delay_ticks.p99,
@@ -237,33 +255,5 @@ impl Table {
             line.wall_seconds,
             report.binding.map(|binding| format!("  binding: {binding}")).unwrap_or_default(),
         )
-    }
-}
-
-/// A line on stderr that is written over, when a person looks at it.
-struct Progress {
-    label: String,
-    ticks: u64,
-    shown: Option<Instant>,
-    visible: bool,
-}
-
-impl Progress {
-    fn new(scenario: &str, seed: u64, policy: PolicyName, ticks: u64) -> Self {
-        let visible = output::is_watched();
-        Self { label: format!("{scenario} seed {seed} {policy}"), ticks, shown: None, visible }
-    }
-
-    fn show(&mut self, tick: u64) {
-        if self.visible && self.shown.is_none_or(|shown| shown.elapsed().as_millis() >= 200) {
-            output::raw(format_args!("\r{}: tick {tick} of {}\x1b[K", self.label, self.ticks));
-            self.shown = Some(Instant::now());
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown.is_some() {
-            output::raw("\r\x1b[K");
-        }
     }
 }

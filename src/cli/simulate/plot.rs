@@ -1,6 +1,6 @@
 //! Pictures of runs: utilisation with and without levelling, the delay that it costs, and the frontier.
 
-use std::{ops::Range, path::Path};
+use std::{fs::OpenOptions, ops::Range, path::Path};
 
 use evenkeel_core::{
     resource::Resource,
@@ -11,6 +11,8 @@ use plotters::{
     coord::{Shift, types::RangedCoordf64},
     prelude::*,
 };
+
+use crate::exit::ExitError;
 
 /// Ticks shown: a minute, in which single ticks can still be told apart.
 const SHOWN_TICKS: usize = 600;
@@ -34,6 +36,23 @@ const COLOURS: [RGBColor; 6] = [
 pub(super) struct Frontier {
     pub(super) policy: &'static str,
     pub(super) points: Vec<(f64, f64)>,
+}
+
+/// Whether a picture can be written to `path`: that is known before anything is run for it.
+///
+/// # Errors
+/// It cannot be; exit code 2.
+pub(super) fn check(path: &Path) -> Result<(), ExitError> {
+    let new = !path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let opened = opened.map_err(|error| {
+        ExitError::usage(format!("--plot {}: {error}; expected a file that can be written", path.display()))
+    });
+    if opened.is_ok() && new {
+        // It is written when there is something to be seen.
+        let _ = std::fs::remove_file(path);
+    }
+    opened.map(drop)
 }
 
 /// Draws `with` and `without` of the same load over each other, and the frontier below.
