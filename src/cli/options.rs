@@ -108,7 +108,12 @@ impl AccessOptions {
                 file.requests_per_second,
                 Some(&REQUESTS_PER_SECOND.to_string()),
             ),
-            layers.setting("base_path", self.base_path.as_ref().map(ToString::to_string), file.base_path.clone(), None),
+            layers.setting(
+                "base_path",
+                self.base_path.as_ref().map(ToString::to_string),
+                file.base_path.clone(),
+                None,
+            ),
         ]
     }
 
