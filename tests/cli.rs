@@ -312,7 +312,7 @@ fn status_says_in_a_terminal_what_the_page_says() {
         assert!(lines.next().unwrap().unwrap().contains("\"ready\""));
     }
     drop(lines);
-    assert!(watching.wait().unwrap().success());
+    assert_eq!(watching.wait().unwrap().code(), Some(141));
     drop(running);
     assert_eq!(output(&["status", "--url", "http://127.0.0.1:1"]).status.code(), Some(4));
 }

@@ -1,7 +1,7 @@
 //! `evenkeel status`: in a terminal what the page says first: level or not, at what delay, is everything recorded.
 
 use std::{
-    io::{IsTerminal as _, Write as _, stdout},
+    io::{IsTerminal as _, stdout},
     thread,
     time::Duration,
 };
@@ -10,7 +10,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::remote::{self, ServerOptions};
-use crate::exit::{Exit, ExitError};
+use crate::{
+    exit::{Exit, ExitError},
+    output,
+};
 
 /// How often `--watch` looks: a window closes once a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,21 +41,19 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
             Err(error) if options.watch && goes_on(error) => format!("{error:#}\n"),
             Err(_) => String::new(),
         };
-        let mut out = stdout().lock();
-        if options.watch && terminal && !options.server.json {
-            write!(out, "{REDRAW}")?;
-        }
-        write!(out, "{text}")?;
-        out.flush()?;
+        let people = options.watch && !options.server.json;
+        let (before, after) = match (people, terminal) {
+            (true, true) => (REDRAW, ""),
+            // One after the other, apart.
+            (true, false) => ("", "\n"),
+            _ => ("", ""),
+        };
+        output::data(|out| write!(out, "{before}{text}{after}"))?;
         match asked {
             Err(error) if !(options.watch && goes_on(&error)) => return Err(error),
             Ok(status) if !options.watch => return Ok(verdict(&status)),
             _ => {}
         }
-        if !terminal && !options.server.json {
-            writeln!(out)?;
-        }
-        drop(out);
         pause();
     }
 }
