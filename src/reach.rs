@@ -150,7 +150,8 @@ fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ReachError> {
 /// Why a request did not succeed, and what would help.
 pub fn cause(error: &SendRequestError) -> String {
     let text = error.to_string();
-    if text.contains("UnknownIssuer") {
+    // The second when an authority that is trusted only has the same name.
+    if text.contains("UnknownIssuer") || text.contains("BadSignature") {
         return format!("{text}: none of the trusted authorities signed it, --server-ca FILE names others");
     }
     text

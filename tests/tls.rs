@@ -26,11 +26,13 @@ fn assert_disbelieved(
     arguments: impl Fn(SocketAddr) -> Vec<String>,
     flag: &str,
 ) {
-    let (stranger, ours) = (Authority::new(), Authority::new());
+    let (stranger, namesake, ours) =
+        (Authority::new("another"), Authority::new("ours"), Authority::new("ours"));
     ours.write(ca.as_ref());
     let far = 2999;
     for (what, certified, says) in [
         ("another authority", stranger.certify("127.0.0.1", far), flag),
+        ("an authority of the same name", namesake.certify("127.0.0.1", far), flag),
         ("another name", ours.certify("evenkeel.example", far), "valid for"),
         ("expired", ours.certify("127.0.0.1", 2021), "expired"),
     ] {
@@ -48,7 +50,7 @@ fn assert_disbelieved(
 #[test]
 fn a_redis_with_tls_is_reached_and_its_certificate_verified() {
     let world = World::new("busy", &[]);
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let ca = world.path("ca.pem");
     authority.write(&ca);
     let mut redis = Redis::start();
@@ -88,7 +90,7 @@ fn a_redis_with_tls_is_reached_and_its_certificate_verified() {
 
 #[test]
 fn a_server_and_a_redis_behind_an_edge_are_levelled() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let pair = Pair::new(World::new("x10", &[]));
     let ca = pair.world.path("ca.pem");
     authority.write(&ca);

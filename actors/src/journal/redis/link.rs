@@ -39,7 +39,8 @@ impl From<RedisError> for RedisFault {
         let text = error.to_string();
         // Nobody answers in its place: a certificate is mended by somebody, or another authority trusted.
         if text.contains("certificate") {
-            let foreign = text.contains("UnknownIssuer");
+            // The second when an authority that is trusted only has the same name.
+            let foreign = text.contains("UnknownIssuer") || text.contains("BadSignature");
             let remedy = if foreign {
                 ": none of the trusted authorities signed it, --redis-ca FILE names others"
             } else {
