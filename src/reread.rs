@@ -32,7 +32,7 @@ impl Reread {
     pub(crate) async fn asked(&mut self) {
         if self.0.changed().await.is_err() {
             // The sender lives as long as the program.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -40,7 +40,7 @@ impl Guarded {
         let tokens = self.file("tokens");
         let lines = std::fs::read_to_string(&tokens).unwrap();
         let kept = lines.lines().filter(|line| !line.starts_with(&format!("{name} ")));
-        std::fs::write(&tokens, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        std::fs::write(&tokens, kept.fold(String::new(), |kept, line| kept + line + "\n")).unwrap();
     }
 
     fn client(&self, name: &str, server: &str) -> Running {
@@ -134,7 +134,7 @@ fn a_redirect_in_the_way_and_a_server_that_is_gone_are_said() {
         for stream in way.incoming() {
             let mut stream = stream.unwrap();
             // Whatever is asked.
-            let _ = stream.read(&mut [0; 65_536]);
+            let _ = stream.read(&mut vec![0; 65_536]);
             let answer = "HTTP/1.1 302 Found\r\nlocation: https://example.net/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             let _ = stream.write_all(answer.as_bytes());
         }
