@@ -12,12 +12,13 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
+use evenkeel_core::text;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -25,6 +26,8 @@ use subtle::{Choice, ConstantTimeEq as _};
 const PREFIX: &str = "evk_";
 /// Live tokens of one name.
 const PER_NAME_MAX: usize = 2;
+/// Longest name of a token, in bytes: a host's.
+const NAME_BYTES_MAX: usize = 64;
 /// A file with more is a mistake.
 const TOKENS_MAX: usize = 1_000;
 /// Room for [`TOKENS_MAX`] lines of 150 bytes, and for as much to explain each.
@@ -66,7 +69,9 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|scope| scope.name() == text);
-        found.ok_or_else(|| format!("unknown scope `{text}`: one of read, control, admin"))
+        found.ok_or_else(|| {
+            format!("unknown scope `{}`: one of read, control, admin", text::shown(text, NAME_BYTES_MAX))
+        })
     }
 }
 
@@ -159,8 +164,11 @@ pub enum TokensError {
     /// A third token of one name.
     #[error("`{0}` has two live tokens: remove the line of the older one first")]
     TooMany(String),
+    /// More tokens than a file may have.
+    #[error("{TOKENS_MAX} tokens are in one file already: remove the lines that nobody needs")]
+    Full,
     /// A name that the file cannot hold.
-    #[error("`{0}` cannot be a name: 1 to 64 letters, digits, `-`, `_`, `.`")]
+    #[error("`{}` cannot be a name: 1 to 64 letters, digits, `-`, `_`, `.`", text::shown(.0, NAME_BYTES_MAX))]
     Name(String),
 }
 
@@ -171,7 +179,18 @@ impl TokensError {
             Self::Io { error, .. } => error.to_string(),
             Self::Line { line, reason, .. } => format!("line {line}: {reason}"),
             Self::TooLarge { .. } => format!("more than {FILE_BYTES_MAX} bytes"),
-            Self::TooMany(_) | Self::Name(_) => self.to_string(),
+            Self::TooMany(_) | Self::Full | Self::Name(_) => self.to_string(),
+        }
+    }
+
+    /// What is wrong with a line, where a token may stand in the name's place by mistake.
+    fn without_name(&self) -> String {
+        match self {
+            Self::TooMany(_) => "a third token of one name: remove the line of the oldest one".to_owned(),
+            Self::Name(_) => {
+                format!("this cannot be a name: 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_`, `.`")
+            }
+            _ => self.to_string(),
         }
     }
 }
@@ -279,7 +298,7 @@ impl Tokens {
             if line.is_empty() {
                 continue;
             }
-            let added = parse(line).and_then(|token| tokens.add(token).map_err(|error| error.to_string()));
+            let added = parse(line).and_then(|token| tokens.add(token).map_err(|error| error.without_name()));
             added.map_err(|reason| TokensError::Line { file: named(), line: at + 1, reason })?;
         }
         Ok(tokens)
@@ -287,13 +306,14 @@ impl Tokens {
 
     fn add(&mut self, token: Token) -> Result<(), TokensError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if token.name.is_empty() || token.name.len() > 64 || !token.name.chars().all(fits) {
+        if token.name.is_empty() || token.name.len() > NAME_BYTES_MAX || !token.name.chars().all(fits) {
             return Err(TokensError::Name(token.name));
         }
-        if self.0.iter().filter(|other| other.name == token.name).count() >= PER_NAME_MAX
-            || self.0.len() >= TOKENS_MAX
-        {
+        if self.0.iter().filter(|other| other.name == token.name).count() >= PER_NAME_MAX {
             return Err(TokensError::TooMany(token.name));
+        }
+        if self.0.len() >= TOKENS_MAX {
+            return Err(TokensError::Full);
         }
         self.0.push(token);
         Ok(())
@@ -318,19 +338,44 @@ impl Tokens {
     /// Draws a token, adds its hash to `file`, which is created for its owner only, and returns the token.
     ///
     /// # Errors
-    /// [`TokensError`]; the file is not changed then.
+    /// [`TokensError`]; the file is as it was then.
     pub fn create(file: &Path, name: &str, scope: Scope) -> Result<String, TokensError> {
         let io = |error| TokensError::Io { file: file.display().to_string(), error };
-        let mut tokens = if file.exists() { Self::read(file)? } else { Self::default() };
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| io(io::Error::other(error.to_string())))?;
         let secret = bytes.iter().fold(PREFIX.to_owned(), |text, byte| format!("{text}{byte:02x}"));
         let token = Token { name: name.to_owned(), scope, hash: Hashed::of(&secret) };
-        tokens.add(token.clone())?;
-        let mut out = OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(io)?;
-        writeln!(out, "{token}").and_then(|()| File::sync_all(&out)).map_err(io)?;
+        // No file is begun for what cannot be in one.
+        Self::default().add(token.clone())?;
+        append(file, &token)?;
         Ok(secret)
     }
+}
+
+/// Adds a line to `file`, whole or not at all.
+fn append(file: &Path, token: &Token) -> Result<(), TokensError> {
+    let io = |error| TokensError::Io { file: file.display().to_string(), error };
+    let mut options = OpenOptions::new();
+    let mut open = options.read(true).append(true).create(true).mode(0o600).open(file).map_err(io)?;
+    // Two who add at once: the second one reads what the first has written.
+    open.lock().map_err(io)?;
+    let mut content = Vec::new();
+    Read::by_ref(&mut open).take(FILE_BYTES_MAX + 1).read_to_end(&mut content).map_err(io)?;
+    let before = content.len();
+    Tokens::parse(file, &content)?;
+    if content.last().is_some_and(|last| *last != b'\n') {
+        content.push(b'\n');
+    }
+    content.extend(format!("{token}\n").into_bytes());
+    // Whoever reads the new file must be able to: this is asked before it is one.
+    Tokens::parse(file, &content)?;
+    let written = open.write_all(&content[before..]).and_then(|()| open.sync_all());
+    if let Err(error) = written {
+        // Half a line would make the whole file broken.
+        let _ = open.set_len(before as u64);
+        return Err(io(error));
+    }
+    Ok(())
 }
 
 fn parse(line: &str) -> Result<Token, String> {
@@ -340,11 +385,14 @@ fn parse(line: &str) -> Result<Token, String> {
     let hash = hash.parse().map_err(|()| {
         "expected `sha256:` and 64 hexadecimal digits: `evenkeel token new` writes such a line".to_owned()
     })?;
-    Ok(Token { name: name.to_owned(), scope: scope.parse()?, hash })
+    let scope = scope.parse().map_err(|_| "unknown scope: one of read, control, admin")?;
+    Ok(Token { name: name.to_owned(), scope, hash })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -388,6 +436,84 @@ mod tests {
     }
 
     #[test]
+    fn a_last_line_without_an_end_gets_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let first = format!("a read {}", Hashed::of("evk_a"));
+        std::fs::write(&file, &first).unwrap();
+        let secret = Tokens::create(&file, "b", Scope::Admin).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text, format!("{first}\nb admin {}\n", Hashed::of(&secret)));
+        Tokens::create(&file, "c", Scope::Read).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3, "no line is empty");
+        assert_eq!(Tokens::read(&file).unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_added_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        for name in ["", "a b", "a/b", "ä", "a#b", "\u{1b}[2J", &"x".repeat(65)] {
+            let error = Tokens::create(&file, name, Scope::Read).unwrap_err().to_string();
+            assert!(error.contains("cannot be a name") && !error.contains('\u{1b}'), "{error}");
+            assert!(error.len() < 200 && !file.exists(), "{error}");
+        }
+        for broken in ["nonsense", "a read sha256:00\n", "\n\u{0}"] {
+            std::fs::write(&file, broken).unwrap();
+            let error = Tokens::create(&file, "b", Scope::Read).unwrap_err().to_string();
+            assert!(error.contains("line "), "{error}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), broken);
+        }
+        assert!(Tokens::create(folder.path(), "b", Scope::Read).is_err(), "a folder is no file");
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_and_one_that_is_there_keeps_its_rights() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        Tokens::create(&file, "a", Scope::Read).unwrap();
+        assert_eq!(mode(), 0o600);
+        // Whoever runs the server may be of the file's group: what was given is not taken back.
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        Tokens::create(&file, "b", Scope::Read).unwrap();
+        assert_eq!(mode(), 0o640);
+    }
+
+    #[test]
+    fn those_who_add_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let add = |n: usize| {
+            let file = file.clone();
+            std::thread::spawn(move || Tokens::create(&file, &format!("n{n}"), Scope::Read).unwrap())
+        };
+        let added: Vec<_> = (0..20).map(add).collect();
+        let secrets: Vec<_> = added.into_iter().map(|one| one.join().unwrap()).collect();
+        let tokens = Tokens::read(&file).unwrap();
+        assert!(secrets.iter().all(|secret| tokens.find(&Hashed::of(secret)).is_some()));
+    }
+
+    #[test]
+    fn limits_of_the_file_hold_to_the_last_one() {
+        let lines =
+            |n: usize| -> String { (0..n).map(|n| format!("n{n} read {}\n", Hashed::of("a"))).collect() };
+        let parse = |text: &str| Tokens::parse(Path::new("tokens"), text.as_bytes());
+        assert_eq!(parse(&lines(TOKENS_MAX)).unwrap().0.len(), TOKENS_MAX);
+        assert!(parse(&lines(TOKENS_MAX + 1)).is_err());
+        let filled = |bytes: u64| "#".repeat(bytes as usize);
+        assert!(parse(&filled(FILE_BYTES_MAX)).unwrap().is_empty());
+        let error = parse(&filled(FILE_BYTES_MAX + 1)).unwrap_err();
+        assert!(error.to_string().contains("no file of tokens"), "{error}");
+        let name = |length: usize| parse(&format!("{} read {}", "n".repeat(length), Hashed::of("a")));
+        assert!(name(64).is_ok() && name(65).is_err());
+        let marked = format!("\u{feff}a read {}\r\n# b\r\n", Hashed::of("a"));
+        assert_eq!(parse(&marked).unwrap().0.len(), 1);
+        let error = Tokens::parse(Path::new("tokens"), b"# a\n\n\xff").unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("UTF-8"), "{error}");
+    }
+
+    #[test]
     fn a_bad_line_is_named_and_not_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokens");
@@ -396,7 +522,9 @@ mod tests {
             ("x write sha256:00", "sha256"),
             ("x", "name scope"),
             (&format!("x write {}", Hashed::of("a")), "unknown scope"),
-            (&format!("a/b read {}", Hashed::of("a")), "cannot be a name"),
+            (&format!("x evk_secret {}", Hashed::of("a")), "unknown scope"),
+            (&format!("a/secret read {}", Hashed::of("a")), "cannot be a name"),
+            (&format!("evk_secret{} read {}", "0".repeat(60), Hashed::of("a")), "cannot be a name"),
         ] {
             std::fs::write(&file, format!("# tokens\n{line}\n")).unwrap();
             let error = Tokens::read(&file).unwrap_err().to_string();

@@ -137,7 +137,10 @@ fn a_browser_exchanges_a_token_for_a_cookie_that_scripts_cannot_read() {
     let login = ask(&running, "POST", "/login", &json, &format!(r#"{{"token":"{token}"}}"#));
     assert_eq!(login.status, 204);
     let cookie = &login.headers["set-cookie"];
-    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
+    let port = running.base.rsplit_once(':').unwrap().1;
+    let name = format!("evenkeel_session_{port}=");
+    assert!(cookie.starts_with(&name), "cookies ignore ports, and two servers have two sessions: {cookie}");
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/;", "Max-Age="] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     assert!(!cookie.contains(&token), "the cookie is not the token");
@@ -152,6 +155,79 @@ fn a_browser_exchanges_a_token_for_a_cookie_that_scripts_cannot_read() {
     assert_eq!(status(&running, "GET", "/api/v1/status", &with), 200);
     assert_eq!(ask(&running, "POST", "/logout", &with, "").status, 204);
     assert_eq!(status(&running, "GET", "/api/v1/status", &with), 401);
+}
+
+#[test]
+fn whoever_has_a_token_gets_in_whatever_others_try() {
+    let guarded = Guarded::new(&["--requests-per-second", "5"]);
+    let token = guarded.token("me", "read");
+    let running = guarded.world.start();
+    let login = |token: &str| ask(&running, "POST", "/login", &[], &format!(r#"{{"token":"{token}"}}"#));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        assert_eq!(
+                            status(&running, "GET", "/api/v1/status", &[]),
+                            401,
+                            "asked without a token"
+                        );
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..15 {
+            assert_eq!(login(&token).status, 204);
+        }
+        others.into_iter().for_each(|other| other.join().unwrap());
+    });
+    // Failures of this address are counted, and only failures are told to wait.
+    let failed: Vec<_> = (0..15).map(|_| login("evk_wrong")).collect();
+    assert!(failed[..10].iter().all(|answer| answer.status == 401));
+    let refused = failed.iter().find(|answer| answer.status == 429).expect("the eleventh at once is refused");
+    assert!(
+        refused.headers.contains_key("retry-after") && refused.body.contains("this address"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(login(&token).status, 204);
+}
+
+#[test]
+fn a_path_in_disguise_changes_nothing() {
+    let guarded = Guarded::new(&["--mode", "shadow"]);
+    let control = bearer(&guarded.token("client", "control"));
+    let running = guarded.world.start();
+    wait_until("it is ready", || status(&running, "GET", "/readyz", &[]) == 200);
+    let headers = [("authorization", control.as_str())];
+    for path in ["/api/v1/mode", "/api/v1/mod%65", "/%61pi/v1/mode", "/api%2fv1/mode", "//api/v1/mode"] {
+        let answer = ask(&running, "PUT", path, &headers, r#"{"mode":"off"}"#);
+        assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+    }
+    assert!(ask(&running, "GET", "/api/v1/mode", &headers, "").body.contains("shadow"));
+}
+
+#[test]
+fn a_path_of_its_own_is_taken_off_and_stands_in_what_browsers_keep() {
+    let guarded = Guarded::new(&["--base-path", "/evenkeel/"]);
+    let token = guarded.token("me", "read");
+    let running = guarded.world.start();
+    wait_until("it is ready", || status(&running, "GET", "/evenkeel/readyz", &[]) == 200);
+    assert_eq!(status(&running, "GET", "/readyz", &[]), 200, "a proxy may have taken it off already");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let login = ask(&running, "POST", "/evenkeel/login", &form, &format!("token={token}"));
+    assert_eq!((login.status, login.headers["location"].as_str()), (303, "/evenkeel/"));
+    let cookie = &login.headers["set-cookie"];
+    assert!(cookie.contains("Path=/evenkeel/;"), "{cookie}");
+    let with = [("cookie", cookie.split(';').next().unwrap())];
+    assert_eq!(status(&running, "GET", "/evenkeel/api/v1/status", &with), 200);
+    assert_eq!(status(&running, "GET", "/evenkeel/api/v1/status", &[]), 401);
+    assert_eq!(status(&running, "GET", "/evenkeeler/readyz", &[]), 401, "there is nothing of that name");
+    let slash = ask(&running, "GET", "/evenkeel", &[], "");
+    assert_eq!((slash.status, slash.headers["location"].as_str()), (308, "/evenkeel/"));
+    let wrong = guarded.world.command("run").args(["--base-path", "evenkeel"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
 
 #[test]
@@ -353,7 +429,7 @@ fn a_canary_is_found_nowhere() {
         ("POST", "/login"),
         ("PUT", "/api/v1/mode"),
     ] {
-        let cookie = format!("evenkeel_session={CANARY}");
+        let cookie = format!("evenkeel_session_{}={CANARY}", server.base.rsplit_once(':').unwrap().1);
         for headers in [
             vec![("authorization", authorization.as_str())],
             vec![("authorization", wrong.as_str()), ("cookie", cookie.as_str())],

@@ -4,6 +4,8 @@ import { defineConfig } from "vite";
 const server = process.env.EVENKEEL_URL ?? "http://127.0.0.1:7070";
 
 export default defineConfig({
+  // Relative: a proxy may show the page under a path of its own (`--base-path`).
+  base: "./",
   // `light-dark()` is understood by these and later.
   build: {
     target: ["chrome123", "firefox120", "safari17.5"],

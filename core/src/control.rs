@@ -28,6 +28,9 @@ pub fn highest_epoch(known: u64) -> u64 {
     known.saturating_add(EPOCH_JUMP_MAX).min(EPOCH_MAX - 1)
 }
 
+/// Longest name of a client, in bytes: a machine's (64), a process, a uuid, and as much again. It is written with each tick.
+pub const CLIENT_BYTES_MAX: usize = 200;
+
 /// Who decides when executions run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -192,6 +195,17 @@ pub enum ControlError {
         /// The last lease's, 0 before the first.
         known: u64,
     },
+    /// The client's name is none.
+    #[error("`client` has {0} bytes: expected a name of 1..={CLIENT_BYTES_MAX}")]
+    ClientLength(usize),
+    /// The client's name would do something where it is shown.
+    #[error("`client` holds a character that is not printed: expected a name of those that are")]
+    ClientNotPlain,
+    /// A reason would do something where it is shown.
+    #[error(
+        "the reason for {0} holds a character that is not printed: expected a sentence of those that are"
+    )]
+    ReasonNotPlain(ExecutionId),
     /// `lease_ticks` is out of range.
     #[error("`lease_ticks` is {0}: expected 1..={LEASE_TICKS_MAX}")]
     LeaseTicks(u64),

@@ -19,9 +19,9 @@ import { QueryView } from "./views/query";
 
 export function App() {
   // After a sign-in the address bar still says /login; a session that is open has nothing to do there.
-  const atLogin = location.pathname === "/login";
+  const atLogin = location.pathname.endsWith("/login");
   if (denied.value || (atLogin && session.value === null)) return <LoginView />;
-  if (atLogin) history.replaceState(null, "", `/${location.hash}`);
+  if (atLogin) history.replaceState(null, "", `./${location.hash}`);
   return (
     <>
       <button type="button" class="skip" onClick={toMain}>
@@ -139,8 +139,8 @@ function Footer() {
   return (
     <footer>
       <span>evenkeel {status.value?.version ?? ""}</span>
-      <a href="/api/docs/">API</a>
-      <a href="/metrics">Metrics</a>
+      <a href="api/docs/">API</a>
+      <a href="metrics">Metrics</a>
       {session.value?.open === false && (
         <button type="button" class="quiet" onClick={() => void signOut()}>
           Sign out

@@ -11,12 +11,19 @@ export interface Route {
   id: string | null;
 }
 
+/** What is typed into the address bar need not be an escape; then there is nothing of that name. */
+function decoded(id: string): string | null {
+  try {
+    return decodeURIComponent(id) || null;
+  } catch {
+    return id;
+  }
+}
+
 export function parse(hash: string): Route {
   const [view = "", id = ""] = hash.replace(/^#\/?/, "").split("/");
   const known = VIEWS.find((name) => name === view);
-  return known === undefined
-    ? { view: "overview", id: null }
-    : { view: known, id: decodeURIComponent(id) || null };
+  return known === undefined ? { view: "overview", id: null } : { view: known, id: decoded(id) };
 }
 
 export function link(view: View, id?: string): string {

@@ -25,11 +25,12 @@ use self::executed::ExecutedTicks;
 pub use self::recorded::{Measured, RecordedQueue};
 use crate::{
     control::{
-        ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX, Lease, Mode,
-        REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
+        CLIENT_BYTES_MAX, ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX, Lease,
+        Mode, REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
     },
     ids::{ExecutionId, QueryId},
     journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
+    text,
     tick::Tick,
     window::{WINDOW_TICKS, Window},
 };
@@ -186,6 +187,8 @@ impl Queue {
         let lease = state.lease.clone().filter(|lease| lease.epoch < EPOCH_MAX);
         queue.lease = lease.map(|mut lease| {
             lease.until = state.next_tick.after(lease.ticks);
+            // Names had no limit once, and this one is written with each tick.
+            lease.client = text::shown(&lease.client, CLIENT_BYTES_MAX);
             lease
         });
         for row in rows {
@@ -406,6 +409,12 @@ impl Queue {
     }
 
     fn check(&self, request: &ControlRequest) -> Result<(), ControlError> {
+        if !(1..=CLIENT_BYTES_MAX).contains(&request.client.len()) {
+            return Err(ControlError::ClientLength(request.client.len()));
+        }
+        if !request.client.chars().all(text::is_plain) {
+            return Err(ControlError::ClientNotPlain);
+        }
         if !(1..=LEASE_TICKS_MAX).contains(&request.lease_ticks) {
             return Err(ControlError::LeaseTicks(request.lease_ticks));
         }
@@ -414,6 +423,9 @@ impl Queue {
         }
         if let Some(set) = request.set.iter().find(|set| set.reason.len() > REASON_BYTES_MAX) {
             return Err(ControlError::ReasonTooLong { execution: set.execution, bytes: set.reason.len() });
+        }
+        if let Some(set) = request.set.iter().find(|set| !set.reason.chars().all(text::is_plain)) {
+            return Err(ControlError::ReasonNotPlain(set.execution));
         }
         let known = self.lease.as_ref().map_or(0, |lease| lease.epoch);
         if request.epoch > highest_epoch(known) {

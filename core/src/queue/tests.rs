@@ -150,7 +150,28 @@ fn a_request_out_of_range_is_refused_whole() {
     let mut queue = queue();
     let long = ControlRequest { lease_ticks: 51, ..request(1, &[]) };
     assert_eq!(queue.control(&long), Err(ControlError::LeaseTicks(51)));
+    let named = |client: String| ControlRequest { client, ..request(1, &[]) };
+    let too_long = "x".repeat(CLIENT_BYTES_MAX + 1);
+    assert_eq!(queue.control(&named(too_long)), Err(ControlError::ClientLength(CLIENT_BYTES_MAX + 1)));
+    assert_eq!(queue.control(&named(String::new())), Err(ControlError::ClientLength(0)));
+    for client in ["a\u{1b}[2J", "a\nb", "a\u{202e}b", "\u{9b}"] {
+        assert_eq!(queue.control(&named(client.to_owned())), Err(ControlError::ClientNotPlain), "{client:?}");
+    }
+    let mut obeyed = request(1, &[(1, 5)]);
+    obeyed.set[0].reason = "\u{1b}]0;title\u{7}".to_owned();
+    assert_eq!(queue.control(&obeyed), Err(ControlError::ReasonNotPlain(id(1))));
     assert_eq!(queue.lease(), None);
+    queue.control(&named("ä".repeat(CLIENT_BYTES_MAX / 2))).unwrap();
+}
+
+#[test]
+fn a_name_that_was_recorded_before_names_had_a_limit_gets_shorter() {
+    let client = format!("\u{1b}[2J{}", "x".repeat(4_000_000));
+    let lease = Some(Lease { client, epoch: 3, until: Tick(10), ticks: 10 });
+    let state = ServerState { next_tick: Tick(5), lease, ..ServerState::default() };
+    let queue = Queue::recover(100, HoldLimits::default(), &state, &[]);
+    let client = &queue.lease().unwrap().client;
+    assert!(client.starts_with("\\u{1b}[2Jxxx") && client.len() < 300, "{client}");
 }
 
 #[test]

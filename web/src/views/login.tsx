@@ -21,7 +21,7 @@ export function LoginView() {
     setError(null);
     try {
       await login(token.trim());
-      history.replaceState(null, "", `/${location.hash}`);
+      history.replaceState(null, "", `./${location.hash}`);
       retry();
     } catch (failure) {
       setError(failure instanceof Error ? failure.message : String(failure));

@@ -53,3 +53,32 @@ test("a token opens the page, as far as it allows", async ({ page }) => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test("the page works under a path of its own, also where an address cannot be read", async ({ page }) => {
+  const folder = mkdtempSync(join(tmpdir(), "evenkeel-tokens-"));
+  const file = join(folder, "tokens");
+  const token = output("token", "new", "--name", "me", "--scope", "read", "--tokens", file).trim();
+  const server = await new Evenkeel(["--scenario", "x10", "--tokens", file, "--base-path", "/a/b"]).start();
+  const live = page.getByText("Live", { exact: true });
+  try {
+    await page.goto(`${server.url}/a/b`);
+    await expect(page).toHaveURL(`${server.url}/a/b/`);
+    await page.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await expect(live).toBeVisible();
+    await page.goto(`${server.url}/a/b/login`);
+    await expect(live).toBeVisible();
+    await expect(page).toHaveURL(`${server.url}/a/b/`);
+    await page.goto(`${server.url}/a/b/#/actors`);
+    await expect(page.getByRole("heading", { name: "Actors" })).toBeVisible();
+    const [cookie] = await page.context().cookies(`${server.url}/a/b/`);
+    expect(cookie).toMatchObject({ path: "/a/b/", name: `evenkeel_session_${new URL(server.url).port}` });
+    expect(await page.context().cookies(`${server.url}/elsewhere`)).toEqual([]);
+    await page.goto("about:blank");
+    await page.goto(`${server.url}/a/b/#/actors/%`);
+    await expect(page.getByRole("heading", { name: "Actors" })).toBeVisible();
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
