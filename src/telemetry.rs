@@ -1,5 +1,8 @@
 //! Where logs go: stderr, as text for people or as JSON for machines, through [`output`], so that nobody who logs waits.
 
+use std::io::Write as _;
+
+use evenkeel_core::text;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{self, Log};
@@ -15,6 +18,8 @@ pub enum LogFormat {
     Json,
 }
 
+/// Longest event: what others sent is cut before, so this is what the program itself has to say.
+const EVENT_CHARS_MAX: usize = 4_000;
 /// What is logged unless `RUST_LOG` says otherwise.
 const FILTER: &str = "info,actix_server=warn";
 
@@ -41,6 +46,12 @@ fn text(given: Option<&str>) {
     let mut logger = env_logger::Builder::new();
     logger.parse_filters(given.unwrap_or(FILTER)).write_style(style);
     logger.target(env_logger::Target::Pipe(Box::new(Log)));
+    logger.format(|out, record| {
+        // One line, whatever others have put into what they sent: no escape of a terminal, and no line that looks like ours.
+        let message = text::shown(&record.args().to_string(), EVENT_CHARS_MAX);
+        let (level, style) = (record.level(), out.default_level_style(record.level()));
+        writeln!(out, "[{} {style}{level:<5}{style:#} {}] {message}", out.timestamp(), record.target())
+    });
     // Already initialised only in tests, which share one process.
     let _ = logger.try_init();
 }

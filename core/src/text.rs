@@ -1,6 +1,8 @@
 //! Text that comes from elsewhere, before it is stored, answered or printed: a terminal, a log and a page show it, and obey
 //! nothing in it.
 
+use std::{borrow::Cow, fmt::Write as _};
+
 /// Whether `character` is seen and does nothing: no control character (escapes of terminals begin with one), nothing that
 /// turns or hides what stands beside it.
 pub fn is_plain(character: char) -> bool {
@@ -18,6 +20,27 @@ pub fn shown(text: &str, chars_max: usize) -> String {
 /// As [`shown`]; lines and tabs stay.
 pub fn shown_lines(text: &str, chars_max: usize) -> String {
     written_out(text, chars_max, |character| character == '\n' || character == '\t' || is_plain(character))
+}
+
+/// `text` with what is not plain written out as JSON's strings have it (`\u001b`), so that JSON stays JSON; lines and tabs
+/// stay. Borrowed where there is nothing to write out.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let stays = |character| character == '\n' || character == '\t' || is_plain(character);
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if stays(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 fn written_out(text: &str, chars_max: usize, stays: impl Fn(char) -> bool) -> String {
@@ -48,6 +71,15 @@ mod tests {
         assert_eq!(shown_lines("a\n\tb\r\u{1b}", 100), "a\n\tb\\u{d}\\u{1b}");
         let once = shown("\u{1b}[0m", 100);
         assert_eq!(shown(&once, 100), once);
+    }
+
+    #[test]
+    fn json_stays_json() {
+        assert_eq!(
+            escaped("\u{7f}\u{9b}a\u{202e}\u{e0001}\r"),
+            "\\u007f\\u009ba\\u202e\\udb40\\udc01\\u000d"
+        );
+        assert!(matches!(escaped("{\"a\":\t\"ä\"}\n"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use evenkeel_core::text;
+
 /// Standard output did not take everything.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -32,11 +34,36 @@ impl From<io::Error> for DataError {
 /// # Errors
 /// [`DataError`]: not all of it has been taken.
 pub fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
-    let mut out = BufWriter::new(Patient(stdout().lock()));
+    let mut out = BufWriter::new(Plain { out: Patient(stdout().lock()), part: Vec::new() });
     let written = write(&mut out).and_then(|()| out.flush());
     // What is left in it has failed once: it is not tried again.
     let (_, _) = out.into_parts();
     Ok(written?)
+}
+
+/// A writer of text that a terminal shows and does not obey: entries and answers hold what others have sent.
+struct Plain<W> {
+    out: W,
+    /// A character that is not whole yet.
+    part: Vec<u8>,
+}
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.part.extend_from_slice(bytes);
+        let whole = match str::from_utf8(&self.part) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.part.len(),
+        };
+        let text = String::from_utf8_lossy(&self.part[..whole]);
+        self.out.write_all(text::escaped(&text).as_bytes())?;
+        self.part.drain(..whole);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// A writer that waits where its descriptor would not: somebody who shares it has made it so.
@@ -67,6 +94,19 @@ pub(super) fn patient<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_however_it_is_cut() {
+        let text = "Käse \u{1b}[31m\u{9b}2J\u{202e}🙂\n";
+        for length in 1..text.len() {
+            let mut out = Plain { out: Vec::new(), part: Vec::new() };
+            for part in text.as_bytes().chunks(length) {
+                out.write_all(part).unwrap();
+            }
+            let shown = String::from_utf8(out.out).unwrap();
+            assert_eq!(shown, "Käse \\u001b[31m\\u009b2J\\u202e🙂\n");
+        }
+    }
 
     #[test]
     fn a_descriptor_without_room_is_waited_for() {

@@ -26,6 +26,7 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
+use evenkeel_core::text;
 use serde_json::json;
 
 use self::{data::patient, sink::Sink};
@@ -37,6 +38,9 @@ pub use self::{
 /// Longest that the end of the process waits for its last words: whoever sent SIGTERM waits 10 s, and 9 of them are for
 /// the end of the actors.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
+
+/// Longest message or line: a panic with the way that led to it. What others sent is shorter, or not all worth a screen.
+const SAID_CHARS_MAX: usize = 16_000;
 
 static LINES: OnceLock<Sink> = OnceLock::new();
 static LOG: OnceLock<Sink> = OnceLock::new();
@@ -74,6 +78,7 @@ pub(crate) fn speak_json() {
 
 /// As the log says it.
 fn said(level: &str, message: &str) -> String {
+    let message = text::shown_lines(message, SAID_CHARS_MAX);
     if JSON.load(Ordering::Relaxed) {
         let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let said =
@@ -86,7 +91,7 @@ fn said(level: &str, message: &str) -> String {
 
 /// A line about what the program does, on stdout. Dropped when nobody reads.
 pub fn line(text: impl Display) {
-    lines().push(format!("{text}\n").into_bytes());
+    lines().push((text::shown_lines(&text.to_string(), SAID_CHARS_MAX) + "\n").into_bytes());
 }
 
 /// What a person should know, on stderr. Dropped when nobody reads.
@@ -127,7 +132,10 @@ pub(crate) struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        log().push(bytes.to_vec());
+        // JSON writes most out, but not all that terminals obey. Text has done so, and its colours shall be obeyed.
+        let is_json = JSON.load(Ordering::Relaxed);
+        let text = str::from_utf8(bytes).ok().filter(|_| is_json);
+        log().push(text.map_or_else(|| bytes.to_vec(), |text| text::escaped(text).into_owned().into_bytes()));
         Ok(bytes.len())
     }
 
