@@ -496,8 +496,9 @@ mod tests {
 
     #[test]
     fn limits_of_the_file_hold_to_the_last_one() {
-        let lines =
-            |n: usize| -> String { (0..n).fold(String::new(), |text, n| text + &format!("n{n} read {}\n", Hashed::of("a"))) };
+        let lines = |n: usize| -> String {
+            (0..n).fold(String::new(), |text, n| text + &format!("n{n} read {}\n", Hashed::of("a")))
+        };
         let parse = |text: &str| Tokens::parse(Path::new("tokens"), text.as_bytes());
         assert_eq!(parse(&lines(TOKENS_MAX)).unwrap().0.len(), TOKENS_MAX);
         assert!(parse(&lines(TOKENS_MAX + 1)).is_err());
