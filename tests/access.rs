@@ -180,7 +180,9 @@ fn whoever_has_a_token_gets_in_whatever_others_try() {
         for _ in 0..15 {
             assert_eq!(login(&token).status, 204);
         }
-        others.into_iter().for_each(|other| other.join().unwrap());
+        for other in others {
+            other.join().unwrap();
+        }
     });
     // Failures of this address are counted, and only failures are told to wait.
     let failed: Vec<_> = (0..15).map(|_| login("evk_wrong")).collect();
