@@ -59,7 +59,8 @@ impl Guarded {
     /// Without the line of the token that goes.
     fn without(&self) -> String {
         let text = fs::read_to_string(&self.file).unwrap();
-        text.lines().filter(|line| !line.starts_with("gone")).map(|line| format!("{line}\n")).collect()
+        let kept: Vec<_> = text.lines().filter(|line| !line.starts_with("gone")).collect();
+        kept.join("\n") + "\n"
     }
 
     /// A stream of events, as a thread that ends with it.
