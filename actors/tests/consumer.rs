@@ -169,7 +169,7 @@ fn reading(source: Parts, states: Box<dyn StateStore>, poison: Option<u64>) -> R
     let health = ActorHealth::new(ActorName::Consumer);
     let own = health.clone();
     let consumer = guard::start(&arbiter, 16, health, guarding, move |_| {
-        Consumer::new(ports, Box::new(source), states, own, sender)
+        Consumer::new(ports, Box::new(source), states, own, sender, watch::channel(None).0)
     });
     Reading { consumer, role, seen, gave_up }
 }

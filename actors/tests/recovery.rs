@@ -188,7 +188,14 @@ fn circle() -> Circle {
     };
     let source = OutboxSource::new(&dir, outbox.published());
     let consumer = start(&mut health, &guarding, ActorName::Consumer, move |own| {
-        Consumer::new(ports, Box::new(source), states, own, watch::channel(Role::default()).0)
+        Consumer::new(
+            ports,
+            Box::new(source),
+            states,
+            own,
+            watch::channel(Role::default()).0,
+            watch::channel(None).0,
+        )
     });
     Circle {
         folder,

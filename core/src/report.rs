@@ -10,9 +10,8 @@ use crate::{
     tick::Tick,
 };
 
-/// How the client is, and what it decided last.
+/// How the client is, and what it decided last. What a later client tells besides is passed over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Report {
     /// Counts this client's reports: one that stays the same is old, whatever the clocks say.
     pub beat: u64,
@@ -26,6 +25,9 @@ pub struct Report {
     pub forecasts: Vec<Forecast>,
     /// See [`crate::forecast::Forecaster::residual`].
     pub residual: Option<f64>,
+    /// Why its state is not saved, while it is not. A server of an earlier version is told only what it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
 }
 
 /// A decision.

@@ -85,6 +85,13 @@ pub struct RedisView {
     pub dead_letters: u64,
 }
 
+impl RedisView {
+    /// What it shows now: numbers of before it went away would contradict that it has gone.
+    pub(crate) fn known(&self) -> Option<&Self> {
+        self.fault.is_none().then_some(self)
+    }
+}
+
 /// See the module.
 #[derive(Clone)]
 pub struct Views {

@@ -47,10 +47,10 @@ pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
         let mut process = Process::start(settings)?;
         introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, views, degraded, .. } = &mut process;
+        let Process { gave_up, client, views, degraded, .. } = &mut process;
         let mut gatherer = Gatherer::default();
         let each_second = || {
-            degraded.send_replace(gatherer.client(views));
+            degraded.send_replace(gatherer.client(views, &client.unsaved.borrow()));
             line.print(views, "");
         };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
@@ -100,7 +100,7 @@ impl Process {
     fn start(settings: &ClientSettings) -> anyhow::Result<Self> {
         let ClientSettings { common, levelling, server, token, redis } = settings;
         let (mut starter, gave_up) = Starter::new();
-        let arbiter = Arbiter::new();
+        let arbiter = Arbiter::try_new()?;
         let epoch = LeaseEpoch::default();
         let (url, token) = (server.clone(), token.clone());
         let remote = starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {

@@ -3,7 +3,7 @@
 use actix::Arbiter;
 use evenkeel_actors::{
     acceptance::Acceptance,
-    consumer::{self, Consumer, Role, Source},
+    consumer::{self, Consumer, Role, Source, Unsaved},
     estimator::Estimator,
     health::ActorName,
     journal::{redis::LeaseEpoch, state::StateStore},
@@ -27,6 +27,7 @@ pub(super) struct ClientHalf {
     pub(super) decision: watch::Receiver<LastDecision>,
     pub(super) role: watch::Receiver<Role>,
     pub(super) acceptance: watch::Receiver<Acceptance>,
+    pub(super) unsaved: watch::Receiver<Unsaved>,
     consumer: Started<Consumer>,
     arbiter: Arbiter,
 }
@@ -57,6 +58,7 @@ impl ClientHalf {
         let (decision_sender, decision) = watch::channel(None);
         let (acceptance_sender, acceptance) = watch::channel(Acceptance::default());
         let (role_sender, role) = watch::channel(Role::default());
+        let (unsaved_sender, unsaved) = watch::channel(None);
         let settings =
             scheduler::Settings { client, epoch, policy, limits, delay_budget: levelling.delay_budget };
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
@@ -75,9 +77,9 @@ impl ClientHalf {
             journal: applied,
         };
         let consumer = starter.start(ActorName::Consumer, &arbiter, MAILBOX, move |health| {
-            Consumer::new(ports, source, states, health, role_sender)
+            Consumer::new(ports, source, states, health, role_sender, unsaved_sender)
         });
-        Self { decision, role, acceptance, consumer, arbiter }
+        Self { decision, role, acceptance, unsaved, consumer, arbiter }
     }
 
     /// Saves the state, and gives up the right to level.

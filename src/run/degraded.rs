@@ -2,19 +2,20 @@
 //! metrics. Gathered once a second. Each sentence says what is wrong and the remedy where there is one; since when is
 //! added to it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use evenkeel_actors::{
     clock::unix_ms,
-    journal::outbox::{DATABASE_FILE, Published},
+    consumer::Unsaved,
+    journal::outbox::{CommitError, DATABASE_FILE, Pressure, Published},
     queue::QueueSnapshot,
     shipper::{self, Shipping},
 };
 use evenkeel_core::{control::Mode, journal::Stream};
 
-use super::clock::ClockWatch;
+use super::{clock::ClockWatch, limits};
 use crate::{
-    http::{Cause, ClientViews, Degraded, Kind, Views},
+    http::{Cause, ClientTold, ClientViews, Degraded, Kind, Views},
     output::{self, Trouble},
 };
 
@@ -25,6 +26,13 @@ pub(super) const EMBEDDED_CLIENT: &str = "embedded";
 /// A clock that is corrected by less is no news.
 const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 
+/// How long refused arrivals are told after the last one.
+const TOLD_FOR_MS: u64 = 3_600_000;
+/// A client that tells each second how it is, and has not for so long, has gone.
+const SILENT: Duration = Duration::from_secs(5);
+/// A client that is so far behind plans what has run already: ten windows at the default pace.
+const BEHIND_SECONDS: u64 = 10;
+
 /// What was found, in any order.
 type Found = Vec<(Kind, String)>;
 
@@ -33,6 +41,8 @@ type Found = Vec<(Kind, String)>;
 pub(super) struct Gatherer {
     since_ms: BTreeMap<Kind, u64>,
     clock: ClockWatch,
+    /// Arrivals that were refused, and when the last of them was.
+    refused: (u64, u64),
 }
 
 impl Gatherer {
@@ -47,6 +57,7 @@ impl Gatherer {
         found.extend(levelled(views, "this process' own client decides nothing, see the log"));
         found.extend(strangers_lease(views));
         found.extend(self.moved());
+        found.extend(self.refused(views));
         self.gather(found)
     }
 
@@ -54,16 +65,38 @@ impl Gatherer {
     pub(super) fn server(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> Degraded {
         let mut found = shipped(shipping, lag);
         found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
-        found.extend(refused(views));
+        found.extend(self.refused(views));
         found.extend(everywhere(views));
         found.extend(self.moved());
         self.gather(found)
     }
 
     /// Of the client's half alone.
-    pub(super) fn client(&mut self, views: &ClientViews) -> Degraded {
+    pub(super) fn client(&mut self, views: &ClientViews, unsaved: &Unsaved) -> Degraded {
         let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
-        self.gather(printed().into_iter().chain(access).collect())
+        let causes = printed().into_iter().chain(access).chain(unsaved.as_deref().map(not_saved));
+        self.gather(causes.collect())
+    }
+
+    /// Told for an hour, as losses are.
+    fn refused(&mut self, views: &Views) -> Option<(Kind, String)> {
+        let (now_ms, refused) = (unix_ms(), views.pace.borrow().refused_arrivals);
+        if refused > self.refused.0 {
+            self.refused = (refused, now_ms);
+        }
+        let full = views.outbox.borrow().pressure != Pressure::None;
+        let sentence = if full {
+            format!(
+                "arrivals are refused, {refused} so far: the outbox is full of what Redis has not taken; bring Redis back"
+            )
+        } else if refused > 0 && now_ms.saturating_sub(self.refused.1) < TOLD_FOR_MS {
+            format!(
+                "{refused} arrivals were refused: the outbox was full of what Redis had not taken, and has room again"
+            )
+        } else {
+            return None;
+        };
+        Some((Kind::Refused, sentence))
     }
 
     /// Whether the clock that entries' ids follow was moved.
@@ -87,9 +120,55 @@ impl Gatherer {
 /// What each form of the program has in common.
 fn everywhere(views: &Views) -> Found {
     let access = views.access.degraded().map(|sentence| (Kind::Access, sentence));
+    let told = views.told.borrow().clone();
+    let unsaved = told.as_ref().and_then(|told| told.report.unsaved.as_deref()).map(not_saved);
+    let behind = told.as_ref().and_then(|told| client_behind(views, told));
     let outbox = views.outbox.borrow();
     let log = log_held(&outbox, &views.about.data_dir);
-    clock(&outbox).into_iter().chain(log).chain(access).chain(printed()).collect()
+    let causes = [stalled(views), clock(&outbox), log, unsaved, behind, access];
+    causes.into_iter().flatten().chain(printed()).collect()
+}
+
+/// Ticks that cannot be recorded do not run.
+fn stalled(views: &Views) -> Option<(Kind, String)> {
+    if !views.pace.borrow().stalled {
+        return None;
+    }
+    let cause = match &views.outbox.borrow().trouble {
+        Some(cause @ CommitError::Full(_)) => format!("{cause}; make room on it, and it goes on by itself"),
+        Some(cause @ CommitError::Io(_)) => {
+            let limit = limits::file_size().map(|limit| format!(" ({limit})")).unwrap_or_default();
+            format!("{cause}{limit}; mend that, and it goes on by itself")
+        }
+        Some(cause) => cause.to_string(),
+        None => "a tick cannot begin; the log says why, and it is tried again".to_owned(),
+    };
+    Some((Kind::Disk, format!("nothing runs: {cause}")))
+}
+
+fn not_saved(cause: &str) -> (Kind, String) {
+    let sentence = format!(
+        "the client's state is not saved: {cause}; it is tried every 5 s, and after a restart what came since is learned \
+         again: make room there, or let it be written"
+    );
+    (Kind::Snapshot, sentence)
+}
+
+fn client_behind(views: &Views, told: &ClientTold) -> Option<(Kind, String)> {
+    // One that says nothing has gone: that is another cause.
+    if told.at.elapsed() > SILENT {
+        return None;
+    }
+    let tick = views.pace.borrow().last?.tick;
+    let ticks = tick.since(told.report.decided?.tick);
+    let seconds = ticks * views.about.tick_ms / 1_000;
+    (seconds >= BEHIND_SECONDS).then(|| {
+        let sentence = format!(
+            "the client is {ticks} ticks behind, {seconds} s: its plans come too late; it reads through a backlog, which \
+             ends by itself, or needs more of its machine"
+        );
+        (Kind::Behind, sentence)
+    })
 }
 
 /// What this process prints.
@@ -162,15 +241,6 @@ fn strangers_lease(views: &Views) -> Option<(Kind, String)> {
              requests, or take its token away"
         );
         (Kind::Levelling, sentence)
-    })
-}
-
-fn refused(views: &Views) -> Option<(Kind, String)> {
-    let refused = views.pace.borrow().refused_arrivals;
-    (refused > 0).then(|| {
-        let sentence =
-            format!("{refused} arrivals were refused: the outbox is full of what Redis has not taken");
-        (Kind::Refused, sentence)
     })
 }
 

@@ -106,7 +106,7 @@ impl Process {
             applied: Some(server.journal.port()),
         };
         let client =
-            ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::new(), &mut starter);
+            ClientHalf::start(*levelling, common.limits.clone(), ports, Arbiter::try_new()?, &mut starter);
         let (tellers, news) = Tellers::new(false);
         let access = Access::new(common.access.clone())?;
         let views = server.views(access, server.about(common, serving, None), starter.actors, news);

@@ -146,7 +146,11 @@ impl Client {
                 (None, None) => format!("{:>8} nothing has been decided yet", "-"),
                 (None, Some(decision)) => {
                     let Decision { tick, slots, benefit, .. } = decision;
-                    format!("{:>8} {} {slots:>7}  {} {seen}", tick.0, Benefit(*benefit), note(decision))
+                    let cause = first_cause(&views.degraded.borrow()).unwrap_or_default();
+                    let note = [note(decision), seen.to_owned(), cause];
+                    let note =
+                        note.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+                    format!("{:>8} {} {slots:>7}  {note}", tick.0, Benefit(*benefit))
                 }
             },
         };

@@ -16,6 +16,7 @@ mod clock;
 mod degraded;
 mod embedded;
 mod foreign;
+mod limits;
 mod line;
 mod poll;
 mod remote_queue;
@@ -57,7 +58,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(9);
 
 /// Runs `process` on a system of actors.
 fn block_on(process: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    System::new().block_on(process)
+    limits::enough_descriptors()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.context("the system gives this process no room to run")?;
+    System::with_tokio_rt(move || runtime).block_on(process)
 }
 
 /// Runs an HTTP server that has its address beside the actors.

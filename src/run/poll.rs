@@ -47,11 +47,11 @@ pub fn run(settings: &PollSettings) -> anyhow::Result<Exit> {
         let mut process = Process::start(settings)?;
         introduce(settings, process.address);
         let mut line = line::Client::default();
-        let Process { gave_up, coverage, views, degraded, .. } = &mut process;
+        let Process { gave_up, client, coverage, views, degraded, .. } = &mut process;
         let mut gatherer = Gatherer::default();
         let each_second = || {
             let note = seen(&coverage.borrow());
-            degraded.send_replace(gatherer.client(views));
+            degraded.send_replace(gatherer.client(views, &client.unsaved.borrow()));
             line.print(views, &note);
         };
         let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
@@ -115,12 +115,12 @@ impl Process {
     fn start(settings: &PollSettings) -> anyhow::Result<Self> {
         let PollSettings { common, levelling, server, token } = settings;
         let (mut starter, gave_up) = Starter::new();
-        let arbiter = Arbiter::new();
+        let arbiter = Arbiter::try_new()?;
         let (coverage_sender, coverage) = watch::channel(Coverage::default());
         let (outside_sender, outside) = watch::channel(None);
         let (url, token) = (server.clone(), token.clone());
         // It looks and delays on time while the others think: an arbiter of its own.
-        let watching = Arbiter::new();
+        let watching = Arbiter::try_new()?;
         let foreign = starter.start(ActorName::RemoteQueue, &watching, MAILBOX, move |health| {
             ForeignServer::new(&url, token.as_ref(), health, coverage_sender, outside_sender)
         });

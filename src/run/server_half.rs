@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    limits,
     settings::{Common, Serving},
     starter::{Started, Starter},
 };
@@ -113,7 +114,9 @@ pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Out
             OpenError::OtherIdentity { .. } | OpenError::OtherName { .. } => Exit::Usage,
             _ => Exit::Failure,
         };
-        ExitError { exit, message: error.to_string() }
+        let grown = matches!(error, OpenError::Io { .. }).then(limits::file_size).flatten();
+        let message = grown.map_or_else(|| error.to_string(), |grown| format!("{error} ({grown})"));
+        ExitError { exit, message }
     })
 }
 
@@ -140,7 +143,7 @@ impl ServerHalf {
         let (pace_sender, pace) = watch::channel(Pace::default());
         // The ticker has an arbiter of its own: a mailbox is drained before timers are polled.
         // The observer has one, too: what people ask for delays no tick.
-        let arbiters = vec![Arbiter::new(), Arbiter::new(), Arbiter::new()];
+        let arbiters = vec![Arbiter::try_new()?, Arbiter::try_new()?, Arbiter::try_new()?];
         let [server, ticker, for_people] = [&arbiters[0], &arbiters[1], &arbiters[2]];
         let tick_ms = serving.scenario.parameters.tick_ms;
 

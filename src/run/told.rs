@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use evenkeel_actors::{
     acceptance::Acceptance,
-    consumer::Role,
+    consumer::{Role, Unsaved},
     journal::redis::{ReportReader, ReportWriter},
     messages::Reported,
     port::Port,
@@ -35,14 +35,16 @@ pub(super) struct Reporter {
     role: watch::Receiver<Role>,
     decision: watch::Receiver<LastDecision>,
     acceptance: watch::Receiver<Acceptance>,
+    unsaved: watch::Receiver<Unsaved>,
     beat: u64,
 }
 
 impl Reporter {
     pub(super) fn new(client: &ClientHalf) -> Self {
-        let ClientHalf { role, decision, acceptance, .. } = client;
-        let (role, decision, acceptance) = (role.clone(), decision.clone(), acceptance.clone());
-        Self { role, decision, acceptance, beat: 0 }
+        let ClientHalf { role, decision, acceptance, unsaved, .. } = client;
+        let (role, decision) = (role.clone(), decision.clone());
+        let (acceptance, unsaved) = (acceptance.clone(), unsaved.clone());
+        Self { role, decision, acceptance, unsaved, beat: 0 }
     }
 
     /// How the client is now, and what it has learned.
@@ -55,7 +57,9 @@ impl Reporter {
             Role::GaveUp { cause } => ("gave up", Some(cause.clone())),
             Role::Levelling => ("levelling", self.acceptance.borrow().trouble()),
         };
-        let mut report = Report { beat: self.beat, role: role.to_owned(), note, ..Report::default() };
+        let unsaved = self.unsaved.borrow().clone();
+        let mut report =
+            Report { beat: self.beat, role: role.to_owned(), note, unsaved, ..Report::default() };
         let mut costs = LearnedCosts::default();
         if let Some(decision) = &*self.decision.borrow() {
             let (tick, feasibility, slots) = (decision.tick, decision.feasibility, decision.slots);

@@ -907,9 +907,9 @@ export interface components {
             connected: boolean;
             /**
              * Format: u-int64
-             * @description Entries that clients had to leave out.
+             * @description Entries that clients had to leave out; null while Redis cannot be asked.
              */
-            dead_letters: number;
+            dead_letters: number | null;
             /** @description What it has lost lately. */
             lost: string[];
             /** @description Why not. */
@@ -1048,7 +1048,7 @@ export interface components {
             length: number;
             /**
              * Format: u-int64
-             * @description Entries in Redis.
+             * @description Entries in Redis; null while it cannot be asked.
              */
             redis_length: number | null;
             /**

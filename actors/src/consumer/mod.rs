@@ -120,6 +120,9 @@ pub enum Role {
     Levelling,
 }
 
+/// Why the state was not saved the last time; none when it was.
+pub type Unsaved = Option<String>;
+
 /// Locked only on threads that may block.
 type SharedStates = Arc<Mutex<States>>;
 
@@ -136,6 +139,7 @@ pub struct Consumer {
     saved_at: Instant,
     health: ActorHealth,
     role: watch::Sender<Role>,
+    unsaved: watch::Sender<Unsaved>,
 }
 
 /// From the consumer's reader to itself. The answer says whether to go on.
@@ -154,6 +158,7 @@ impl Consumer {
         states: Box<dyn StateStore>,
         health: ActorHealth,
         role: watch::Sender<Role>,
+        unsaved: watch::Sender<Unsaved>,
     ) -> Self {
         Self {
             ports,
@@ -165,6 +170,7 @@ impl Consumer {
             saved_at: Instant::now(),
             health,
             role,
+            unsaved,
         }
     }
 
@@ -232,6 +238,7 @@ impl Consumer {
         self.saved_at = Instant::now();
         self.health.set_recovering(false);
         self.role.send_replace(Role::Levelling);
+        self.unsaved.send_replace(None);
         let mut reads = self.source.follow(positions);
         let (address, generation) = (context.address(), self.progress.generation());
         let reader = async move {
@@ -284,12 +291,15 @@ impl Consumer {
         written.into_actor(self).map(move |written, actor, context| {
             actor.progress.saved();
             match written {
-                Ok(()) => {}
+                Ok(()) => drop(actor.unsaved.send_replace(None)),
                 Err(StateError::Fenced) if actor.progress.counts(generation) => {
                     tracing::warn!("another client has taken over");
                     actor.recover(RETRY_AFTER, context);
                 }
-                Err(cause) => tracing::warn!(%cause, "the client's state was not saved: it is tried again"),
+                Err(cause) => {
+                    tracing::warn!(%cause, "the client's state was not saved: it is tried again");
+                    actor.unsaved.send_replace(Some(cause.to_string()));
+                }
             }
         })
     }

@@ -99,6 +99,7 @@ impl ServerNumbers {
         }
         let Some(redis) = &self.views.redis else { return Ok(()) };
         let redis = redis.borrow().clone();
+        let Some(redis) = redis.known() else { return Ok(()) };
         let dead = redis.dead_letters as f64;
         writer.gauge("dead_letters", "Entries that clients had to leave out.", Some(dead))?;
         // Other groups than evenkeel's own have names that anybody may choose: together they are one.

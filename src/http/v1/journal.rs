@@ -65,8 +65,8 @@ pub(crate) struct RedisInfo {
     lost: Vec<String>,
     /// What a person should look at.
     warnings: Vec<String>,
-    /// Entries that clients had to leave out.
-    dead_letters: u64,
+    /// Entries that clients had to leave out; null while Redis cannot be asked.
+    dead_letters: Option<u64>,
 }
 
 /// One stream.
@@ -78,7 +78,7 @@ pub(crate) struct StreamView {
     key: String,
     /// Entries that the outbox keeps.
     length: u64,
-    /// Entries in Redis.
+    /// Entries in Redis; null while it cannot be asked.
     redis_length: Option<u64>,
     first_seq: Option<u64>,
     last_seq: Option<u64>,
@@ -198,18 +198,19 @@ pub(super) async fn journal(
     let shipped = shipping.as_ref().map(|shipping| shipping.shipped_seq);
     let tick_ms = views.about.tick_ms;
     let kept = read(views.about.data_dir.clone(), move |outbox| kept(outbox, shipped, tick_ms)).await?;
+    let known = redis.as_ref().and_then(RedisView::known);
     let streams = Stream::ALL.into_iter().map(|stream| {
         let info = &kept.streams[stream];
         StreamView {
             stream: stream.name(),
             key: views.about.keys.stream(stream),
             length: info.length,
-            redis_length: redis.as_ref().map(|redis| redis.lengths[stream]),
+            redis_length: known.map(|redis| redis.lengths[stream]),
             first_seq: info.first.map(|(seq, _)| seq),
             last_seq: info.last.map(|(seq, _)| seq),
             last_id: info.last.map(|(_, id)| id.to_string()),
             shipped_seq: shipped.map(|shipped| shipped[stream]),
-            groups: redis.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
+            groups: known.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
         }
     });
     Ok(web::Json(Journal {
@@ -224,12 +225,15 @@ pub(super) async fn journal(
             unshipped: shipping.as_ref().map_or(0, |shipping| shipping.lag(&outbox.last_seq)),
             oldest_unshipped_ms: kept.oldest_unshipped_ms,
         },
-        redis: shipping.zip(redis).map(|(shipping, redis)| RedisInfo {
+        redis: shipping.zip(redis.as_ref()).map(|(shipping, redis)| RedisInfo {
             connected: shipping.connected,
-            trouble: shipping.trouble.map(|trouble| trouble.fault.to_string()).or(redis.fault),
+            trouble: shipping
+                .trouble
+                .map(|trouble| trouble.fault.to_string())
+                .or_else(|| redis.fault.clone()),
             lost: shipping.lost.into_iter().map(|(sentence, _)| sentence).collect(),
             warnings: shipping.warnings,
-            dead_letters: redis.dead_letters,
+            dead_letters: known.map(|redis| redis.dead_letters),
         }),
         commands: commands(&views),
     }))

@@ -1,6 +1,7 @@
 // One verdict over the whole: what the first tile says.
 
 import type { ClientStatus, Lease, Status } from "../api/types";
+import { duration } from "./format";
 
 export interface Health {
   level: "good" | "warning" | "bad";
@@ -20,10 +21,8 @@ export function health(status: Status): Health {
 function troubles(status: Status): string[] {
   const found: string[] = [];
   if (!status.capture.complete) found.push("Executions are missing from the journal");
-  if (status.refused_arrivals > 0) {
-    found.push(`${status.refused_arrivals} arrivals were refused because the outbox was full`);
-  }
-  if (status.client?.feasible === false) found.push(infeasible(status.client));
+  // Null before it has decided anything.
+  if (status.client?.feasible === false && !silent(status.client)) found.push(infeasible(status.client));
   return found;
 }
 
@@ -39,11 +38,21 @@ function infeasible(client: ClientStatus): string {
   return `The corridor cannot be reached${because}`;
 }
 
-/** What the client does, in a few words. */
-export function clientSentence(client: ClientStatus | null): string {
+/** It tells each second how it is. */
+const SILENT_MS = 5000;
+
+function silent(client: ClientStatus): boolean {
+  return client.age_ms > SILENT_MS;
+}
+
+/** What the client does, in a few words: what it told long ago, or what the server sees nothing of, is no present. */
+export function clientSentence({ client, levelled, mode }: Status): string {
   if (client === null) return "None";
+  if (silent(client)) return `silent for ${duration(client.age_ms)}`;
   if (client.role === "standing by" && client.holder !== null) return `standing by for ${client.holder}`;
-  return client.holder === null ? client.role : `${client.role}: ${client.holder}`;
+  const idle = client.role === "levelling" && mode === "enforce" && !levelled;
+  const role = idle ? "connected, places no slots" : client.role;
+  return client.holder === null ? role : `${role}: ${client.holder}`;
 }
 
 /** Who holds the lease, in a few words. */

@@ -25,7 +25,7 @@ export function HealthTile({ status }: Props) {
       <Facts
         facts={[
           ["Mode", status.mode === null ? DASH : capitalised(status.mode)],
-          ["Client", capitalised(clientSentence(status.client))],
+          ["Client", capitalised(clientSentence(status))],
           ["Levels", leaseSentence(status.lease)],
           ["Up for", duration(status.now_ms - status.started_ms)],
         ]}

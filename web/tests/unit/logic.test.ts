@@ -1,7 +1,8 @@
 import { expect, test } from "@playwright/test";
-import type { Point } from "../../src/api/types";
+import type { ClientStatus, Point, Status } from "../../src/api/types";
 import { backoffMs } from "../../src/logic/backoff";
 import * as format from "../../src/logic/format";
+import { clientSentence, health } from "../../src/logic/health";
 import { inCorridor, merged, rollingShares, timeline } from "../../src/logic/history";
 import { nextOrder, sorted } from "../../src/logic/sort";
 
@@ -110,4 +111,55 @@ test("attempts come slower and slower, and never slower than 8 s", () => {
   const longest = [0, 1, 2, 3, 4, 5, 50].map((attempt) => backoffMs(attempt, () => 1));
   expect(longest).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000]);
   expect(backoffMs(4, () => 0)).toBe(4000);
+});
+
+const CLIENT: ClientStatus = {
+  age_ms: 900,
+  role: "levelling",
+  holder: null,
+  decided_tick: 12,
+  feasible: true,
+  binding: null,
+  slots: 3,
+  residual: 0.1,
+};
+
+function healthy(change: Partial<Status> = {}): Status {
+  const capture = { executed: 1, journalled: 1, in_outbox: 0, under_way: 0, complete: true };
+  const whole = {
+    ready: true,
+    reasons: [],
+    degraded: [],
+    mode: "enforce",
+    levelled: true,
+    capture,
+    client: CLIENT,
+  };
+  return { ...whole, ...change } as unknown as Status;
+}
+
+test("what the client told long ago, or what does not arrive, is not called levelling", () => {
+  expect(clientSentence(healthy())).toBe("levelling");
+  expect(clientSentence(healthy({ client: { ...CLIENT, age_ms: 65_000 } }))).toBe("silent for 1 min 5 s");
+  expect(clientSentence(healthy({ levelled: false }))).toBe("connected, places no slots");
+  expect(clientSentence(healthy({ levelled: false, mode: "shadow" }))).toBe("levelling");
+  expect(clientSentence(healthy({ client: { ...CLIENT, role: "standing by", holder: "b" } }))).toBe(
+    "standing by for b",
+  );
+  expect(clientSentence(healthy({ client: null }))).toBe("None");
+});
+
+test("every cause is shown once, and nothing is called impossible before anything was decided", () => {
+  expect(health(healthy()).level).toBe("good");
+  expect(health(healthy({ client: { ...CLIENT, feasible: null } })).level).toBe("good");
+  const infeasible = health(healthy({ client: { ...CLIENT, feasible: false, binding: "arrivals" } }));
+  expect(infeasible.details).toEqual([
+    "The corridor cannot be reached: too few executions arrive to fill every tick",
+  ]);
+  const causes = ["no client levels: …", "the log does not get out: …"];
+  expect(health(healthy({ levelled: false, degraded: causes })).details).toEqual(causes);
+  expect(health(healthy({ ready: false, reasons: ["no tick"], degraded: causes })).details).toEqual([
+    "no tick",
+    ...causes,
+  ]);
 });
