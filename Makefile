@@ -7,7 +7,7 @@ KILLS ?= 200
 MINUTES ?= 0
 POINTS ?= 0
 SECONDS ?= 60
-.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny dist
+.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -70,6 +70,22 @@ deny: $(DENY) ## Check licences, sources and known weaknesses of dependencies
 
 $(DENY):
 	$(CARGO) install --quiet --locked --root target/tools cargo-deny
+
+ROOM ?= queue
+MUTANTS := target/tools/bin/cargo-mutants
+mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 7 to 190 of 4 s each on an idle machine (docs/mutants.md)
+	@case "$(ROOM)" in \
+	queue|journal|window|control|invariants|client) \
+		set -- --package evenkeel-core --file 'core/src/$(ROOM).rs' --file 'core/src/$(ROOM)/**' -- --lib -- '$(ROOM)::' ;; \
+	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access ;; \
+	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, client or access" >&2; exit 2 ;; \
+	esac; \
+	mkdir -p target/mutants-of-$(ROOM); \
+	CARGO_TARGET_DIR=$(CURDIR)/target/mutated PROPTEST_CASES=32 PROPTEST_FAILURE_PERSISTENCE=off \
+		nice -n 10 $(MUTANTS) mutants --no-shuffle --output target/mutants-of-$(ROOM) "$$@"
+
+$(MUTANTS):
+	$(CARGO) install --quiet --locked --root target/tools cargo-mutants
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 DIST := dist/evenkeel-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)

@@ -347,20 +347,21 @@ impl Audit {
     }
 }
 
-/// Whether some sum of tick sums gives this average, these extremes and this judgement: the truncated
-/// average leaves ten sums open.
+/// Whether some ten tick sums give this average, these extremes and this judgement.
 fn extents_fit(window: &Window) -> bool {
     let n = u128::from(WINDOW_TICKS);
+    let mut can_be = true;
     let mut may_be_in = true;
     let mut may_be_out = false;
-    let mut ordered = true;
     for resource in Resource::ALL {
         let extent = window.usage[resource];
         let [average, min, max] = [extent.average, extent.min, extent.max].map(u128::from);
-        ordered &= min <= average && average <= max;
-        let (least, most) = (n * average, n * average + n - 1);
+        // The average is truncated, one tick is the smallest and one the largest: that leaves some sums open.
+        let least = (n * average).max(max + (n - 1) * min);
+        let most = (n * average + n - 1).min(min + (n - 1) * max);
+        can_be &= least <= most;
         may_be_in &= most > 0 && 10 * n * max <= 11 * most && 10 * n * min >= 9 * least;
         may_be_out |= least == 0 || 10 * n * max > 11 * least || 10 * n * min < 9 * most;
     }
-    ordered && if window.in_corridor { may_be_in } else { may_be_out }
+    can_be && if window.in_corridor { may_be_in } else { may_be_out }
 }

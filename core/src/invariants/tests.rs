@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     control::Mode,
     ids::{ExecutionId, QueryId},
-    journal::{Commit, Entry, Numbering, PerStream, Recovered, Replaced, Start, Stream},
+    journal::{Commit, Entry, EntryId, Numbering, PerStream, Record, Recovered, Replaced, Start, Stream},
     queue::{HoldLimits, Measured, Queued, RecordedQueue},
     resource::Usage,
     tick::Tick,
@@ -117,6 +117,20 @@ proptest! {
         let younger = |entry: &&Entry| entry.record.tick() > Tick(last);
         let open = Stream::ALL.iter().map(|stream| history.entries[*stream].iter().filter(younger).count());
         prop_assert_eq!(report.open_entries, open.sum::<usize>() as u64);
+    }
+
+    #[test]
+    fn a_window_that_was_measured_holds(usage in prop::collection::vec([0u64..4, 0u64..40, 90u64..120], 10)) {
+        let mut open = OpenWindow::default();
+        let mut closed = None;
+        for (tick, [cpu, io, memory]) in (0..).map(Tick).zip(usage) {
+            closed = open.add(tick, &Usage { cpu, io, memory }, 0).unwrap();
+        }
+        let record = Record::Window(closed.expect("ten ticks close it"));
+        let mut audit = Audit::new(&PerStream::default());
+        audit.entry(&Entry { id: EntryId { ms: 1, n: 0 }, seq: 1, record });
+        let report = audit.so_far();
+        prop_assert_eq!(report.findings.first(), []);
     }
 
     #[test]

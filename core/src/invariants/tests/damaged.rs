@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    journal::{EntryId, Executed, QueueEvent, QueueRecord, Record},
+    journal::{Executed, QueueEvent, QueueRecord},
     window::Window,
 };
 

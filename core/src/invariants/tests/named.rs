@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    journal::{EntryId, Executed, Outcome, QueueEvent, QueueRecord, Record},
+    journal::{Executed, Outcome, QueueEvent, QueueRecord},
     resource::PerResource,
     window::{Extent, Window},
 };
@@ -192,6 +192,25 @@ fn a_window_is_ten_ticks_from_a_multiple_of_ten_on() {
 }
 
 #[test]
+fn a_window_that_comes_again_counts_nothing_twice() {
+    let mut records = vec![queued(1, 0), ran(1, 0, 1, 1), window(0, 1)];
+    records.push(window(0, 1));
+    let report = audit(&journal(whole(), records), 11, None);
+    let hole = Finding::WindowHole { expected: Tick(10), found: Tick(0) };
+    let count = Finding::WindowCount { first_tick: Tick(0), recorded: 1, counted: 0 };
+    assert_eq!(report.findings.first(), [hole, count]);
+    assert_eq!(report.executed, 1);
+}
+
+#[test]
+fn what_comes_too_late_for_its_window_is_not_open() {
+    let report = audit(&journal(whole(), vec![window(0, 0), queued(1, 10), queued(2, 9)]), 11, None);
+    let late = Finding::TickOrder { stream: Stream::Queue, seq: 2, tick: Tick(9), before: Tick(10) };
+    assert_eq!(report.findings.first(), [late]);
+    assert_eq!(report.open_entries, 1);
+}
+
+#[test]
 fn a_corridor_that_the_extremes_contradict_is_named() {
     let what = "its averages, extremes and corridor contradict each other";
     // Average, smallest, largest, in the corridor; whether some ten sums are so. An average of 100 stands for sums of
@@ -212,11 +231,22 @@ fn a_corridor_that_the_extremes_contradict_is_named() {
         // 11 · 10009 lies between 100 · 1100 and 100 · 1101.
         (1000, 900, 1100, true, true),
         (1000, 900, 1101, true, false),
-        // Idle, or all but idle: 0 of ten ticks is never in, and one unit in one tick is not level.
+        // Idle ticks are not level, equal ones are, and one unit in ten ticks is not.
         (0, 0, 0, false, true),
-        (0, 0, 0, true, true),
+        (0, 0, 0, true, false),
         (1, 1, 1, true, true),
-        (1, 1, 1, false, true),
+        (1, 1, 1, false, false),
+        (0, 0, 1, false, true),
+        (0, 0, 1, true, false),
+        // Nine of 100 and one of 109 are 1009, nine of 100 and one of 90 are 990: no more, no less.
+        (100, 100, 109, true, true),
+        (100, 100, 109, false, false),
+        (100, 100, 110, true, false),
+        (100, 100, 110, false, false),
+        (99, 90, 100, true, true),
+        (99, 90, 100, false, false),
+        (99, 89, 100, true, false),
+        (99, 89, 100, false, false),
     ] {
         let usage = PerResource { io: Extent { average, min, max }, ..level(0, 0).usage };
         let window = Window { usage, in_corridor, ..level(0, 0) };
@@ -230,7 +260,7 @@ fn one_resource_out_is_enough_and_all_must_be_in() {
     let what = "its averages, extremes and corridor contradict each other";
     for resource in crate::resource::Resource::ALL {
         let mut window = level(0, 0);
-        window.usage[resource].max = 200;
+        window.usage[resource] = Extent { average: 100, min: 50, max: 200 };
         let claims = found(vec![Record::Window(window)], 10);
         assert_eq!(claims, impossible(Stream::Windows, what), "{resource}");
         window.in_corridor = false;
@@ -417,4 +447,48 @@ fn within_a_tick_what_ran_comes_first_and_the_window_last() {
     let streams = PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, ()>));
     let order: Vec<_> = Merge::new(streams).map(|entry| entry.unwrap().record.stream()).collect();
     assert_eq!(order, [Stream::Executions, Stream::Queue, Stream::Windows]);
+}
+
+/// What is found in these journals against a truth of (execution, tick); the first tick that is not committed is 30.
+fn found_against(entries: &PerStream<Vec<Entry>>, truth: &[(u128, u64)]) -> Vec<Finding> {
+    let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
+    let rows =
+        truth.iter().map(|(n, tick)| TruthRow { execution: id(*n), tick: Tick(*tick), query: query() });
+    let mut audit = Audit::new(&first).with_truth(rows);
+    let streams =
+        PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>));
+    for entry in Merge::new(streams) {
+        audit.entry(&entry.unwrap());
+    }
+    audit.finish(Tick(30), None).findings.first().to_vec()
+}
+
+#[test]
+fn what_really_ran_is_compared_from_the_first_whole_tick_to_the_last_batch() {
+    let begun = trimmed(vec![ran(1, 3, 4, 20), ran(2, 3, 4, 21), ran(3, 3, 4, 28), ran(4, 3, 4, 29)]);
+    let all = [(1, 20), (2, 21), (3, 28), (4, 29), (100, 19)];
+    assert_eq!(found_against(&begun, &all), []);
+    // Unknown to the truth: before the first whole tick nobody knows, and the last batch may still be ahead.
+    let never = |n, tick| Finding::NeverRan { execution: id(n), tick: Tick(tick) };
+    assert_eq!(found_against(&begun, &[]), [never(2, 21), never(3, 28)]);
+    // Unknown to the journal, which has ticks 21 to 29.
+    let others: Vec<_> = all.iter().copied().chain([(5, 20), (6, 21), (7, 29), (8, 30)]).collect();
+    let missing = |n, tick| Finding::NotJournalled { execution: id(n), query: query(), tick: Tick(tick) };
+    assert_eq!(found_against(&begun, &others), [missing(6, 21), missing(7, 29)]);
+}
+
+#[test]
+fn a_truth_that_says_otherwise_is_named() {
+    let journalled = trimmed(vec![ran(1, 3, 4, 25)]);
+    let otherwise = Finding::NotTrue {
+        execution: id(1),
+        field: "tick",
+        journalled: "25".to_owned(),
+        really: "24".to_owned(),
+    };
+    assert_eq!(found_against(&journalled, &[(1, 24)]), [otherwise]);
+    assert_eq!(found_against(&journalled, &[(1, 25), (1, 25)]), [Finding::RanTwice(id(1))]);
+    assert!("25 nobody".parse::<TruthRow>().is_err_and(|error| error.to_string().contains("`25 nobody`")));
+    let row = TruthRow { execution: id(1), tick: Tick(25), query: query() };
+    assert!(format!("{row} more").parse::<TruthRow>().is_err());
 }
