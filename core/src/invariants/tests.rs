@@ -1,5 +1,6 @@
 mod damaged;
 mod named;
+mod trimmed;
 
 use proptest::prelude::*;
 use uuid::Uuid;

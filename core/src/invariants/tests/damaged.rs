@@ -191,6 +191,10 @@ proptest! {
         let delayed_later = |history: &History, execution| {
             history.queue_events().skip(at).any(|event| event.execution == execution)
         };
+        if let Some(next) = history.entries[stream].get(at) {
+            let gap = Finding::Sequence { stream, expected: entry.seq, found: next.seq };
+            prop_assert!(history.findings().contains(&gap), "{gap}");
+        }
         renumber(&mut history.entries[stream]);
         let expected = match &entry.record {
             // Who is delayed may have been queued before what is left; who ran or has a row says when that was.
