@@ -251,6 +251,9 @@ fn a_corridor_that_the_extremes_contradict_is_named() {
         (99, 90, 100, false, false),
         (99, 89, 100, true, false),
         (99, 89, 100, false, false),
+        // Nine of 91 and one of 81 are 900, and 81 is exactly 9/10 of 90.
+        (90, 81, 91, true, true),
+        (90, 81, 91, false, false),
     ] {
         let usage = PerResource { io: Extent { average, min, max }, ..level(0, 0).usage };
         let window = Window { usage, in_corridor, ..level(0, 0) };
