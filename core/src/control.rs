@@ -240,4 +240,20 @@ mod tests {
         let request: ControlRequest = serde_json::from_str(r#"{"client": "c", "epoch": 2}"#).unwrap();
         assert_eq!((request.lease_ticks, request.set), (LEASE_TICKS_DEFAULT, vec![]));
     }
+
+    #[test]
+    fn epochs_go_up_by_a_million_at_most_and_never_out_of_range() {
+        assert_eq!([0, 7].map(highest_epoch), [1_000_000, 1_000_007]);
+        assert_eq!(highest_epoch(EPOCH_MAX - 2), EPOCH_MAX - 1);
+        assert_eq!(highest_epoch(u64::MAX), (1 << 52) - 1);
+    }
+
+    #[test]
+    fn a_lease_lives_until_its_last_tick_has_begun_and_names_its_holder_on_one_line() {
+        let lease = Lease { client: "a\u{1b}b".to_owned(), epoch: 1, until: Tick(5), ticks: 1 };
+        assert_eq!([4, 5, 6].map(|tick| lease.lives_after(Tick(tick))), [true, false, false]);
+        assert_eq!(lease.holder(), "`a\\u{1b}b`");
+        let long = Lease { client: "c".repeat(500), ..lease };
+        assert_eq!(long.holder(), format!("`{}`", "c".repeat(120)));
+    }
 }

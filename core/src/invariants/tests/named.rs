@@ -229,6 +229,8 @@ fn a_corridor_that_the_extremes_contradict_is_named() {
         (100, 90, 111, true, false),
         (100, 89, 110, true, false),
         (100, 89, 105, false, true),
+        (100, 95, 111, false, true),
+        (100, 95, 110, false, false),
         (100, 100, 100, true, true),
         (100, 101, 105, true, false),
         (100, 95, 99, true, false),

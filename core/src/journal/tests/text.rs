@@ -159,7 +159,10 @@ fn the_clock_may_be_a_day_behind_and_no_more() {
     assert_eq!(numbering.clock_behind_ms(9, 0), Ok(day_ms));
     let expected =
         NumberingError { stream: Stream::Queue, last: EntryId { ms: day_ms + 9, n: 0 }, now_ms: 8 };
-    assert_eq!(numbering.clock_behind_ms(8, 0), Err(expected));
+    assert_eq!(numbering.clock_behind_ms(8, 0), Err(expected.clone()));
+    // Of ids up to there somebody has said that it was the clock that was wrong.
+    assert_eq!(numbering.clock_behind_ms(8, day_ms + 8), Err(expected));
+    assert_eq!(numbering.clock_behind_ms(8, day_ms + 9), Ok(day_ms + 1));
 }
 
 #[test]

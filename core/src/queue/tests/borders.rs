@@ -179,3 +179,15 @@ fn a_recovered_queue_has_the_means_of_before() {
     assert_eq!(queue.control(&request(1, &[])).unwrap().tick_ms, 250);
     assert_eq!(step(&mut queue, &[]), [(1, 40)]);
 }
+
+#[test]
+fn a_recovered_queue_forgets_a_lease_that_nobody_could_go_above() {
+    let lease = |epoch| Lease { client: "test".to_owned(), epoch, until: Tick(3), ticks: 5 };
+    let recovered = |epoch| {
+        let state = ServerState { lease: Some(lease(epoch)), ..ServerState::default() };
+        Queue::recover(100, HoldLimits::default(), &state, &[]).lease().cloned()
+    };
+    let last = EPOCH_MAX - 1;
+    assert_eq!(recovered(last), Some(Lease { until: Tick(5), ..lease(last) }));
+    assert_eq!(recovered(EPOCH_MAX), None);
+}
