@@ -73,7 +73,7 @@ $(DENY):
 
 ROOM ?= queue
 MUTANTS := target/tools/bin/cargo-mutants
-mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 7 to 190 of 4 s each on an idle machine (docs/mutants.md)
+mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 2 to 20 minutes on an idle machine (docs/mutants.md)
 	@case "$(ROOM)" in \
 	queue|journal|window|control|invariants|client) \
 		set -- --package evenkeel-core --file 'core/src/$(ROOM).rs' --file 'core/src/$(ROOM)/**' -- --lib -- '$(ROOM)::' ;; \

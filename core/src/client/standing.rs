@@ -92,6 +92,16 @@ mod tests {
     }
 
     #[test]
+    fn who_begins_again_still_knows_how_slow_the_server_is() {
+        let mut standing = Standing::default();
+        standing.taken(1_000, 2_000);
+        standing.began(10_000);
+        standing.refused(10_000, "401".to_owned());
+        assert_eq!(standing.gives_up(15_999), None);
+        assert_eq!(standing.gives_up(16_000).as_deref(), Some("401"));
+    }
+
+    #[test]
     fn it_gives_up_after_three_seconds_of_refusals_counted_from_the_first() {
         let mut standing = Standing::default();
         standing.began(0);

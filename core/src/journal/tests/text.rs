@@ -156,6 +156,7 @@ fn the_clock_may_be_a_day_behind_and_no_more() {
     let day_ms = 24 * 60 * 60 * 1_000;
     let numbering =
         Numbering::after(PerStream { executions: last(5), queue: last(day_ms + 9), windows: last(8) });
+    assert_eq!((numbering.last_ms(), Numbering::default().last_ms()), (day_ms + 9, 0));
     assert_eq!(numbering.clock_behind_ms(9, 0), Ok(day_ms));
     let expected =
         NumberingError { stream: Stream::Queue, last: EntryId { ms: day_ms + 9, n: 0 }, now_ms: 8 };
