@@ -189,7 +189,9 @@ fn try_shipping(
         ShippingFault::OtherJournal { .. }
         | ShippingFault::Older { .. }
         | ShippingFault::Replaced { .. }
-        | ShippingFault::Outbox(_) => Exit::Failure,
+        | ShippingFault::Outbox(_)
+        | ShippingFault::OlderFormat { .. }
+        | ShippingFault::Redis(RedisFault::Newer(_)) => Exit::Failure,
         ShippingFault::Foreign { .. }
         | ShippingFault::Evicting(_)
         | ShippingFault::Redis(RedisFault::Unexpected(_))

@@ -147,7 +147,7 @@ pub(super) async fn hear(
             }
         }
         redis.send_replace(RedisView {
-            fault: None,
+            fault: heard.newer.map(|newer| newer.to_string()),
             lengths: heard.lengths,
             groups: heard.groups,
             dead_letters: heard.dead_letters,

@@ -20,7 +20,7 @@ use actix::{
 use evenkeel_core::{
     client::{ClientState, Progress},
     estimator::Observation,
-    journal::{Entry, Positions},
+    journal::{Entry, NewerFormat, Positions},
     tick::Tick,
 };
 use futures_util::future::try_join;
@@ -73,8 +73,14 @@ pub struct Read {
 
 /// A source cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the journal cannot be read: {0}")]
-pub struct SourceError(pub String);
+pub enum SourceError {
+    /// Now.
+    #[error("the journal cannot be read: {0}")]
+    Failed(String),
+    /// Only a later program can go on.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+}
 
 /// Whom the consumer talks to.
 #[derive(Clone)]
@@ -190,6 +196,8 @@ impl Consumer {
     }
 
     fn not_restored(&mut self, cause: StateError, context: &mut Context<Self>) {
+        // A later program takes the right to level meanwhile.
+        let after = if matches!(cause, StateError::Newer(_)) { GIVEN_UP_FOR } else { RETRY_AFTER };
         let role = match cause {
             StateError::StandingBy { holder } => Role::StandingBy { holder },
             cause => Role::Waiting { cause: cause.to_string() },
@@ -208,7 +216,7 @@ impl Consumer {
             }
             _ => {}
         }
-        self.recover(RETRY_AFTER, context);
+        self.recover(after, context);
     }
 
     /// A leader that cannot act keeps nobody else from it.
@@ -353,6 +361,11 @@ impl Handler<EntriesRead> for Consumer {
         }
         let Read { entries, observed, caught_up } = match read {
             Ok(read) => read,
+            Err(SourceError::Newer(newer)) => {
+                tracing::error!(%newer, "reading stops: the right to level is left to one who can go on");
+                self.give_up(newer.to_string(), context);
+                return Box::pin(actix::fut::ready(false));
+            }
             Err(cause) => {
                 tracing::warn!(%cause, "reading starts again");
                 self.recover(RETRY_AFTER, context);

@@ -15,13 +15,17 @@ use std::{
     time::SystemTime,
 };
 
+use evenkeel_core::journal::NewerFormat;
+
 /// Largest value that is stored, in bytes: 10,000 queries' estimates and pending executions.
 pub const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
 
 /// Its files' names in a data directory.
 pub(super) const FILES: [&str; 2] = ["client-snapshot.0", "client-snapshot.1"];
 const NEW: &str = "client-snapshot.new";
-const MAGIC: &str = "evenkeel snapshot v1";
+const MAGIC: &str = "evenkeel snapshot v";
+/// Format of the value behind the header. The header's line stays as it is in all of them.
+pub(super) const SNAPSHOT_FORMAT: u64 = 1;
 /// The longest header: the magic, two numbers of 20 digits, a uuid, a CRC of 8, and their names.
 const HEADER_BYTES_MAX: usize = 192;
 
@@ -36,6 +40,9 @@ pub enum SnapshotError {
         /// Why not.
         reason: String,
     },
+    /// A later evenkeel wrote it.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// It is too large.
     #[error("a snapshot of {0} bytes is too large: at most {SNAPSHOT_BYTES_MAX}")]
     TooLarge(usize),
@@ -122,6 +129,14 @@ enum Content {
     Damaged(&'static str),
 }
 
+/// Bytes that are no snapshot for this evenkeel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ParseError {
+    Damaged(&'static str),
+    /// It is whole, and of this format.
+    Newer(u64),
+}
+
 /// A value with the header that tells whether it is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
@@ -133,7 +148,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     pub(super) fn write(generation: u64, journal: &str, bytes: &[u8]) -> Vec<u8> {
-        let mut described = format!("{MAGIC} generation={generation} bytes={}", bytes.len());
+        let mut described = format!("{MAGIC}{SNAPSHOT_FORMAT} generation={generation} bytes={}", bytes.len());
         if !journal.is_empty() {
             described = format!("{described} journal={journal}");
         }
@@ -142,16 +157,22 @@ impl Snapshot {
         written
     }
 
-    pub(super) fn parse(mut content: Vec<u8>) -> Result<Self, &'static str> {
-        const NO_HEADER: &str = "its header cannot be read";
+    pub(super) fn parse(mut content: Vec<u8>) -> Result<Self, ParseError> {
+        const NO_HEADER: ParseError = ParseError::Damaged("its header cannot be read");
         let end = content.iter().take(HEADER_BYTES_MAX).position(|byte| *byte == b'\n').ok_or(NO_HEADER)?;
         let bytes = content.split_off(end + 1);
         let header = str::from_utf8(&content[..end]).map_err(|_| NO_HEADER)?;
         let (described, stored) = header.split_once(" crc=").ok_or(NO_HEADER)?;
         if stored != format!("{:08x}", crc(described, &bytes)) {
-            return Err("its checksum does not fit");
+            return Err(ParseError::Damaged("its checksum does not fit"));
         }
-        let fields = described.strip_prefix(MAGIC).ok_or(NO_HEADER)?;
+        let (format, fields) =
+            described.strip_prefix(MAGIC).and_then(|rest| rest.split_once(' ')).ok_or(NO_HEADER)?;
+        match format.parse() {
+            Ok(SNAPSHOT_FORMAT) => {}
+            Ok(newer) if newer > SNAPSHOT_FORMAT => return Err(ParseError::Newer(newer)),
+            _ => return Err(NO_HEADER),
+        }
         let field = |name| fields.split_whitespace().find_map(|field| field.strip_prefix(name));
         let generation = field("generation=").and_then(|number| number.parse().ok()).ok_or(NO_HEADER)?;
         Ok(Self { generation, journal: field("journal=").unwrap_or_default().to_owned(), bytes })
@@ -241,7 +262,14 @@ impl SnapshotStore {
             Err(error) => return Err(unusable(&path, &error)),
         }
         let content = fs::read(&path).map_err(|error| unusable(&path, &error))?;
-        Ok(Snapshot::parse(content).map_or_else(Content::Damaged, Content::Whole))
+        match Snapshot::parse(content) {
+            Ok(snapshot) => Ok(Content::Whole(snapshot)),
+            Err(ParseError::Damaged(what)) => Ok(Content::Damaged(what)),
+            Err(ParseError::Newer(theirs)) => {
+                let what = format!("the snapshot {}", path.display());
+                Err(NewerFormat { what, theirs, ours: SNAPSHOT_FORMAT }.into())
+            }
+        }
     }
 }
 

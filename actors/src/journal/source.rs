@@ -76,7 +76,7 @@ async fn follow(
             }
         }
     }
-    Err(SourceError("the outbox's writer has ended".to_owned()))
+    Err(SourceError::Failed("the outbox's writer has ended".to_owned()))
 }
 
 /// The streams' entries, one stream after the other.
@@ -86,7 +86,7 @@ pub(super) fn in_order(entries: PerStream<Vec<Entry>>) -> Vec<Entry> {
 }
 
 fn unreadable(error: impl std::fmt::Display) -> SourceError {
-    SourceError(error.to_string())
+    SourceError::Failed(error.to_string())
 }
 
 /// Reads on a thread that may block.

@@ -13,7 +13,7 @@ use std::{
 
 use evenkeel_core::{
     client::ClientState,
-    journal::{EntryId, Stream},
+    journal::{EntryId, NewerFormat, Stream},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -67,6 +67,9 @@ pub enum StateError {
     /// Somebody else levels since: what this client knows is out of date.
     #[error("another client has taken over: this one stands by")]
     Fenced,
+    /// A later program wrote it, and it is left as it is.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// The store cannot be used now.
     #[error("{0}")]
     Unavailable(String),
@@ -138,7 +141,10 @@ impl FileStateStore {
 
 impl StateStore for FileStateStore {
     fn load(&mut self) -> Result<ClientState, StateError> {
-        let loaded = self.snapshots.load().map_err(|error| StateError::Unavailable(error.to_string()))?;
+        let loaded = self.snapshots.load().map_err(|error| match error {
+            SnapshotError::Newer(newer) => StateError::Newer(newer),
+            error => StateError::Unavailable(error.to_string()),
+        })?;
         for warning in &loaded.warnings {
             tracing::warn!(%warning, "a snapshot cannot be used");
         }

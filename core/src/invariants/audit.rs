@@ -33,6 +33,8 @@ pub struct Report {
     pub open_entries: u64,
     /// Executions that wait.
     pub waiting: u64,
+    /// Windows whose count cannot be judged, because an entry of theirs cannot be read.
+    pub unjudged: u64,
     /// What does not hold.
     pub findings: Findings,
 }
@@ -52,6 +54,12 @@ pub struct Audit {
     last_window: Option<Tick>,
     truth: Option<Truth>,
     starts: Vec<Start>,
+    /// Entries that could not be read since the last one of their stream that could.
+    unread: PerStream<u64>,
+    /// Executions that may have been queued by an entry that could not be read.
+    unread_queued: u64,
+    /// Ticks in which an execution may have run whose entry could not be read; the last span may still be open.
+    blind: Vec<(Tick, Option<Tick>)>,
     report: Report,
 }
 
@@ -93,6 +101,9 @@ impl Audit {
             last_window: None,
             truth: None,
             starts: Vec::new(),
+            unread: PerStream::default(),
+            unread_queued: 0,
+            blind: Vec::new(),
             report: Report::default(),
         }
     }
@@ -126,11 +137,25 @@ impl Audit {
     pub fn entry(&mut self, entry: &Entry) {
         let stream = entry.record.stream();
         self.report.entries[stream] += 1;
+        let unread_windows = self.unread.windows;
         self.check_order(stream, entry);
         match &entry.record {
             Record::Executed(executed) => self.executed(entry.seq, executed),
             Record::Queue(event) => self.queue_event(entry.seq, event),
-            Record::Window(window) => self.window(entry.seq, window),
+            Record::Window(window) => self.window(entry.seq, window, unread_windows),
+        }
+    }
+
+    /// An entry of `stream` stands here and cannot be read. Whoever feeds this names it; what follows from it alone is no
+    /// finding of its own.
+    pub fn unreadable(&mut self, stream: Stream) {
+        self.unread[stream] += 1;
+        match stream {
+            Stream::Executions if self.blind.last().is_none_or(|(_, to)| to.is_some()) => {
+                self.blind.push((self.last[stream].tick, None));
+            }
+            Stream::Queue => self.unread_queued += 1,
+            Stream::Executions | Stream::Windows => {}
         }
     }
 
@@ -166,7 +191,9 @@ impl Audit {
         let findings = &mut self.report.findings;
         let last = &mut self.last[stream];
         let Entry { id, seq, record } = entry;
-        if *seq != last.next_seq {
+        // One that cannot be read has a number, or is a stranger's and has none.
+        let unread = std::mem::take(&mut self.unread[stream]);
+        if !(last.next_seq..=last.next_seq.saturating_add(unread)).contains(seq) {
             findings.add(Finding::Sequence { stream, expected: last.next_seq, found: *seq });
         }
         if let Some(before) = last.id
@@ -175,6 +202,11 @@ impl Audit {
             findings.add(Finding::IdOrder { stream, seq: *seq, id: *id, before });
         }
         let tick = record.tick();
+        if stream == Stream::Executions
+            && let Some((_, to @ None)) = self.blind.last_mut()
+        {
+            *to = Some(tick);
+        }
         if tick < last.tick {
             findings.add(Finding::TickOrder { stream, seq: *seq, tick, before: last.tick });
         }
@@ -205,6 +237,10 @@ impl Audit {
         let findings = &mut self.report.findings;
         let Some(waiting) = self.waiting.remove(&execution) else {
             if tick >= self.first_tick && queued_tick >= self.first_tick {
+                if self.unread_queued > 0 {
+                    self.unread_queued -= 1;
+                    return;
+                }
                 findings.add(Finding::NotQueued { execution, tick });
             }
             return;
@@ -258,7 +294,7 @@ impl Audit {
         }
     }
 
-    fn window(&mut self, seq: u64, window: &Window) {
+    fn window(&mut self, seq: u64, window: &Window, unread: u64) {
         let Window { first_tick, last_tick, executed, .. } = *window;
         let aligned =
             first_tick.0.is_multiple_of(WINDOW_TICKS) && last_tick == first_tick.after(WINDOW_TICKS - 1);
@@ -275,7 +311,7 @@ impl Audit {
             None => None,
         };
         if let Some(expected) = expected
-            && first_tick != expected
+            && !(0..=unread).any(|skipped| first_tick == expected.after(skipped * WINDOW_TICKS))
         {
             self.report.findings.add(Finding::WindowHole { expected, found: first_tick });
         }
@@ -284,7 +320,12 @@ impl Audit {
         // Counts of windows that never come are of no use any more.
         self.by_window = self.by_window.split_off(&(number + 1));
         if first_tick >= self.first_tick {
-            if counted != executed {
+            let blind = |(from, to): &(Tick, Option<Tick>)| {
+                *from <= last_tick && to.is_none_or(|to| first_tick <= to)
+            };
+            if counted != executed && self.blind.iter().any(blind) {
+                self.report.unjudged += 1;
+            } else if counted != executed {
                 self.report.findings.add(Finding::WindowCount { first_tick, recorded: executed, counted });
             }
             self.report.executed += counted;
@@ -299,7 +340,8 @@ impl Audit {
     fn check_last_window(&mut self, next_tick: Tick) {
         let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
         let due = reached.0 / WINDOW_TICKS * WINDOW_TICKS;
-        let closed = self.last_window.map_or(0, |closed| closed.next().0);
+        let unread = self.unread.windows * WINDOW_TICKS;
+        let closed = self.last_window.map_or(0, |closed| closed.next().0) + unread;
         if closed < due {
             let closed = Tick(closed.saturating_sub(1));
             self.report.findings.add(Finding::WindowMissing { reached, closed });

@@ -165,7 +165,8 @@ impl Entry {
         let fields = Fields(fields.into_iter().collect());
         match fields.number("v")? {
             FORMAT_VERSION => {}
-            other => return Err(DecodeError::Version(other)),
+            newer if newer > FORMAT_VERSION => return Err(DecodeError::Version(newer)),
+            _ => return Err(fields.invalid("v", "a format that there is, from 1 on")),
         }
         let record = match stream {
             Stream::Executions => Record::Executed(fields.executed()?),

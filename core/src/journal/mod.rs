@@ -7,6 +7,7 @@
 
 mod commit;
 mod entry;
+mod format;
 mod numbering;
 mod per_stream;
 mod positions;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use commit::{Commit, MEAN_WINDOWS, QueueChange, Recovered, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, ParseEntryIdError};
+pub use format::NewerFormat;
 pub use numbering::{Numbering, NumberingError};
 pub use per_stream::PerStream;
 pub use positions::Positions;

@@ -60,7 +60,7 @@ fn print_redis(
     applied: &Positions,
 ) -> io::Result<()> {
     let row = |stream| {
-        let StreamState { length, first, last, group } = &streams[stream];
+        let StreamState { length, first, last, group, .. } = &streams[stream];
         let ends = first.as_ref().zip(last.as_ref()).map(|(first, last)| [first, last].map(described));
         (Row { stream, length: *length, bytes: None, ends }, *group)
     };

@@ -48,6 +48,10 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         }
         Opened::Redis(mut reader) => redis::verify(&mut reader, truth, |read, total| progress.show(read, total))
             .map(|RedisVerified { report, dead, lost, gap }| {
+                let unjudged = report.unjudged;
+                let unjudged = (unjudged > 0).then(|| {
+                    format!("{unjudged} windows count other executions than can be read here: those named above are among them")
+                });
                 let lost = lost.iter().map(|range| format!("Redis lost {range}, which the outbox no longer had"));
                 let gap = gap.map(|tick| {
                     format!("another journal was continued at tick {tick}: what lies before is its own, and not checked")
@@ -55,7 +59,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
                 Outcome {
                     report,
                     wrong: dead.iter().map(ToString::to_string).collect(),
-                    notes: lost.chain(gap).collect(),
+                    notes: lost.chain(gap).chain(unjudged).collect(),
                 }
             })
             .map_err(|fault| redis_failed(&fault)),

@@ -59,7 +59,7 @@ impl Source for ForeignSource {
         actix::spawn(async move {
             if let Err(error) = asked.await {
                 // A consumer that is gone needs no cause.
-                let _ = reads.send(Err(SourceError(error.to_string()))).await;
+                let _ = reads.send(Err(SourceError::Failed(error.to_string()))).await;
             }
         });
         receiver

@@ -9,7 +9,7 @@ use redis::{Value, cmd, pipe};
 use uuid::Uuid;
 
 use super::{
-    fields::{array, optional, pairs, parsed, take},
+    fields::{array, newer_meta, optional, pairs, parsed, take},
     keys::Keys,
     link::{Link, RedisFault},
     target::Target,
@@ -68,10 +68,11 @@ pub fn adopt(
     // Whatever its server does from here on changes `meta`.
     link.call(cmd("WATCH").arg(keys.meta()))?;
     let mut ask = cmd("HMGET");
-    ask.arg(keys.meta()).arg("journal").arg("tick").arg("writer_epoch");
+    ask.arg(keys.meta()).arg("journal").arg("tick").arg("writer_epoch").arg("format");
     let found = array(link.call(&ask)?)?.into_iter().map(optional).collect::<Result<Vec<_>, _>>()?;
-    let [from, tick, epoch] =
-        <[_; 3]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
+    let [from, tick, epoch, format] =
+        <[_; 4]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
+    newer_meta(format)?;
     let Some(from) = from else {
         return Err(RedisFault::Gone(format!("{target} holds no journal under {keys}")).into());
     };

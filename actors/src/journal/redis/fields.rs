@@ -1,12 +1,12 @@
 //! Entries as Redis takes and gives them.
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, Stream},
+    journal::{DecodeError, Entry, EntryId, NewerFormat, Stream},
     mutant::{self, Mutant},
 };
 use redis::{Cmd, Value};
 
-use super::link::RedisFault;
+use super::{FORMAT_VERSION, link::RedisFault};
 
 /// Arguments of an `XADD`, and their bytes: what an entry needs, so that packing it grows nothing.
 const XADD: (usize, usize) = (34, 512);
@@ -34,13 +34,15 @@ pub(super) enum Stored {
     /// Its id is pending and nothing stands behind it.
     Deleted(EntryId),
     Undecodable(EntryId, String),
+    /// A later evenkeel wrote it, in this format.
+    Newer(EntryId, u64),
 }
 
 impl Stored {
     pub(super) fn id(&self) -> EntryId {
         match self {
             Self::Entry(entry) => entry.id,
-            Self::Deleted(id) | Self::Undecodable(id, _) => *id,
+            Self::Deleted(id) | Self::Undecodable(id, _) | Self::Newer(id, _) => *id,
         }
     }
 }
@@ -64,8 +66,24 @@ fn stored_one(stream: Stream, item: Value) -> Result<Stored, RedisFault> {
     let pairs = fields.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
     Ok(match Entry::decode(stream, id, pairs) {
         Ok(entry) => Stored::Entry(entry),
+        Err(DecodeError::Version(version)) => Stored::Newer(id, version),
         Err(error) => Stored::Undecodable(id, error.to_string()),
     })
+}
+
+/// What `meta format` says, unless this evenkeel knows it.
+pub(super) fn newer_meta(format: Option<String>) -> Result<(), RedisFault> {
+    let Some(format) = format else { return Ok(()) };
+    let theirs = parsed(Value::BulkString(format.into_bytes()))?;
+    if theirs <= FORMAT_VERSION {
+        return Ok(());
+    }
+    Err(NewerFormat { what: "the journal in Redis".to_owned(), theirs, ours: FORMAT_VERSION }.into())
+}
+
+/// An entry that a later evenkeel wrote.
+pub(super) fn newer_entry(stream: Stream, id: EntryId, theirs: u64) -> NewerFormat {
+    NewerFormat { what: format!("entry {id} of {stream} in Redis"), theirs, ours: FORMAT_VERSION }
 }
 
 pub(super) fn array(value: Value) -> Result<Vec<Value>, RedisFault> {

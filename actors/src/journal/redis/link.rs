@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use evenkeel_core::mutant::{self, Mutant};
+use evenkeel_core::{
+    journal::NewerFormat,
+    mutant::{self, Mutant},
+};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, Value};
 
 use tokio::time::Instant;
@@ -29,6 +32,9 @@ pub enum RedisFault {
     /// It needs somebody's help: password, rights, a key of another type.
     #[error("Redis refuses: {0}")]
     Refused(String),
+    /// Only a later evenkeel can go on with what is there.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// An answer that nobody should get.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),

@@ -9,7 +9,7 @@ use evenkeel_core::{
 use redis::{Value, cmd, pipe};
 
 use super::{
-    fields::{Stored, array, pairs, parsed, stored, take, text},
+    fields::{Stored, array, newer_entry, newer_meta, pairs, parsed, stored, take, text},
     keys::Keys,
     link::{Link, RedisFault},
     target::Target,
@@ -21,10 +21,12 @@ use crate::journal::state::DeadLetter;
 pub struct StreamState {
     /// Entries.
     pub length: u64,
-    /// The first one, if there is one.
+    /// The first one, if there is one that can be read.
     pub first: Option<Entry>,
-    /// The last one, if there is one.
+    /// The last one, if there is one that can be read.
     pub last: Option<Entry>,
+    /// The id of the last one, readable or not; 0-0 when there is none.
+    pub last_id: EntryId,
     /// The group's last delivered id, and entries that it has not acknowledged.
     pub group: Option<(EntryId, u64)>,
 }
@@ -70,7 +72,9 @@ impl RedisReader {
     /// [`RedisFault`]; [`RedisFault::Gone`] when there are none.
     pub fn open(target: &Target, keys: Keys) -> Result<Self, RedisFault> {
         let mut reader = Self { keys, link: Link::open(target)? };
-        if reader.meta()?.get("journal").is_none() {
+        let meta = reader.meta()?;
+        newer_meta(meta.get("format").map(str::to_owned))?;
+        if meta.get("journal").is_none() {
             return Err(RedisFault::Gone(format!(
                 "{target} holds no journal under {}: `evenkeel server --redis …` creates one",
                 reader.keys
@@ -180,23 +184,29 @@ fn readable(stream: Stream, one: Stored) -> Result<Entry, DeadLetter> {
         Stored::Entry(entry) => Ok(entry),
         Stored::Deleted(id) => Err(DeadLetter { stream, id, reason: "it was deleted".to_owned() }),
         Stored::Undecodable(id, reason) => Err(DeadLetter { stream, id, reason }),
+        Stored::Newer(id, version) => {
+            Err(DeadLetter { stream, id, reason: newer_entry(stream, id, version).to_string() })
+        }
     }
 }
 
 fn state(stream: Stream, info: Value, groups: Value) -> Result<StreamState, RedisFault> {
     // An error is the answer for a stream that is not there yet.
     let Ok(mut info) = pairs(info) else { return Ok(StreamState::default()) };
-    let mut end = |name: &str| -> Result<Option<Entry>, RedisFault> {
+    let mut end = |name: &str| -> Result<Option<Stored>, RedisFault> {
         let entry = take(&mut info, name)?;
         if entry == Value::Nil {
             return Ok(None);
         }
-        Ok(match stored(stream, Value::Array(vec![entry]))?.pop() {
-            Some(Stored::Entry(entry)) => Some(entry),
-            _ => None,
-        })
+        Ok(stored(stream, Value::Array(vec![entry]))?.pop())
     };
     let (first, last) = (end("first-entry")?, end("last-entry")?);
+    let last_id = last.as_ref().map_or_else(EntryId::default, Stored::id);
+    let readable = |one: Option<Stored>| match one {
+        Some(Stored::Entry(entry)) => Some(entry),
+        _ => None,
+    };
+    let (first, last) = (readable(first), readable(last));
     let length = parsed(take(&mut info, "length")?)?;
     let mut group = None;
     for found in array(groups)? {
@@ -206,5 +216,5 @@ fn state(stream: Stream, info: Value, groups: Value) -> Result<StreamState, Redi
             group = Some((delivered, parsed(take(&mut found, "pending")?)?));
         }
     }
-    Ok(StreamState { length, first, last, group })
+    Ok(StreamState { length, first, last, last_id, group })
 }

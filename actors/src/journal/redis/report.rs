@@ -1,7 +1,7 @@
 //! What people want to know of the other side: the client writes it to Redis once a second, the server reads it.
 
 use evenkeel_core::{
-    journal::{EntryId, PerStream, Stream},
+    journal::{EntryId, NewerFormat, PerStream, Stream},
     report::{LearnedCosts, Report},
 };
 use redis::{Value, cmd, pipe};
@@ -16,6 +16,9 @@ use super::{
 /// Fields of the client's hash.
 const REPORT: &str = "report";
 const COSTS_BEAT: &str = "costs_beat";
+/// Format of the report and of the learned costs: beside them, where an earlier server passes over it.
+const REPORT_FORMAT_FIELD: &str = "report_format";
+const REPORT_FORMAT: u64 = 1;
 
 /// A connection that is made when it is needed, and anew after a fault.
 struct Connection {
@@ -60,6 +63,7 @@ impl ReportWriter {
         let (client, estimates) = (self.keys.client(), self.keys.estimates());
         let mut told = pipe();
         told.cmd("HSET").arg(&client).arg(REPORT).arg(json(serde_json::to_string(report))?);
+        told.cmd("HSET").arg(&client).arg(REPORT_FORMAT_FIELD).arg(REPORT_FORMAT);
         if let Some(costs) = costs {
             told.cmd("SET").arg(&estimates).arg(json(serde_json::to_string(costs))?);
             told.cmd("HSET").arg(&client).arg(COSTS_BEAT).arg(report.beat);
@@ -99,6 +103,8 @@ pub struct Told {
     pub groups: PerStream<Vec<GroupState>>,
     /// Entries that clients had to leave out.
     pub dead_letters: u64,
+    /// Why nothing of what the client tells can be read.
+    pub newer: Option<NewerFormat>,
 }
 
 /// Reads what the client tells. Blocking.
@@ -128,6 +134,7 @@ fn read(link: &mut Link, keys: &Keys, costs_beat: &mut Option<u64>) -> Result<To
     let mut asked = pipe();
     asked.cmd("HGET").arg(keys.client()).arg(REPORT);
     asked.cmd("HGET").arg(keys.client()).arg(COSTS_BEAT);
+    asked.cmd("HGET").arg(keys.client()).arg(REPORT_FORMAT_FIELD);
     asked.cmd("HLEN").arg(keys.dead());
     for stream in Stream::ALL {
         asked.cmd("XLEN").arg(keys.stream(stream));
@@ -135,10 +142,17 @@ fn read(link: &mut Link, keys: &Keys, costs_beat: &mut Option<u64>) -> Result<To
     }
     let mut answers = link.pipe(&asked)?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
-    let (report, beat, dead) = (next(), next(), next());
+    let (report, beat, format, dead) = (next(), next(), next(), next());
+    let theirs = if format == Value::Nil { REPORT_FORMAT } else { parsed(format)? };
+    let newer = (theirs > REPORT_FORMAT).then(|| NewerFormat {
+        what: "what the client tells through Redis".to_owned(),
+        theirs,
+        ours: REPORT_FORMAT,
+    });
     let mut told = Told {
-        report: decoded(report, "the client's report")?,
+        report: if newer.is_some() { None } else { decoded(report, "the client's report")? },
         dead_letters: parsed(dead)?,
+        newer,
         ..Told::default()
     };
     for stream in Stream::ALL {
@@ -151,7 +165,7 @@ fn read(link: &mut Link, keys: &Keys, costs_beat: &mut Option<u64>) -> Result<To
         };
     }
     let beat = if beat == Value::Nil { None } else { Some(parsed(beat)?) };
-    if beat != *costs_beat {
+    if told.newer.is_none() && beat != *costs_beat {
         told.costs = decoded(link.call(cmd("GET").arg(keys.estimates()))?, "the learned costs")?;
         *costs_beat = beat;
     }

@@ -18,7 +18,7 @@ use super::{
     FORMAT_VERSION, GROUP,
     ahead::Ahead,
     backlog::Backlog,
-    fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
+    fields::{self, Stored, array, newer_meta, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
     scripts::Scripts,
     shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
@@ -235,6 +235,18 @@ impl Shipment {
                 let theirs = theirs.parse().unwrap_or(u64::MAX);
                 return Err(ShippingFault::Replaced { ours: writer_epoch, theirs });
             }
+            (Some("newer"), theirs, _) => {
+                newer_meta(theirs.clone())?;
+                return Err(RedisFault::Unexpected(format!("format {theirs:?} in {}", keys.meta())).into());
+            }
+            (Some("outdated"), theirs, _) => {
+                let theirs = theirs.unwrap_or_default();
+                return Err(ShippingFault::OlderFormat {
+                    keys: keys.to_string(),
+                    theirs,
+                    ours: FORMAT_VERSION,
+                });
+            }
             answer => return Err(RedisFault::Unexpected(format!("{answer:?} to a claim")).into()),
         }
         for stream in Stream::ALL {
@@ -298,8 +310,8 @@ impl Shipment {
         if last == EntryId::default() {
             // Made anew: it begins with what the outbox still has.
             self.note_first(link, stream, first_kept)?;
-        } else {
-            self.notice_removed(link, stream, first_seq.unwrap_or(last_seq + 1))?;
+        } else if let Some(first) = first_seq.left(last_seq) {
+            self.notice_removed(link, stream, first)?;
         }
         self.shipped.last.advance(stream, last);
         self.shipped.last_seq[stream] = last_seq;
@@ -379,8 +391,9 @@ impl Shipment {
             let key = self.settings.keys.stream(stream);
             create_group(&mut link, &key)?;
             let found = info(&mut link, stream, &key)?;
-            let first = found.first_seq.unwrap_or(self.shipped.last_seq[stream] + 1);
-            self.notice_removed(&mut link, stream, first)?;
+            if let Some(first) = found.first_seq.left(self.shipped.last_seq[stream]) {
+                self.notice_removed(&mut link, stream, first)?;
+            }
             let keys = [key.clone(), self.settings.keys.client(), self.settings.keys.meta()];
             let arguments = [
                 oldest_tick.as_bytes(),
@@ -425,8 +438,28 @@ fn first_field(stream: Stream) -> String {
 /// A stream as `XINFO STREAM` tells it.
 struct Info {
     last: EntryId,
-    first_seq: Option<u64>,
+    first_seq: First,
     last_entry: Option<Stored>,
+}
+
+/// The number of a stream's first entry.
+enum First {
+    /// There is no entry.
+    Nothing,
+    Seq(u64),
+    /// It cannot be read: what is left is not known from it.
+    Unreadable,
+}
+
+impl First {
+    /// The first number that is left of those up to `last`, where that is known.
+    fn left(&self, last: u64) -> Option<u64> {
+        match self {
+            Self::Nothing => Some(last + 1),
+            Self::Seq(seq) => Some(*seq),
+            Self::Unreadable => None,
+        }
+    }
 }
 
 fn info(link: &mut Link, stream: Stream, key: &str) -> Result<Info, RedisFault> {
@@ -439,8 +472,9 @@ fn info(link: &mut Link, stream: Stream, key: &str) -> Result<Info, RedisFault> 
         Ok(fields::stored(stream, Value::Array(vec![entry]))?.pop())
     };
     let first_seq = match end("first-entry")? {
-        Some(Stored::Entry(entry)) => Some(entry.seq),
-        _ => None,
+        Some(Stored::Entry(entry)) => First::Seq(entry.seq),
+        Some(_) => First::Unreadable,
+        None => First::Nothing,
     };
     let last_entry = end("last-entry")?;
     let last = parsed(take(&mut info, "last-generated-id")?)?;

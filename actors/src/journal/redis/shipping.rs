@@ -96,6 +96,19 @@ pub enum ShippingFault {
         /// How it is known.
         what: &'static str,
     },
+    /// What an earlier evenkeel wrote is not changed on the way.
+    #[error(
+        "the streams {keys} in Redis are of format {theirs}, from which there is no step to format {ours} of this evenkeel: \
+         upgrade over the versions between them, one after the other"
+    )]
+    OlderFormat {
+        /// Which streams.
+        keys: String,
+        /// What `meta` says.
+        theirs: String,
+        /// What this server writes.
+        ours: u64,
+    },
     /// Redis may drop entries that nobody has read.
     #[error("Redis has maxmemory-policy {0}, which drops whole streams: set it to noeviction")]
     Evicting(String),

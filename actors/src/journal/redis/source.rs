@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use super::{
-    CONSUMER, GROUP,
-    fields::{Stored, array, pair, pairs, parsed, stored, take, text},
+    CONSUMER, FORMAT_VERSION, GROUP,
+    fields::{Stored, array, newer_entry, newer_meta, pair, pairs, parsed, stored, take, text},
     keys::Keys,
     link::{Link, RedisFault},
     scripts::Scripts,
@@ -68,14 +68,17 @@ impl Source for RedisSource {
             let reader = Follower::new(target, keys, epoch, after);
             if let Err(cause) = follow(reader, &reads).await {
                 // A consumer that is gone needs no cause.
-                let _ = reads.send(Err(SourceError(cause))).await;
+                let _ = reads.send(Err(cause)).await;
             }
         });
         receiver
     }
 }
 
-async fn follow(mut reader: Follower, reads: &mpsc::Sender<Result<Read, SourceError>>) -> Result<(), String> {
+async fn follow(
+    mut reader: Follower,
+    reads: &mpsc::Sender<Result<Read, SourceError>>,
+) -> Result<(), SourceError> {
     loop {
         let (returned, read) = blocking(move || {
             let read = reader.next();
@@ -83,7 +86,7 @@ async fn follow(mut reader: Follower, reads: &mpsc::Sender<Result<Read, SourceEr
         })
         .await?;
         reader = returned;
-        let Some(read) = read.map_err(|fault| fault.to_string())? else {
+        let Some(read) = read.map_err(ended)? else {
             if reads.is_closed() {
                 return Ok(());
             }
@@ -101,7 +104,7 @@ async fn follow(mut reader: Follower, reads: &mpsc::Sender<Result<Read, SourceEr
                     })
                     .await?;
                     reader = returned;
-                    renewed.map_err(|fault| fault.to_string())?;
+                    renewed.map_err(ended)?;
                 }
             }
         };
@@ -110,8 +113,15 @@ async fn follow(mut reader: Follower, reads: &mpsc::Sender<Result<Read, SourceEr
 }
 
 /// Runs on a thread that may block.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(call).await.map_err(|error| error.to_string())
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(call).await.map_err(|error| SourceError::Failed(error.to_string()))
+}
+
+fn ended(fault: FollowFault) -> SourceError {
+    match fault {
+        FollowFault::Redis(RedisFault::Newer(newer)) => newer.into(),
+        fault => SourceError::Failed(fault.to_string()),
+    }
 }
 
 /// Why reading ends.
@@ -349,6 +359,8 @@ impl Follower {
             Stored::Entry(entry) => return Ok(Some(entry)),
             Stored::Deleted(_) => "it was deleted before it was read".to_owned(),
             Stored::Undecodable(_, what) => what,
+            // It stays where it is, for the one who can read it.
+            Stored::Newer(_, version) => return Err(newer_entry(stream, id, version).into()),
         };
         let dead = DeadLetter { stream, id, reason };
         tracing::error!(%dead, "the client goes on without it");
@@ -389,13 +401,20 @@ impl Follower {
         }
         let keys: Vec<_> =
             [self.keys.lease(), self.keys.meta()].into_iter().chain(self.keys.streams()).collect();
-        let (epoch, count) = (self.held.to_string(), count.to_string());
+        let (epoch, count, format) = (self.held.to_string(), count.to_string(), FORMAT_VERSION.to_string());
         let mut arguments = vec![epoch.as_bytes(), GROUP.as_bytes(), CONSUMER.as_bytes(), count.as_bytes()];
         arguments.push(if renew { b"1" } else { b"0" });
+        arguments.push(format.as_bytes());
         arguments.extend(from.iter().map(String::as_bytes));
         let answer = array(link.script(&self.scripts.read, &keys, &arguments)?)?;
-        let Ok([_, journal, tick, tick_ms, streams]) = <[Value; 5]>::try_from(answer) else {
-            return Err(FollowFault::Fenced);
+        let (journal, tick, tick_ms, streams) = match <[Value; 5]>::try_from(answer) {
+            Ok([_, journal, tick, tick_ms, streams]) => (journal, tick, tick_ms, streams),
+            Err(mut answer) => {
+                if answer.len() == 2 {
+                    newer_meta(answer.pop().map(text).transpose()?)?;
+                }
+                return Err(FollowFault::Fenced);
+            }
         };
         if renew {
             self.renewed = Some(Instant::now());

@@ -16,7 +16,7 @@ use std::{
 use evenkeel_core::{
     client::ClientState,
     control::EPOCH_MAX,
-    journal::Stream,
+    journal::{NewerFormat, Stream},
     mutant::{self, Mutant},
 };
 use redis::cmd;
@@ -24,14 +24,14 @@ use tokio::time::Instant;
 
 use super::{
     GROUP,
-    fields::{array, optional, text},
+    fields::{array, newer_meta, optional, pair, text},
     keys::Keys,
     link::{Link, RedisFault},
     scripts::Scripts,
     target::Target,
 };
 use crate::journal::{
-    snapshot::{SNAPSHOT_BYTES_MAX, Snapshot},
+    snapshot::{ParseError, SNAPSHOT_BYTES_MAX, SNAPSHOT_FORMAT, Snapshot},
     state::{DeadLetter, StateError, StateStore, decode, encode},
 };
 
@@ -198,7 +198,13 @@ impl RedisStateStore {
                         newest = Some(snapshot);
                     }
                 }
-                Err(what) => tracing::warn!("the {which}snapshot in Redis is damaged: {what}"),
+                Err(ParseError::Newer(theirs)) => {
+                    let what = format!("the {which}snapshot in Redis");
+                    return Err(NewerFormat { what, theirs, ours: SNAPSHOT_FORMAT }.into());
+                }
+                Err(ParseError::Damaged(what)) => {
+                    tracing::warn!("the {which}snapshot in Redis is damaged: {what}");
+                }
             }
         }
         Ok(newest.map(|snapshot| {
@@ -260,9 +266,17 @@ impl RedisStateStore {
             .map_err(|fault| unavailable(&fault))
     }
 
+    fn give_back(&self, link: &mut Link) -> Result<(), StateError> {
+        let epoch = self.epoch.held().to_string();
+        let released = link.script(&self.scripts.release, &[self.keys.lease()], &[epoch.as_bytes()]);
+        released.map(drop).map_err(|fault| unavailable(&fault))
+    }
+
     fn journal(&self, link: &mut Link) -> Result<String, StateError> {
-        let journal = link.call(cmd("HGET").arg(self.keys.meta()).arg("journal")).and_then(optional);
-        journal.map_err(|fault| unavailable(&fault))?.ok_or_else(|| {
+        let found = link.call(cmd("HMGET").arg(self.keys.meta()).arg("journal").arg("format"));
+        let [journal, format] = found.and_then(pair).map_err(|fault| unavailable(&fault))?;
+        optional(format).and_then(newer_meta).map_err(|fault| unavailable(&fault))?;
+        optional(journal).map_err(|fault| unavailable(&fault))?.ok_or_else(|| {
             StateError::Unavailable(format!(
                 "no server has written {} in {} yet: `evenkeel server --redis …` does",
                 self.keys, self.target
@@ -276,7 +290,12 @@ impl StateStore for RedisStateStore {
         self.with_link(|store, link| {
             let journal = store.journal(link)?;
             store.acquire(link)?;
-            if let Some(bytes) = store.read(link, &journal)? {
+            let read = store.read(link, &journal);
+            if matches!(read, Err(StateError::Newer(_))) {
+                // Who can read it takes the lease.
+                store.give_back(link)?;
+            }
+            if let Some(bytes) = read? {
                 let state = decode(&bytes);
                 store.last = Some((journal, bytes));
                 return Ok(state);
@@ -326,13 +345,8 @@ impl StateStore for RedisStateStore {
     }
 
     fn release(&mut self) {
-        let epoch = self.epoch.held().to_string();
         // Where Redis does not answer, the lease ends by silence.
-        let _ = self.with_link(|store, link| {
-            link.script(&store.scripts.release, &[store.keys.lease()], &[epoch.as_bytes()])
-                .map(drop)
-                .map_err(|fault| unavailable(&fault))
-        });
+        let _ = self.with_link(|store, link| store.give_back(link));
     }
 }
 
@@ -344,6 +358,9 @@ pub(super) fn bury(keys: &Keys, dead: &DeadLetter) -> redis::Cmd {
 }
 
 fn unavailable(fault: &RedisFault) -> StateError {
+    if let RedisFault::Newer(newer) = fault {
+        return newer.clone().into();
+    }
     StateError::Unavailable(fault.to_string())
 }
 

@@ -50,7 +50,9 @@ pub fn verify(
     let mut first = PerStream::default();
     for stream in Stream::ALL {
         first[stream] = match gap {
-            None => streams[stream].first.clone(),
+            None if streams[stream].first.is_some() => streams[stream].first.clone(),
+            // It cannot be read, or there is none.
+            None => first_from(reader, stream, Tick(0))?,
             Some(tick) => first_from(reader, stream, tick)?,
         };
     }
@@ -59,24 +61,35 @@ pub fn verify(
     if let Some(truth) = truth {
         audit = audit.with_truth(truth);
     }
-    let (reader, unreadable) = (RefCell::new(reader), RefCell::new(Vec::new()));
+    let reader = RefCell::new(reader);
     let entries = PerStream::from_fn(|stream| Entries {
         reader: &reader,
-        unreadable: &unreadable,
         stream,
-        after: first[stream].as_ref().and_then(|entry| entry.id.predecessor()).unwrap_or_default(),
-        to: streams[stream].last.as_ref().map_or_else(EntryId::default, |entry| entry.id),
+        // Whole, unless it is another journal's up to here.
+        after: first[stream]
+            .as_ref()
+            .filter(|_| gap.is_some())
+            .and_then(|entry| entry.id.predecessor())
+            .unwrap_or_default(),
+        to: streams[stream].last_id,
         chunk: Vec::new().into_iter(),
     });
+    let mut all = Vec::new();
     for (read, entry) in (1..).zip(Merge::new(entries)) {
-        audit.entry(&entry?);
+        match entry {
+            Ok(entry) => audit.entry(&entry),
+            Err(Stop::Unreadable(dead)) => {
+                audit.unreadable(dead.stream);
+                all.push(dead);
+            }
+            Err(Stop::Fault(fault)) => return Err(fault),
+        }
         if read % CHUNK as u64 == 0 {
             progress(read, total);
         }
     }
     // Without a tick nothing has been shipped yet.
     let report = audit.finish(meta.tick().map_or(Tick(0), Tick::next), None);
-    let mut all = unreadable.into_inner();
     for letter in dead {
         if !all.iter().any(|known: &DeadLetter| (known.stream, known.id) == (letter.stream, letter.id)) {
             all.push(letter);
@@ -98,23 +111,28 @@ fn first_from(reader: &mut RedisReader, stream: Stream, tick: Tick) -> Result<Op
     }
 }
 
+/// What stands in a stream in place of an entry.
+enum Stop {
+    Fault(RedisFault),
+    Unreadable(DeadLetter),
+}
+
 /// A stream's entries, read in chunks.
 struct Entries<'a> {
     reader: &'a RefCell<&'a mut RedisReader>,
-    unreadable: &'a RefCell<Vec<DeadLetter>>,
     stream: Stream,
     after: EntryId,
     to: EntryId,
-    chunk: vec::IntoIter<Entry>,
+    chunk: vec::IntoIter<Result<Entry, DeadLetter>>,
 }
 
 impl Iterator for Entries<'_> {
-    type Item = Result<Entry, RedisFault>;
+    type Item = Result<Entry, Stop>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(entry) = self.chunk.next() {
-                return Some(Ok(entry));
+            if let Some(one) = self.chunk.next() {
+                return Some(one.map_err(Stop::Unreadable));
             }
             if self.after >= self.to {
                 return None;
@@ -123,21 +141,15 @@ impl Iterator for Entries<'_> {
                 Ok(found) => found,
                 Err(fault) => {
                     self.after = self.to;
-                    return Some(Err(fault));
+                    return Some(Err(Stop::Fault(fault)));
                 }
             };
             let ids = |found: &Result<Entry, DeadLetter>| {
                 found.as_ref().map_or_else(|dead| dead.id, |entry| entry.id)
             };
             self.after = found.last().map_or(self.to, ids);
-            let mut entries = Vec::with_capacity(found.len());
-            for one in found.into_iter().filter(|found| ids(found) <= self.to) {
-                match one {
-                    Ok(entry) => entries.push(entry),
-                    Err(dead) => self.unreadable.borrow_mut().push(dead),
-                }
-            }
-            self.chunk = entries.into_iter();
+            let found: Vec<_> = found.into_iter().filter(|found| ids(found) <= self.to).collect();
+            self.chunk = found.into_iter();
         }
     }
 }

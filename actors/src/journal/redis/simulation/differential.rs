@@ -142,8 +142,9 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
     let who = dice.pick(&["anna", "bert"]);
     let line = match kind {
         0 => format!(
-            "{claim} 1 {{m}}:meta {} {epoch} 1 100 label {who} {}",
+            "{claim} 1 {{m}}:meta {} {epoch} {} 100 label {who} {}",
             dice.pick(&["ours", "ours", "theirs"]),
+            dice.roll(3),
             dice.roll(6)
         ),
         1 => format!(
@@ -161,9 +162,10 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
         5 | 6 => {
             let from = if dice.hits(600) { "> > >".to_owned() } else { format!("{one} > {two}") };
             format!(
-                "{read} 5 {{m}}:lease {{m}}:meta {keys} {epoch} {GROUP} {CONSUMER} {} {} {from}",
+                "{read} 5 {{m}}:lease {{m}}:meta {keys} {epoch} {GROUP} {CONSUMER} {} {} {} {from}",
                 1 + dice.roll(3),
-                dice.roll(2)
+                dice.roll(2),
+                u64::from(dice.hits(900))
             )
         }
         _ => format!(
@@ -193,7 +195,7 @@ fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
     }
     let keys = STREAMS.join(" ");
     lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0 100"));
-    lines.push(format!("EVALSHA {read} 5 {{m}}:lease {{m}}:meta {keys} 1 {GROUP} {CONSUMER} 8 1 > > >"));
+    lines.push(format!("EVALSHA {read} 5 {{m}}:lease {{m}}:meta {keys} 1 {GROUP} {CONSUMER} 8 1 1 > > >"));
     for _ in 0..2 {
         let mut applied = || format!("{}-0", 1 + dice.roll(8));
         let [one, two, three] = [applied(), applied(), applied()];

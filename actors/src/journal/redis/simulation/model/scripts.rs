@@ -91,8 +91,8 @@ impl Call<'_> {
     }
 
     fn claim(&mut self) -> Result<Value, Refusal> {
-        let found = ["journal", "writer_epoch", "label", "writer"].map(|name| self.field(0, name));
-        let [journal, epoch, label, writer] = found;
+        let found = ["journal", "writer_epoch", "label", "writer", "format"].map(|name| self.field(0, name));
+        let [journal, epoch, label, writer, format] = found;
         let arguments = self.arguments;
         if let Some(theirs) = journal.as_ref().filter(|journal| **journal != arguments[0]) {
             return Ok(Value::Array(vec![bulk("other"), bulk(theirs), bulk(label.unwrap_or_default())]));
@@ -105,6 +105,11 @@ impl Call<'_> {
         let (theirs, ours) = (epoch.as_deref().map_or(0, number), number(&arguments[1]));
         if theirs > ours || (theirs == ours && writer.as_ref() != Some(&arguments[5])) {
             return Ok(Value::Array(vec![bulk("replaced"), bulk(epoch.unwrap_or_default())]));
+        }
+        let stands = format.as_deref().map_or(number(&arguments[2]), number);
+        if stands != number(&arguments[2]) {
+            let which = if stands > number(&arguments[2]) { "newer" } else { "outdated" };
+            return Ok(Value::Array(vec![bulk(which), bulk(format.unwrap_or_default())]));
         }
         let names = ["journal", "writer_epoch", "format", "tick_ms", "label", "writer"];
         for (name, value) in names.into_iter().zip(arguments) {
@@ -150,6 +155,10 @@ impl Call<'_> {
         if self.field(0, "epoch").as_ref() != Some(&arguments[0]) {
             return Ok(Value::Array(vec![bulk("fenced")]));
         }
+        if let Some(format) = self.field(1, "format").filter(|format| number(format) > number(&arguments[5]))
+        {
+            return Ok(Value::Array(vec![bulk("newer"), bulk(format)]));
+        }
         if arguments[4] == b"1" {
             self.beat()?;
         }
@@ -157,7 +166,7 @@ impl Call<'_> {
         words.extend([arguments[1].clone(), arguments[2].clone(), b"COUNT".to_vec(), arguments[3].clone()]);
         words.push(b"STREAMS".to_vec());
         words.extend(self.keys[2..].iter().map(|key| key.clone().into_bytes()));
-        words.extend(arguments[5..].iter().cloned());
+        words.extend(arguments[6..].iter().cloned());
         let read = match self.keyspace.xreadgroup(&words)? {
             Value::Nil => Value::Array(Vec::new()),
             read => read,
