@@ -1,0 +1,10 @@
+//! The stores that clients read, and keep their state in: one contract for both, and what Redis alone must keep.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod contract;
+mod formats;
+#[path = "../support/mod.rs"]
+mod support;
+mod trimming;
+mod world;
