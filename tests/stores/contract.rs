@@ -1,32 +1,14 @@
 //! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
 
-use std::{path::PathBuf, time::Duration};
-
-use evenkeel_actors::{
-    consumer::{Read, Source},
-    journal::{
-        outbox::{OutboxHandle, OutboxReader},
-        redis::{
-            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
-            Target,
-        },
-        source::OutboxSource,
-        state::{DeadLetter, FileStateStore, StateStore, dead_letters},
-    },
-};
+use evenkeel_actors::journal::state::DeadLetter;
 use evenkeel_core::{
     client::ClientState,
-    estimator::Estimator,
-    journal::{Entry, EntryId, PerStream, Positions, Stream},
+    journal::{EntryId, Stream},
     tick::Tick,
 };
-use uuid::Uuid;
 
 use super::world::{Embedded, Handed, Store, at, read_up_to, state};
-use crate::support::{
-    journal::{NOW_MS, Server},
-    redis::Redis,
-};
+use crate::support::journal::{NOW_MS, Server};
 
 async fn what_is_recorded_is_handed_out_once_in_order_under_its_ids<S: Store>() {
     let mut server = Server::new();

@@ -1,32 +1,13 @@
 //! What Redis holds and cannot be read, or only by a newer program; numbers to the last digit.
 
-use std::{path::PathBuf, time::Duration};
+use evenkeel_actors::journal::{
+    redis::{self, RedisReader},
+    state::FileStateStore,
+};
+use evenkeel_core::journal::Stream;
 
-use evenkeel_actors::{
-    consumer::{Read, Source},
-    journal::{
-        outbox::{OutboxHandle, OutboxReader},
-        redis::{
-            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
-            Target,
-        },
-        source::OutboxSource,
-        state::{DeadLetter, FileStateStore, StateStore, dead_letters},
-    },
-};
-use evenkeel_core::{
-    client::ClientState,
-    estimator::Estimator,
-    journal::{Entry, EntryId, PerStream, Positions, Stream},
-    tick::Tick,
-};
-use uuid::Uuid;
-
-use super::world::{Embedded, Handed, PATIENCE, Store, at, read_up_to, state};
-use crate::support::{
-    journal::{NOW_MS, Server},
-    redis::Redis,
-};
+use super::world::{Handed, PATIENCE, Store, at, state};
+use crate::support::journal::{NOW_MS, Server};
 
 /// One undecodable last entry, and every window was said to count nothing.
 #[actix::test]

@@ -1,32 +1,15 @@
 //! Redis alone: what retention removes there, and what it never removes.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use evenkeel_actors::{
-    consumer::{Read, Source},
-    journal::{
-        outbox::{OutboxHandle, OutboxReader},
-        redis::{
-            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
-            Target,
-        },
-        source::OutboxSource,
-        state::{DeadLetter, FileStateStore, StateStore, dead_letters},
-    },
-};
+use evenkeel_actors::journal::redis::{Shipment, ShipmentSettings};
 use evenkeel_core::{
-    client::ClientState,
-    estimator::Estimator,
-    journal::{Entry, EntryId, PerStream, Positions, Stream},
+    journal::{Entry, PerStream, Stream},
     tick::Tick,
 };
-use uuid::Uuid;
 
-use super::world::{Embedded, Handed, PATIENCE, Store, at, read_up_to, state};
-use crate::support::{
-    journal::{NOW_MS, Server},
-    redis::Redis,
-};
+use super::world::{Handed, PATIENCE, Store, at, read_up_to, state};
+use crate::support::journal::{NOW_MS, Server};
 
 /// Redis alone: what retention removes there, and what it never removes.
 #[actix::test]

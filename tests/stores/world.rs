@@ -22,10 +22,7 @@ use evenkeel_core::{
 };
 use uuid::Uuid;
 
-use crate::support::{
-    journal::{NOW_MS, Server},
-    redis::Redis,
-};
+use crate::support::{journal::Server, redis::Redis};
 
 /// Longest wait for what is there already.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
