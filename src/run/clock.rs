@@ -51,7 +51,9 @@ impl ClockWatch {
         let by_ms = now_ms.cast_signed().saturating_sub(expected_ms.cast_signed());
         if by_ms.unsigned_abs() >= MOVED_MS_MIN {
             tracing::warn!(seconds = by_ms / 1_000, "the machine's clock was moved");
-            self.moved = Some(Moved { by_ms, at: now });
+            // A clock that was set right again is where it was.
+            let by_ms = by_ms.saturating_add(self.moved.as_ref().map_or(0, |moved| moved.by_ms));
+            self.moved = (by_ms.unsigned_abs() >= MOVED_MS_MIN).then_some(Moved { by_ms, at: now });
         }
         self.moved.take_if(|moved| now.duration_since(moved.at) >= TOLD_FOR);
         let moved = self.moved.as_ref().map(|Moved { by_ms, at }| {
@@ -90,6 +92,15 @@ mod tests {
         }
         tokio::time::advance(Duration::from_mins(10)).await;
         assert_eq!(watch.look(NOW_MS + 700_500), Vec::<String>::new(), "nobody looked for a while");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_right_again_is_no_news_any_more() {
+        let mut watch = ClockWatch::new(NOW_MS, 0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(watch.look(NOW_MS + 3_601_000).len(), 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(watch.look(NOW_MS + 2_500), Vec::<String>::new());
     }
 
     #[tokio::test(start_paused = true)]
