@@ -138,4 +138,48 @@ fn a_bad_line_is_named_and_not_shown() {
         let error = Tokens::read(&file).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains(wrong) && !error.contains("secret"), "{error}");
     }
+    let thrice = format!("evk_secret read {}\n", Hashed::of("a")).repeat(3);
+    let error = Tokens::parse(&file, thrice.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("line 3: a third token of one name") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_said_to_be_so_whatever_stands_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    // One byte too many: whoever reads less of it takes it for a file that is only wrong.
+    let mut content = "nonsense\n".to_owned();
+    content += &"#".repeat(FILE_BYTES_MAX as usize + 1 - content.len());
+    std::fs::write(&file, &content).unwrap();
+    let read = Tokens::read(&file).unwrap_err().to_string();
+    let added = Tokens::create(&file, "a", Scope::Read).unwrap_err().to_string();
+    assert!(read.contains("no file of tokens") && added == read, "{read}; {added}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+}
+
+#[test]
+fn a_password_may_have_any_character_and_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let read = |content: &str| {
+        std::fs::write(&file, content).unwrap();
+        Secret::read_password(&file).map(|secret| secret.expose().to_owned())
+    };
+    for (content, password) in
+        [("hush", "hush"), (" hu sh \n", " hu sh "), ("hush\r\n", "hush"), ("\u{feff}hüsh\n", "hüsh")]
+    {
+        assert_eq!(read(content).unwrap(), password);
+    }
+    for content in ["", "\n", "\r\n", "hush\n\n", "hush\nhush\n", "hu\rsh"] {
+        let error = read(content).unwrap_err().to_string();
+        assert!(error.contains("one line that holds the password") && !error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_is_not_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "evk_hush\n").unwrap();
+    assert_eq!(format!("{:?}", Secret::read(&file).unwrap()), "Secret(…)");
 }

@@ -110,4 +110,20 @@ mod tests {
         failures.count(nth(30_000), now + Duration::from_mins(2)).unwrap();
         assert_eq!(failures.0.lock().unwrap().len(), 1);
     }
+
+    #[test]
+    fn who_is_known_takes_nobodys_place_and_what_is_over_at_this_instant_makes_room() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        let nth = |n: usize| IpAddr::V4((n as u32).into());
+        let remembered = || failures.0.lock().unwrap().len();
+        for n in 0..ADDRESSES_MAX {
+            failures.count(nth(n), now).unwrap();
+        }
+        // It is not the one that would go, so that a place that is taken would be missed.
+        failures.count(nth(0), now).unwrap();
+        failures.count(nth(0), now).unwrap();
+        assert_eq!(remembered(), ADDRESSES_MAX);
+        failures.count(nth(ADDRESSES_MAX), now + ONE_EVERY).unwrap();
+        assert_eq!(remembered(), 2, "the new one, and the one that failed more than once");
+    }
 }

@@ -12,6 +12,8 @@ mod needs;
 mod origin;
 mod plain;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt, io,
