@@ -77,7 +77,7 @@ mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 2 to 2
 	@case "$(ROOM)" in \
 	queue|journal|window|control|invariants|client) \
 		set -- --package evenkeel-core --file 'core/src/$(ROOM).rs' --file 'core/src/$(ROOM)/**' -- --lib -- '$(ROOM)::' ;; \
-	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access ;; \
+	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access --test revocation ;; \
 	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, client or access" >&2; exit 2 ;; \
 	esac; \
 	mkdir -p target/mutants-of-$(ROOM); \
