@@ -315,7 +315,7 @@ fn wrong_words_on_the_command_line_are_answered_with_what_would_be_right() {
         (&["server", "--redis", "nonsense"], "redis://"),
         (&["server", "--redis", "redis://127.0.0.1", "--name", "a b"], "cannot be a name"),
         (&["client", "--redis", "redis://127.0.0.1"], "--server"),
-        (&["client", "--redis", "redis://127.0.0.1", "--server", "ftp://x"], "http://host:port"),
+        (&["client", "--redis", "redis://127.0.0.1", "--server", "ftp://x"], "http://host[:port]"),
         (&["journal", "verify", "--redis", "http://x"], "redis://"),
     ] {
         let answered = output(arguments);
