@@ -4,6 +4,8 @@
 
 mod contract;
 mod formats;
+mod reading;
+mod shipping;
 #[path = "../support/mod.rs"]
 mod support;
 mod trimming;

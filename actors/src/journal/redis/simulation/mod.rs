@@ -22,6 +22,7 @@ mod faults;
 mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod quiet;
 mod server;
 mod wire;
 mod world;
