@@ -36,7 +36,7 @@ node:
 	{ echo "the dashboard needs Node 20.19 or later with npm: install it (https://nodejs.org)" >&2; exit 1; }
 
 test: tools node web ## Run all tests
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 	$(NPM) test
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	$(CARGO) test --package evenkeel-actors --features faults --locked --test recovery restarted
