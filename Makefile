@@ -75,10 +75,13 @@ ROOM ?= queue
 MUTANTS := target/tools/bin/cargo-mutants
 mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 2 to 20 minutes on an idle machine (docs/mutants.md)
 	@case "$(ROOM)" in \
-	queue|journal|window|control|invariants|client) \
-		set -- --package evenkeel-core --file 'core/src/$(ROOM).rs' --file 'core/src/$(ROOM)/**' -- --lib -- '$(ROOM)::' ;; \
+	queue|control) room=server/$(ROOM) ;; window) room=units/$(ROOM) ;; journal|invariants|leveller) room=$(ROOM) ;; \
+	access) ;; \
+	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, leveller or access" >&2; exit 2 ;; \
+	esac; \
+	case "$(ROOM)" in \
 	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access --test revocation ;; \
-	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, client or access" >&2; exit 2 ;; \
+	*) set -- --package evenkeel-core --file "core/src/$$room.rs" --file "core/src/$$room/**" -- --lib -- "$(ROOM)::" ;; \
 	esac; \
 	mkdir -p target/mutants-of-$(ROOM); \
 	CARGO_TARGET_DIR=$(CURDIR)/target/mutated PROPTEST_CASES=32 PROPTEST_FAILURE_PERSISTENCE=off \

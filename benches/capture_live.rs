@@ -34,8 +34,8 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
-    client::ClientState,
     journal::{Commit, Record, Stream},
+    leveller::ClientState,
 };
 use support::{Running, World, evenkeel, pair::Pair, pause, redis::Redis};
 use tempfile::TempDir;

@@ -21,9 +21,7 @@ use std::{cell::RefCell, collections::BTreeMap, time::Instant};
 
 use evenkeel_core::{
     estimator::{Estimator, Snapshot},
-    ids::QueryId,
-    resource::Resource,
-    tick::Tick,
+    units::{ids::QueryId, resource::Resource, tick::Tick},
     world::{Parameters, Scenario},
 };
 use serde_json::{Value, json};

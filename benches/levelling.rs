@@ -18,13 +18,10 @@ use std::{ops::RangeInclusive, time::Instant};
 
 use evenkeel_core::{
     estimator::{CostEstimate, Estimates},
-    ids::ExecutionId,
-    queue::HoldLimits,
-    resource::PerResource,
     scheduler::{Carry, Expected, Pending, PolicyName, Problem, plan},
+    server::queue::HoldLimits,
     simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
-    tick::Tick,
-    window::WINDOW_TICKS,
+    units::{ids::ExecutionId, resource::PerResource, tick::Tick, window::WINDOW_TICKS},
     world::{Parameters, Scenario, World},
 };
 

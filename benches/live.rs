@@ -12,8 +12,8 @@ use std::path::Path;
 use evenkeel_actors::journal::outbox::OutboxReader;
 use evenkeel_core::{
     journal::{EntryId, Record, Stream},
-    queue::HoldLimits,
     scheduler::PolicyName,
+    server::queue::HoldLimits,
     simulate::{Costs, Simulation, WARM_UP_TICKS},
     world::{Parameters, Scenario, World},
 };

@@ -8,7 +8,7 @@ mod support;
 
 use std::time::Duration;
 
-use evenkeel_core::{resource::Usage, world::Scenario};
+use evenkeel_core::{units::resource::Usage, world::Scenario};
 use support::{
     evenkeel,
     foreign::{

@@ -23,7 +23,7 @@ use evenkeel_actors::{
         state::StateStore as _,
     },
 };
-use evenkeel_core::{invariants::TruthRow, journal::Record, tick::Tick};
+use evenkeel_core::{invariants::TruthRow, journal::Record, units::tick::Tick};
 use support::{World, pair::Pair};
 
 /// Ticks after the start that do not count: connections are being made.

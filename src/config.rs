@@ -10,9 +10,11 @@ use std::{
 };
 
 use evenkeel_core::{
-    control::Mode,
-    ids::QueryId,
-    queue::{HoldLimits, MAX_DELAY_TICKS_DEFAULT},
+    server::{
+        control::Mode,
+        queue::{HoldLimits, MAX_DELAY_TICKS_DEFAULT},
+    },
+    units::ids::QueryId,
     world::{Parameters, Scenario, World},
 };
 use serde::{Deserialize, de::DeserializeOwned};

@@ -9,15 +9,17 @@ use std::path::Path;
 
 use evenkeel::config::File;
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
-    ids::{ExecutionId, QueryId},
     journal::{Executed, Outcome, Positions},
-    queue::HoldLimits,
-    resource::PerResource,
+    leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
-    tick::Tick,
-    window::{Extent, Window},
+    server::queue::HoldLimits,
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::PerResource,
+        tick::Tick,
+        window::{Extent, Window},
+    },
     world::Parameters,
 };
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ mod support;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use evenkeel_core::{resource::Usage, world::Scenario};
+use evenkeel_core::{units::resource::Usage, world::Scenario};
 use serde_json::Value;
 use support::{
     Running, World, evenkeel,

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_actors::journal::snapshot::SnapshotStore;
-use evenkeel_core::client::ClientState;
+use evenkeel_core::leveller::ClientState;
 use support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.

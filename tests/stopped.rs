@@ -12,7 +12,7 @@ use std::time::Duration;
 use evenkeel_actors::journal::outbox::OutboxReader;
 use evenkeel_core::{
     journal::{Record, Stream},
-    window::Window,
+    units::window::Window,
 };
 use support::{
     World, output,

@@ -105,7 +105,7 @@ fn the_world_stays_the_simulators_secret() {
         "actors/src/scheduler.rs",
         "actors/src/journal/redis/source.rs",
         "actors/src/journal/redis/state.rs",
-        "core/src/benefit.rs",
+        "core/src/insight/benefit.rs",
     ];
     files.extend(others.map(|name| (name.to_owned(), fs::read_to_string(root().join(name)).unwrap())));
     let secrets = ["world", "World", "Scenario", "SkewNorm", "DailyCurve"];

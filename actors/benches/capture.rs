@@ -27,8 +27,8 @@ use evenkeel_actors::journal::{
     redis::{Keys, Shipment, ShipmentSettings},
 };
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{Commit, Entry, EntryId, PerStream, QueueChange, Record, Stream},
+    units::ids::ExecutionId,
 };
 use tempfile::TempDir;
 use uuid::Uuid;

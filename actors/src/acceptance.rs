@@ -1,6 +1,6 @@
 //! How the server takes what this process' client decides, for those who ask.
 
-use evenkeel_core::client::Standing;
+use evenkeel_core::leveller::Standing;
 use tokio::time::Instant;
 
 /// [`Standing`] with the clock that it is reckoned by.

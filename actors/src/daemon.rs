@@ -18,9 +18,11 @@ use actix::{
     Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    ids::{ExecutionId, QueryId},
-    steps::{Action, Steps},
-    tick::Tick,
+    server::steps::{Action, Steps},
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 use tokio::{
     sync::watch,

@@ -9,10 +9,12 @@ use std::{
 };
 
 use evenkeel_core::{
-    ids::{ExecutionId, QueryId},
     journal::Executed,
-    resource::Usage,
-    tick::Tick,
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+    },
     world::World,
 };
 

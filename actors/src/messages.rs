@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use actix::Message;
 use evenkeel_core::{
-    control::{ControlError, ControlRequest, ControlResponse, Mode},
     estimator::{Estimates, Estimator, Observation},
-    ids::{ExecutionId, QueryId},
+    insight::{recap::Step, report::Report},
     journal::{Commit, Entry, Executed, Positions, Recovered},
-    queue::{DelayError, Measured, OutOfStep},
-    recap::Step,
-    report::Report,
     scheduler::{SchedulerSnapshot, SnapshotError},
-    steps::TickUsage,
-    tick::Tick,
-    window::OutOfTurn,
+    server::{
+        control::{ControlError, ControlRequest, ControlResponse, Mode},
+        queue::{DelayError, Measured, OutOfStep},
+        steps::TickUsage,
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+        window::OutOfTurn,
+    },
 };
 
 use crate::journal::outbox::{CommitError, ReadError};

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use evenkeel_core::{queue::Measured, window::Window};
+use evenkeel_core::{server::queue::Measured, units::window::Window};
 use tokio::sync::watch;
 
 use crate::{

@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Supervised, WrapFuture};
 use evenkeel_core::{
-    ids::QueryId,
+    insight::recap::{
+        DelayTotals, MINUTE_WINDOWS, QueryActivity, RECENT_WINDOWS, Recap, SpanSummary, Step, Waiting,
+    },
     journal::{Entry, EntryId, Record, Stream},
-    recap::{DelayTotals, MINUTE_WINDOWS, QueryActivity, RECENT_WINDOWS, Recap, SpanSummary, Step, Waiting},
-    tick::Tick,
+    units::{ids::QueryId, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -99,7 +100,7 @@ fn recall(dir: &std::path::Path) -> Result<Recap, ReadError> {
     let reader = OutboxReader::open(dir)?;
     // A tick is recorded whole; what is recorded while this reads comes as a message.
     let next_tick = reader.head()?.state.next_tick;
-    let mut windows = reader.tail(Stream::Windows, evenkeel_core::recap::HISTORY_WINDOWS)?;
+    let mut windows = reader.tail(Stream::Windows, evenkeel_core::insight::recap::HISTORY_WINDOWS)?;
     windows.retain(|entry| entry.record.tick().next() < next_tick);
     let recent = windows.len().saturating_sub(RECENT_WINDOWS);
     let mut recap = Recap::default();

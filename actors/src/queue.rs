@@ -13,11 +13,15 @@ use actix::{
     Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    control::{ControlResponse, Lease, Mode},
-    ids::{ExecutionId, QueryId},
     journal::{Commit, Executed},
-    queue::{HoldLimits, RecordedQueue},
-    tick::Tick,
+    server::{
+        control::{ControlResponse, Lease, Mode},
+        queue::{HoldLimits, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 use tokio::sync::watch;
 

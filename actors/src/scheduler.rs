@@ -11,15 +11,19 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use evenkeel_core::{
-    benefit::{Benefit, Summary},
-    client::Standing,
-    control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
     estimator::Estimates,
-    forecast::{Forecast, Forecaster},
+    insight::{
+        benefit::{Benefit, Summary},
+        forecast::{Forecast, Forecaster},
+    },
     journal::Record,
-    queue::HoldLimits,
+    leveller::Standing,
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
-    tick::Tick,
+    server::{
+        control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
+        queue::HoldLimits,
+    },
+    units::tick::Tick,
 };
 use tokio::sync::watch;
 

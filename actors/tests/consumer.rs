@@ -20,13 +20,15 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
-    ids::{ExecutionId, QueryId},
     journal::{Entry, EntryId, Positions, QueueEvent, QueueRecord, Record, Stream},
-    queue::HoldLimits,
+    leveller::ClientState,
     scheduler::{PolicyName, Scheduler, SchedulerSnapshot, SnapshotError},
-    tick::Tick,
+    server::queue::HoldLimits,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};

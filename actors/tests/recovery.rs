@@ -33,8 +33,8 @@ use evenkeel_actors::{
 use evenkeel_core::{
     invariants::TruthRow,
     journal::Stream,
-    queue::HoldLimits,
     scheduler::PolicyName,
+    server::queue::HoldLimits,
     world::{Parameters, World},
 };
 use tempfile::TempDir;

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use evenkeel_core::{
-    queue::HoldLimits,
-    resource::{Resource, Usage},
     scheduler::PolicyName,
+    server::queue::HoldLimits,
     simulate::{Costs, Run, Simulation},
+    units::resource::{Resource, Usage},
     world::{Scenario, World},
 };
 

@@ -5,10 +5,8 @@ mod scene;
 
 use evenkeel_core::{
     estimator::{Estimator, Snapshot},
-    ids::QueryId,
     journal::Executed,
-    tick::Tick,
-    window::Window,
+    units::{ids::QueryId, tick::Tick, window::Window},
     world::{Parameters, Scenario},
 };
 use proptest::prelude::*;

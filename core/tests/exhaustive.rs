@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::{CostEstimate, Estimates},
-    ids::{ExecutionId, QueryId},
-    resource::PerResource,
     scheduler::{Carry, Expected, Pending, Problem, plan},
-    tick::Tick,
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::PerResource,
+        tick::Tick,
+    },
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};

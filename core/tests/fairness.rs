@@ -5,14 +5,18 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
-    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
     estimator::{CostEstimate, Estimates},
-    ids::{ExecutionId, QueryId},
     journal::{Record, Recovered, ServerState},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::{PerResource, Usage},
     scheduler::{PolicyName, Scheduler},
-    tick::Tick,
+    server::{
+        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
+        queue::{HoldLimits, Measured, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Usage},
+        tick::Tick,
+    },
 };
 use proptest::prelude::*;
 

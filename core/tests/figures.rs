@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use evenkeel_core::{
-    queue::HoldLimits,
     scheduler::{Binding, PolicyName},
+    server::queue::HoldLimits,
     simulate::{Costs, Report, Simulation},
     world::{Scenario, World},
 };

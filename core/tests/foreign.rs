@@ -7,8 +7,8 @@ use evenkeel_core::{
     estimator::Estimator,
     foreign::{Coverage, DelayOutcome, Look, Reading, Watcher},
     journal::Record,
-    queue::HoldLimits,
     scheduler::{PolicyName, Scheduler},
+    server::queue::HoldLimits,
     world::Scenario,
 };
 use model::{Model, level, median_deviation};
@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Takes a look, and says what to delay by how much.
-    fn look(&mut self, look: &Look) -> Vec<(evenkeel_core::ids::ExecutionId, u64)> {
+    fn look(&mut self, look: &Look) -> Vec<(evenkeel_core::units::ids::ExecutionId, u64)> {
         let seen = self.watcher.look(look);
         for observation in &seen.observations {
             self.estimator.observe(observation);

@@ -5,15 +5,14 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
-    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
     estimator::Estimator,
-    ids::ExecutionId,
     journal::{Record, Recovered, ServerState},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
     scheduler::{PolicyName, Scheduler},
-    tick::Tick,
-    window::Stretch,
+    server::{
+        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
+        queue::{HoldLimits, Measured, RecordedQueue},
+    },
+    units::{ids::ExecutionId, resource::Usage, tick::Tick, window::Stretch},
     world::{Scenario, World},
 };
 

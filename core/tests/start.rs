@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use evenkeel_core::{
-    queue::HoldLimits,
     scheduler::PolicyName,
+    server::queue::HoldLimits,
     simulate::{Costs, Simulation},
     world::{Scenario, World},
 };
@@ -15,8 +15,9 @@ use evenkeel_core::{
 fn reproduces_a_start_that_held_everything_back() {
     for scenario in [Scenario::X5, Scenario::X10, Scenario::X50] {
         let world = World::new(scenario.parameters(), 7).unwrap();
-        let arrivals_per_tick: f64 =
-            (0..world.query_count()).map(|query| world.rate(query, evenkeel_core::tick::Tick(0))).sum();
+        let arrivals_per_tick: f64 = (0..world.query_count())
+            .map(|query| world.rate(query, evenkeel_core::units::tick::Tick(0)))
+            .sum();
         for ticks in [30, 100, 300] {
             let simulation = Simulation {
                 world: world.clone(),

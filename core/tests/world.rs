@@ -5,8 +5,7 @@
 use std::{f64::consts::PI, fmt::Write};
 
 use evenkeel_core::{
-    resource::Resource,
-    tick::Tick,
+    units::{resource::Resource, tick::Tick},
     world::{Parameters, Scenario, World},
 };
 

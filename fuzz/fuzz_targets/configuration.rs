@@ -3,10 +3,9 @@
 #![no_main]
 
 use evenkeel_actors::journal::redis::{Keys, Target};
-use evenkeel_core::{
-    tick::Tick,
-    world::{Parameters, World},
-};
+use evenkeel_core::units::tick::Tick;
+use evenkeel_core::world::Parameters;
+use evenkeel_core::world::World;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

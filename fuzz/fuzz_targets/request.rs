@@ -1,13 +1,14 @@
 //! Bodies of `POST /api/v1/control` and `/delay`, and what the queue makes of them.
 #![no_main]
 
-use evenkeel_core::{
-    control::ControlRequest,
-    ids::{ExecutionId, QueryId},
-    journal::Recovered,
-    queue::{HoldLimits, Measured, RecordedQueue},
-    tick::Tick,
-};
+use evenkeel_core::server::control::ControlRequest;
+use evenkeel_core::units::ids::ExecutionId;
+use evenkeel_core::units::ids::QueryId;
+use evenkeel_core::journal::Recovered;
+use evenkeel_core::server::queue::HoldLimits;
+use evenkeel_core::server::queue::Measured;
+use evenkeel_core::server::queue::RecordedQueue;
+use evenkeel_core::units::tick::Tick;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

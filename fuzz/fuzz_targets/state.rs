@@ -1,12 +1,11 @@
 //! A client's state whose checksum fits: what it says is restored, and goes on learning and deciding, or is refused.
 #![no_main]
 
-use evenkeel_core::{
-    client::ClientState,
-    queue::HoldLimits,
-    scheduler::{PolicyName, Scheduler},
-    tick::Tick,
-};
+use evenkeel_core::leveller::ClientState;
+use evenkeel_core::server::queue::HoldLimits;
+use evenkeel_core::scheduler::PolicyName;
+use evenkeel_core::scheduler::Scheduler;
+use evenkeel_core::units::tick::Tick;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,8 +2,7 @@
 
 use clap::{
     Arg, ArgAction, Command, Error,
-    builder::BoolishValueParser,
-    builder::Resettable,
+    builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue},
 };
 

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use evenkeel_actors::journal::redis::{Keys, Target};
-use evenkeel_core::{control::Mode, queue::MAX_DELAY_TICKS_DEFAULT};
+use evenkeel_core::server::{control::Mode, queue::MAX_DELAY_TICKS_DEFAULT};
 
 use super::{
     known,

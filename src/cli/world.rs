@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use clap::Args;
-use evenkeel_core::{resource::Resource, tick::Tick, world::World};
+use evenkeel_core::{
+    units::{resource::Resource, tick::Tick},
+    world::World,
+};
 use serde_json::json;
 
 use crate::{config::ScenarioChoice, exit::Exit, output};

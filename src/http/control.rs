@@ -2,8 +2,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
-use evenkeel_core::control::{ControlError, ControlRequest, EPOCH_MAX, LEASE_TICKS_MAX};
-
+use evenkeel_core::server::control::{ControlError, ControlRequest, EPOCH_MAX, LEASE_TICKS_MAX};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;

@@ -56,7 +56,6 @@ pub use self::{
     degraded::{Cause, Degraded, Kind},
     views::{About, ClientTold, Form, RedisView, Views},
 };
-
 use crate::tokens::Scope;
 
 /// Largest body of `POST /delay`: an id and a number, with room for what is ignored.

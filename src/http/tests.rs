@@ -14,7 +14,7 @@ use evenkeel_actors::{
     messages::{Control, ControlRefused, Delay, DelayRefused, GetSteps, Lost, SetMode, SetModeRefused},
     port::Port,
 };
-use evenkeel_core::recap::Step;
+use evenkeel_core::insight::recap::Step;
 use tokio::sync::watch;
 
 use super::*;

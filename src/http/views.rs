@@ -17,8 +17,8 @@ use evenkeel_actors::{
     shipper::Shipping,
 };
 use evenkeel_core::{
+    insight::report::{LearnedCosts, Report},
     journal::PerStream,
-    report::{LearnedCosts, Report},
 };
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;

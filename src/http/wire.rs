@@ -16,10 +16,8 @@ use evenkeel_actors::{
     queue::QueueSnapshot,
 };
 use evenkeel_core::{
-    ids::ExecutionId,
-    queue::{DELAY_TICKS_MAX, DelayError},
-    resource::PerResource,
-    window::Extent,
+    server::queue::{DELAY_TICKS_MAX, DelayError},
+    units::{ids::ExecutionId, resource::PerResource, window::Extent},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -11,7 +11,7 @@ use evenkeel_actors::{
     port::Port,
     scheduler::{self, LastDecision, Scheduler},
 };
-use evenkeel_core::{queue::HoldLimits, scheduler::PolicyName};
+use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};
 use tokio::sync::watch;
 
 use super::{

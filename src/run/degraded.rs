@@ -11,7 +11,7 @@ use evenkeel_actors::{
     queue::QueueSnapshot,
     shipper::{self, Shipping},
 };
-use evenkeel_core::{control::Mode, journal::Stream};
+use evenkeel_core::{journal::Stream, server::control::Mode};
 
 use super::{clock::ClockWatch, limits};
 use crate::{
@@ -273,7 +273,7 @@ fn clock(outbox: &Published) -> Option<(Kind, String)> {
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_core::{control::Lease, tick::Tick};
+    use evenkeel_core::{server::control::Lease, units::tick::Tick};
 
     use super::*;
 

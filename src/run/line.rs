@@ -4,7 +4,7 @@ use evenkeel_actors::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
 };
-use evenkeel_core::benefit::Summary;
+use evenkeel_core::insight::benefit::Summary;
 use tokio::sync::watch;
 
 use crate::{

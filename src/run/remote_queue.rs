@@ -8,7 +8,7 @@ use evenkeel_actors::{
     health::ActorHealth,
     messages::{Control, ControlRefused},
 };
-use evenkeel_core::control::{ControlError, ControlResponse};
+use evenkeel_core::server::control::{ControlError, ControlResponse};
 use serde::Deserialize;
 
 use super::bearer::Bearer;

@@ -13,7 +13,7 @@ use evenkeel_actors::{
     },
     shipper::Shipping,
 };
-use evenkeel_core::{journal::Recovered, tick::Tick};
+use evenkeel_core::{journal::Recovered, units::tick::Tick};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 

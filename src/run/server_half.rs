@@ -21,9 +21,8 @@ use evenkeel_actors::{
     shipper::{Shipper, Shipping},
 };
 use evenkeel_core::{
-    control::Mode,
     journal::{Recovered, Stream},
-    queue::HoldLimits,
+    server::{control::Mode, queue::HoldLimits},
 };
 use tokio::sync::watch;
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use evenkeel_actors::journal::redis::{Keys, Target};
-use evenkeel_core::{control::Mode, queue::HoldLimits};
+use evenkeel_core::server::{control::Mode, queue::HoldLimits};
 
 use crate::{
     config::ScenarioChoice, http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret,

@@ -16,7 +16,7 @@ use evenkeel_actors::{
     port::Port,
     scheduler::LastDecision,
 };
-use evenkeel_core::report::{Decided, LearnedCosts, Report};
+use evenkeel_core::insight::report::{Decided, LearnedCosts, Report};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},

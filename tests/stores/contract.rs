@@ -2,9 +2,9 @@
 
 use evenkeel_actors::journal::state::DeadLetter;
 use evenkeel_core::{
-    client::ClientState,
     journal::{EntryId, Stream},
-    tick::Tick,
+    leveller::ClientState,
+    units::tick::Tick,
 };
 
 use super::world::{Embedded, Handed, Store, at, read_up_to, state};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_actors::journal::redis::{Shipment, ShipmentSettings};
 use evenkeel_core::{
     journal::{Entry, PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 
 use super::world::{Handed, PATIENCE, Store, at, read_up_to, state};

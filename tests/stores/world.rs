@@ -15,10 +15,10 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    tick::Tick,
+    leveller::ClientState,
+    units::tick::Tick,
 };
 use uuid::Uuid;
 

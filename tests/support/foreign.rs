@@ -15,8 +15,10 @@ use std::{
 };
 
 use evenkeel_core::{
-    resource::{PerResource, Resource, Usage},
-    window::Extent,
+    units::{
+        resource::{PerResource, Resource, Usage},
+        window::Extent,
+    },
     world::Scenario,
 };
 use serde_json::{Value, json};

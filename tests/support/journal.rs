@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use evenkeel_actors::journal::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter};
 use evenkeel_core::{
-    ids::{ExecutionId, QueryId},
     journal::{Entry, EntryId, PerStream, Recovered},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
+    server::queue::{HoldLimits, Measured, RecordedQueue},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+    },
 };
 use tempfile::TempDir;
 use uuid::Uuid;

@@ -23,11 +23,11 @@ use std::{
 
 use evenkeel_actors::journal::outbox::OutboxReader;
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
     journal::{Entry, EntryId, Positions, Record, Stream},
-    queue::HoldLimits,
+    leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
+    server::queue::HoldLimits,
 };
 use serde_json::Value;
 use tempfile::TempDir;

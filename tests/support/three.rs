@@ -8,10 +8,9 @@ use evenkeel_actors::journal::{
     state::StateStore as _,
 };
 use evenkeel_core::{
-    client::ClientState,
     journal::{Entry, EntryId, Stream},
+    leveller::ClientState,
 };
-
 use serde_json::Value;
 
 use super::{Running, fold, fold_of, pair::Pair, pause, wait_until};

@@ -1,13 +1,17 @@
 //! A server's decisions without a database: as many arrivals, hence executions, in every tick.
 
 use evenkeel_core::{
-    control::Mode,
-    ids::{ExecutionId, QueryId},
     journal::{Commit, Recovered},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
-    tick::Tick,
-    window::OpenWindow,
+    server::{
+        control::Mode,
+        queue::{HoldLimits, Measured, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+        window::OpenWindow,
+    },
 };
 
 pub(crate) const NOW_MS: u64 = 1_800_000_000_000;

@@ -19,10 +19,10 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    client::{ClientState, Progress},
     estimator::Observation,
     journal::{Entry, NewerFormat, Positions},
-    tick::Tick,
+    leveller::{ClientState, Progress},
+    units::tick::Tick,
 };
 use tokio::{
     sync::{mpsc, watch},

@@ -1,6 +1,6 @@
 //! Where the client's state is kept, and which recovery has loaded it last.
 
-use evenkeel_core::client::ClientState;
+use evenkeel_core::leveller::ClientState;
 
 use crate::journal::state::{DeadLetter, StateError, StateStore};
 

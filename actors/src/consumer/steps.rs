@@ -6,10 +6,10 @@ use std::{
 };
 
 use evenkeel_core::{
-    client::ClientState,
     estimator::Observation,
     journal::{Entry, Positions},
-    tick::Tick,
+    leveller::ClientState,
+    units::tick::Tick,
 };
 use futures_util::future::try_join;
 use tokio::sync::watch;

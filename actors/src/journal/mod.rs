@@ -14,7 +14,7 @@ pub mod state;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
-use evenkeel_core::{journal::Recovered, tick::Tick};
+use evenkeel_core::{journal::Recovered, units::tick::Tick};
 
 use self::outbox::{OutboxHandle, Trim};
 use crate::{

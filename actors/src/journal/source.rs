@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use evenkeel_core::{
     journal::{Entry, PerStream, Positions},
-    tick::Tick,
+    units::tick::Tick,
 };
 use tokio::sync::{mpsc, watch};
 

@@ -12,8 +12,8 @@ use std::{
 };
 
 use evenkeel_core::{
-    client::ClientState,
     journal::{EntryId, NewerFormat, Stream},
+    leveller::ClientState,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

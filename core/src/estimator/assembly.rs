@@ -8,7 +8,10 @@ use super::{
     observation::{Observation, TickRuns},
     snapshot::SnapshotError,
 };
-use crate::{ids::QueryId, journal::Executed, tick::Tick, window::Window};
+use crate::{
+    journal::Executed,
+    units::{ids::QueryId, tick::Tick, window::Window},
+};
 
 /// Executions that wait for their window: two minutes at 75 a tick. Beyond it windows must be missing,
 /// and the oldest are forgotten.
@@ -167,7 +170,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ids::ExecutionId, journal::Outcome, resource::PerResource, window::Extent};
+    use crate::{
+        journal::Outcome,
+        units::{ids::ExecutionId, resource::PerResource, window::Extent},
+    };
 
     fn run(query: u128, tick: u64, finished: u64) -> Executed {
         Executed {

@@ -1,7 +1,7 @@
 //! Ticks of which it is not known whether they belong to the window.
 
 use super::equations::Equations;
-use crate::resource::Resource;
+use crate::units::resource::Resource;
 
 /// Ticks in doubt that are weighed against each other: two at each border.
 const IN_DOUBT_MAX: usize = 4;

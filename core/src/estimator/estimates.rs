@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::QueryId, resource::PerResource};
+use crate::units::{ids::QueryId, resource::PerResource};
 
 /// What is known of one query's cost per execution.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

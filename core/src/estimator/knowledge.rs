@@ -7,7 +7,7 @@ use super::{
     sparse::{General, Sparse},
     truncated::Moments,
 };
-use crate::{
+use crate::units::{
     resource::{PerResource, Resource},
     window::Extent,
 };

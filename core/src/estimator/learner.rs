@@ -1,7 +1,7 @@
 //! Learns one resource's costs from windows that may be exact or not.
 
 use super::{equations::Equations, model::Model, noise::Exactness};
-use crate::window::Extent;
+use crate::units::window::Extent;
 
 /// Weight of a window in the comparison of models when the next one comes: it looks back on some fifty.
 const KEEP: f64 = 0.98;

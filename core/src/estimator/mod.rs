@@ -42,10 +42,12 @@ pub use self::{
     snapshot::{Snapshot, SnapshotError},
 };
 use crate::{
-    ids::QueryId,
     journal::Executed,
-    resource::{PerResource, Resource},
-    window::Window,
+    units::{
+        ids::QueryId,
+        resource::{PerResource, Resource},
+        window::Window,
+    },
 };
 
 /// Learns costs from executions and the windows that they ran in.

@@ -7,7 +7,7 @@ use super::{
     population::Population,
     truncated::{self, Moments},
 };
-use crate::window::Extent;
+use crate::units::window::Extent;
 
 /// Standard errors of the difference by which a tick must lead to be the extreme one.
 pub(super) const CERTAIN: f64 = 3.0;

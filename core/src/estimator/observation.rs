@@ -1,6 +1,6 @@
 //! A window and what ran in it.
 
-use crate::{ids::QueryId, resource::PerResource, window::Extent};
+use crate::units::{ids::QueryId, resource::PerResource, window::Extent};
 
 /// What ran in one tick.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,7 +9,7 @@ use super::{
     learner::Learner, model::Model, noise::Noise, numbers::Numbers, population::Population,
     sparse::SparseSnapshot,
 };
-use crate::{ids::QueryId, resource::PerResource};
+use crate::units::{ids::QueryId, resource::PerResource};
 
 /// Everything that an [`Estimator`] knows. Restored, it goes on as if nothing had happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

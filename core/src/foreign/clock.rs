@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::tick::Tick;
+use crate::units::tick::Tick;
 
 /// Boundaries from which the length of a tick is taken: two minutes of them.
 const BOUNDARIES_MAX: usize = 1_200;

@@ -21,12 +21,14 @@ use self::{
 };
 use crate::{
     estimator::Observation,
-    ids::{ExecutionId, QueryId},
     journal::{Executed, Outcome, QueueEvent, QueueRecord, Record},
-    queue::DEFAULT_DELAY_TICKS,
-    resource::PerResource,
-    tick::Tick,
-    window::Extent,
+    server::queue::DEFAULT_DELAY_TICKS,
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::PerResource,
+        tick::Tick,
+        window::Extent,
+    },
 };
 
 /// Executions that must vanish before they are due, all at once, for the server to have started anew.

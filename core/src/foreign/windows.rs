@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, VecDeque};
 use super::clock::TickClock;
 use crate::{
     estimator::{Observation, TickRuns},
-    ids::QueryId,
-    resource::{PerResource, Resource},
-    tick::Tick,
-    window::{Extent, Window},
+    units::{
+        ids::QueryId,
+        resource::{PerResource, Resource},
+        tick::Tick,
+        window::{Extent, Window},
+    },
 };
 
 /// When a tick is counted, as a share of a tick after it began: what is tried.

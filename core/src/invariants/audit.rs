@@ -11,12 +11,14 @@ use super::{
     truth::{Truth, TruthRow},
 };
 use crate::{
-    ids::{ExecutionId, QueryId},
     journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Record, Start, Stream},
-    queue::{DEFAULT_DELAY_TICKS, Queued},
-    resource::Resource,
-    tick::Tick,
-    window::{WINDOW_TICKS, Window},
+    server::queue::{DEFAULT_DELAY_TICKS, Queued},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Resource,
+        tick::Tick,
+        window::{WINDOW_TICKS, Window},
+    },
 };
 
 /// What an audit proved, and what it found.

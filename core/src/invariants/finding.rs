@@ -1,9 +1,11 @@
 //! What an audit finds.
 
 use crate::{
-    ids::{ExecutionId, QueryId},
     journal::{EntryId, QueueEvent, Stream},
-    tick::Tick,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 
 /// Findings that are kept; more are only counted. A thousand say what is wrong as well as a million.

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use crate::{
     journal::{Entry, PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 
 /// Entries of the three streams by tick. Within one, what ran comes before what was queued or delayed

@@ -7,13 +7,17 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    control::Mode,
-    ids::{ExecutionId, QueryId},
     journal::{Commit, Entry, EntryId, Numbering, PerStream, Record, Recovered, Replaced, Start, Stream},
-    queue::{HoldLimits, Measured, Queued, RecordedQueue},
-    resource::Usage,
-    tick::Tick,
-    window::OpenWindow,
+    server::{
+        control::Mode,
+        queue::{HoldLimits, Measured, Queued, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+        window::OpenWindow,
+    },
 };
 
 /// What a server with a queue records, and what its database ran.

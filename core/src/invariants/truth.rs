@@ -4,9 +4,11 @@ use std::{fmt, str::FromStr};
 
 use super::finding::{Finding, Findings};
 use crate::{
-    ids::{ExecutionId, QueryId},
     journal::Executed,
-    tick::Tick,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 
 /// One execution that really ran: a line `tick execution query` of the file that `--truth` writes.

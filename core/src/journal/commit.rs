@@ -4,11 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Executed, Record};
 use crate::{
-    control::{Lease, Mode},
-    ids::ExecutionId,
-    queue::Queued,
-    tick::Tick,
-    window::{OpenWindow, Window},
+    server::{
+        control::{Lease, Mode},
+        queue::Queued,
+    },
+    units::{
+        ids::ExecutionId,
+        tick::Tick,
+        window::{OpenWindow, Window},
+    },
 };
 
 /// Windows over which the drain's mean is taken: a minute at the default pace.

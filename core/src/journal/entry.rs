@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
-use crate::{
+use crate::units::{
     resource::{PerResource, Resource},
     tick::Tick,
     window::{Extent, Window},

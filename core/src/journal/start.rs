@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tick::Tick;
+use crate::units::tick::Tick;
 
 /// A writer, from its start to its end, as the journal notes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
+use crate::units::{
     ids::{ExecutionId, QueryId},
     resource::PerResource,
     tick::Tick,

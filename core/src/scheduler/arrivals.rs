@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{decay::Decaying, problem::Expected};
-use crate::{ids::QueryId, tick::Tick};
+use crate::units::{ids::QueryId, tick::Tick};
 
 /// Time constant of the total rate. A rate r is known to √(r / 2τ): 1.3 % at five arrivals a tick,
 /// while a load that doubles within a quarter of an hour is followed within a few percent.

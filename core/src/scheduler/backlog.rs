@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Pending;
 use crate::{
-    ids::ExecutionId,
     journal::{Executed, QueueEvent, QueueRecord},
-    queue::{HoldLimits, Queued},
-    tick::Tick,
+    server::queue::{HoldLimits, Queued},
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 /// Waiting executions. Streams may be read one ahead of the other, so an execution can be seen to run

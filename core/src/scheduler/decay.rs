@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tick::Tick;
+use crate::units::tick::Tick;
 
 /// A sum, as of a tick, whose terms weigh e^(−age / time constant).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::decay::Decaying;
-use crate::{journal::Executed, tick::Tick};
+use crate::{journal::Executed, units::tick::Tick};
 
 /// Time constant of the mean: what was saved in busy hours may be spent in quiet ones, within a
 /// quarter of an hour at the default pace.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{arrivals::ArrivalRates, backlog::Backlog, delays::RecentDelays, recent::RecentTicks};
 use crate::{
-    ids::ExecutionId,
     journal::{Executed, QueueEvent, QueueRecord},
-    queue::{HoldLimits, Queued},
+    server::queue::{HoldLimits, Queued},
+    units::ids::ExecutionId,
 };
 
 /// The fold's state.

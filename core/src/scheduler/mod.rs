@@ -17,6 +17,8 @@ mod recent;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 pub use arrivals::ArrivalRates;
 pub use backlog::Backlog;
 pub use fold::{SchedulerSnapshot, SnapshotError};
@@ -25,17 +27,19 @@ pub use policies::{Policy, PolicyName, UnknownPolicy};
 pub use problem::{Binding, Expected, Feasibility, Pending, Plan, Problem};
 pub use recent::Ran;
 
-use std::collections::BTreeSet;
-
 use self::fold::Fold;
 use crate::{
-    control::{SetOutcome, SetResult},
     estimator::Estimates,
-    ids::ExecutionId,
     journal::{Executed, QueueRecord},
-    queue::HoldLimits,
-    tick::Tick,
-    window::{WINDOW_TICKS, Window},
+    server::{
+        control::{SetOutcome, SetResult},
+        queue::HoldLimits,
+    },
+    units::{
+        ids::ExecutionId,
+        tick::Tick,
+        window::{WINDOW_TICKS, Window},
+    },
 };
 
 /// Folds the journal and plans, tick after tick.

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::recent::Ran;
 use crate::{
-    control::{SET_MAX, SetSlot},
     estimator::Estimates,
-    ids::{ExecutionId, QueryId},
-    tick::Tick,
+    server::control::{SET_MAX, SetSlot},
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 
 /// A waiting execution, as the journal tells it.

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ExecutionId, QueryId},
     journal::Executed,
-    tick::Tick,
-    window::WINDOW_TICKS,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+        window::WINDOW_TICKS,
+    },
 };
 
 /// The open window and the one before it, and a tick of slack for an executions stream that is read

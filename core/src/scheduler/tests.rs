@@ -4,11 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    control::REASON_BYTES_MAX,
     estimator::CostEstimate,
-    ids::{ExecutionId, QueryId},
     journal::{Outcome, QueueEvent},
-    resource::PerResource,
+    server::control::REASON_BYTES_MAX,
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::PerResource,
+    },
 };
 
 const QUERIES: usize = 6;

@@ -14,14 +14,18 @@ pub use self::{
     trace::Trace,
 };
 use crate::{
-    control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
     estimator::{CostEstimate, Estimates, Estimator},
-    ids::{ExecutionId, QueryId},
     journal::{Executed, Record, Recovered, ServerState},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::{PerResource, Usage},
     scheduler::{PolicyName, Scheduler},
-    tick::Tick,
+    server::{
+        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
+        queue::{HoldLimits, Measured, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Usage},
+        tick::Tick,
+    },
     world::World,
 };
 

@@ -7,11 +7,13 @@ use serde::Serialize;
 use super::{WARM_UP_TICKS, trace::Trace};
 use crate::{
     estimator::Estimates,
-    ids::QueryId,
-    resource::{Resource, Usage},
     scheduler::Binding,
-    tick::Tick,
-    window::{Stretch, WINDOW_TICKS},
+    units::{
+        ids::QueryId,
+        resource::{Resource, Usage},
+        tick::Tick,
+        window::{Stretch, WINDOW_TICKS},
+    },
 };
 
 /// Ticks of the minute over which a peak is compared with its mean.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    ids::QueryId,
     journal::Executed,
-    resource::Usage,
     scheduler::{Binding, Feasibility},
-    tick::Tick,
-    window::{Stretch, WINDOW_TICKS},
+    units::{
+        ids::QueryId,
+        resource::Usage,
+        tick::Tick,
+        window::{Stretch, WINDOW_TICKS},
+    },
 };
 
 /// What happened in a run.

@@ -17,7 +17,7 @@ use rand_core::{Rng, SeedableRng};
 pub use self::parameters::{
     Bursts, DailyCurve, Drift, Parameters, ParametersError, Scenario, SkewNormal, UnknownScenario,
 };
-use crate::{
+use crate::units::{
     ids::QueryId,
     resource::{PerResource, Resource, Usage},
     tick::Tick,

@@ -4,7 +4,7 @@ use std::{f64::consts::PI, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tick::Tick;
+use crate::units::tick::Tick;
 
 /// Location μ, scale σ and skew λ of a skew normal distribution, in resource units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

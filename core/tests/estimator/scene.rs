@@ -3,11 +3,13 @@
 
 use evenkeel_core::{
     estimator::{Estimates, Estimator, Observation, TickRuns},
-    ids::{ExecutionId, QueryId},
     journal::{Executed, Outcome},
-    resource::{PerResource, Resource, Usage},
-    tick::Tick,
-    window::{Extent, Stretch, Window},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Resource, Usage},
+        tick::Tick,
+        window::{Extent, Stretch, Window},
+    },
     world::{Parameters, Scenario, World},
 };
 use rand_chacha::ChaCha8Rng;

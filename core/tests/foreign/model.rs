@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each of those who share it uses some of it")]
 
 use evenkeel_core::{
-    ids::{ExecutionId, QueryId},
-    resource::{PerResource, Resource, Usage},
-    tick::Tick,
-    window::{Extent, Stretch},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Resource, Usage},
+        tick::Tick,
+        window::{Extent, Stretch},
+    },
     world::{Scenario, World},
 };
 use uuid::Uuid;

@@ -13,10 +13,10 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use evenkeel_core::{
-    queue::HoldLimits,
     scheduler::PolicyName,
+    server::queue::HoldLimits,
     simulate::{Costs, Report, Run, Simulation, WARM_UP_TICKS},
-    window::WINDOW_TICKS,
+    units::window::WINDOW_TICKS,
     world::Scenario,
 };
 use serde::Serialize;

@@ -3,9 +3,8 @@
 use std::{fs::OpenOptions, ops::Range, path::Path};
 
 use evenkeel_core::{
-    resource::Resource,
     simulate::{Run, WARM_UP_TICKS},
-    window::WINDOW_TICKS,
+    units::{resource::Resource, window::WINDOW_TICKS},
 };
 use plotters::{
     coord::{Shift, types::RangedCoordf64},

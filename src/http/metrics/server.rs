@@ -4,10 +4,10 @@ use std::{fmt, sync::Arc};
 
 use evenkeel_actors::health::{ActorHealth, ActorState};
 use evenkeel_core::{
-    control::Mode,
+    insight::recap::{DELAY_BOUNDS, Step},
     journal::Stream,
-    recap::{DELAY_BOUNDS, Step},
-    resource::{PerResource, Resource},
+    server::control::Mode,
+    units::resource::{PerResource, Resource},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
@@ -155,7 +155,7 @@ impl ServerNumbers {
         let without = told.clone().find_map(|step| step.forecast?.without);
         let extents = |step: &Step| {
             let usage = step.window.usage;
-            let value = |of: fn(&evenkeel_core::window::Extent) -> u64| {
+            let value = |of: fn(&evenkeel_core::units::window::Extent) -> u64| {
                 PerResource::from_fn(|r| of(&usage[r]) as f64)
             };
             [("average", value(|e| e.average)), ("min", value(|e| e.min)), ("max", value(|e| e.max))]

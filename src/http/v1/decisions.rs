@@ -6,10 +6,9 @@ use evenkeel_actors::{
     queue::{QueueSnapshot, WaitingExecution},
 };
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{EntryId, Executed, Record, Stream},
-    queue::DEFAULT_DELAY_TICKS,
-    tick::Tick,
+    server::queue::DEFAULT_DELAY_TICKS,
+    units::{ids::ExecutionId, tick::Tick},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -206,7 +205,7 @@ fn find(outbox: &OutboxReader, id: ExecutionId) -> Result<Option<Executed>, Read
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_core::{ids::QueryId, journal::Outcome};
+    use evenkeel_core::{journal::Outcome, units::ids::QueryId};
 
     use super::*;
 

@@ -1,9 +1,8 @@
 //! Values that several answers hold. Ticks are integers, `*_ms` are Unix ms or durations in ms.
 
 use evenkeel_core::{
-    recap::{DelaySummary, SpanSummary, Step},
-    resource::PerResource,
-    window::Extent,
+    insight::recap::{DelaySummary, SpanSummary, Step},
+    units::{resource::PerResource, window::Extent},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -209,7 +208,7 @@ fn mean(all: &[Numbers]) -> Numbers {
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_core::{tick::Tick, window::Window};
+    use evenkeel_core::units::{tick::Tick, window::Window};
 
     use super::*;
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use evenkeel_core::recap::Step;
+use evenkeel_core::insight::recap::Step;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{

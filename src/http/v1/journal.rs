@@ -10,7 +10,7 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{
     journal::{PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use serde::Serialize;
 use utoipa::ToSchema;

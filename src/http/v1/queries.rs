@@ -8,7 +8,9 @@ use std::{
 
 use actix_web::web;
 use evenkeel_core::{
-    estimator::CostEstimate, ids::QueryId, recap::QueryActivity, report::LearnedCosts, resource::Resource,
+    estimator::CostEstimate,
+    insight::{recap::QueryActivity, report::LearnedCosts},
+    units::{ids::QueryId, resource::Resource},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

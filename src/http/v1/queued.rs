@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use evenkeel_actors::{messages::Lost, queue::WaitingExecution};
-use evenkeel_core::tick::Tick;
+use evenkeel_core::units::tick::Tick;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;

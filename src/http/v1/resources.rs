@@ -5,9 +5,8 @@ use std::sync::Arc;
 use actix_web::web;
 use evenkeel_actors::messages::GetSteps;
 use evenkeel_core::{
-    recap::{HISTORY_WINDOWS, RECENT_WINDOWS, Step},
-    tick::Tick,
-    window::WINDOW_TICKS,
+    insight::recap::{HISTORY_WINDOWS, RECENT_WINDOWS, Step},
+    units::{tick::Tick, window::WINDOW_TICKS},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::web;
 use evenkeel_actors::{clock::unix_ms, daemon::Pace};
 use evenkeel_core::{
-    control::{Lease, Mode},
+    insight::report::Report,
     journal::Stream,
-    report::Report,
+    server::control::{Lease, Mode},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -21,10 +21,10 @@ use evenkeel_actors::{
     port::Port,
 };
 use evenkeel_core::{
-    control::{ControlRequest, ControlResponse, Mode, SetOutcome, SetResult},
     foreign::{Coverage, Look, Seen, Watcher},
-    ids::ExecutionId,
     journal::{Entry, EntryId, Positions, Record},
+    server::control::{ControlRequest, ControlResponse, Mode, SetOutcome, SetResult},
+    units::ids::ExecutionId,
 };
 use tokio::sync::{mpsc, watch};
 

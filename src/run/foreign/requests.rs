@@ -13,7 +13,7 @@ use awc::{
 };
 use evenkeel_core::{
     foreign::{DelayOutcome, Look, Reading},
-    ids::ExecutionId,
+    units::ids::ExecutionId,
 };
 
 use super::{super::bearer::Bearer, wire};

@@ -1,7 +1,7 @@
 //! The client's state in memory: a foreign server has no journal to go on from.
 
 use evenkeel_actors::journal::state::{DeadLetter, StateError, StateStore};
-use evenkeel_core::client::ClientState;
+use evenkeel_core::leveller::ClientState;
 
 /// Keeps what was learned while the process lives, for actors that start again.
 #[derive(Debug, Default)]

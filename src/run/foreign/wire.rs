@@ -1,6 +1,6 @@
 //! What a foreign server says, taken as generously as it can be understood.
 
-use evenkeel_core::{
+use evenkeel_core::units::{
     ids::{ExecutionId, QueryId},
     resource::PerResource,
     window::Extent,

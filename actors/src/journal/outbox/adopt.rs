@@ -1,10 +1,12 @@
 //! Going on behind a gap: a new journal where another one ends, or one that was put back from a copy.
 
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{EntryId, Numbering, PerStream, Stream},
-    tick::Tick,
-    window::{OpenWindow, WINDOW_TICKS},
+    units::{
+        ids::ExecutionId,
+        tick::Tick,
+        window::{OpenWindow, WINDOW_TICKS},
+    },
 };
 use rusqlite::TransactionBehavior;
 

@@ -16,7 +16,7 @@ use std::{
 
 use evenkeel_core::{
     journal::{PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::Connection;
 use uuid::Uuid;

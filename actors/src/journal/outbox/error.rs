@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{EntryId, NumberingError, Stream},
-    tick::Tick,
+    units::{ids::ExecutionId, tick::Tick},
 };
 use rusqlite::ErrorCode;
 

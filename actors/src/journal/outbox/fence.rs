@@ -8,7 +8,7 @@ use std::{io, path::Path};
 
 use evenkeel_core::{
     journal::{Replaced, Start},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
 

@@ -2,7 +2,7 @@
 
 use evenkeel_core::{
     journal::{EntryId, Numbering, PerStream, ServerState},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

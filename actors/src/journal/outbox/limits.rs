@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_core::tick::Tick;
+use evenkeel_core::units::tick::Tick;
 
 /// How much the outbox keeps, and when it refuses more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

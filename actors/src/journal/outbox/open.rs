@@ -7,7 +7,7 @@ use std::{
 
 use evenkeel_core::{
     journal::{Executed, Numbering, Record, Recovered, Start, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;

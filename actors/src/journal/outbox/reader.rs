@@ -10,8 +10,8 @@ use std::{
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, ServerState, Start, Stream},
-    queue::Queued,
-    tick::Tick,
+    server::queue::Queued,
+    units::tick::Tick,
 };
 use rusqlite::{Connection, ErrorCode};
 

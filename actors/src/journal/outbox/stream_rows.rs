@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::{CachedStatement, Connection, Row};
 use serde::{Deserialize, Serializer as _, de, ser::SerializeMap as _};

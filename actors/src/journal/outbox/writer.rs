@@ -4,7 +4,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use evenkeel_core::{
     journal::{Commit, Entry, EntryId, PerStream, Recovered, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use tokio::{
     runtime::Builder,

@@ -1,9 +1,8 @@
 //! Taking over the streams of a journal whose data directory is gone, or is back from an older copy.
 
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{PerStream, Stream},
-    tick::Tick,
+    units::{ids::ExecutionId, tick::Tick},
 };
 use redis::{Value, cmd, pipe};
 use uuid::Uuid;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use evenkeel_core::{
     journal::{Entry, PerStream, Positions, Record, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 
 use super::backlog::Backlog;

@@ -7,7 +7,6 @@ use evenkeel_core::{
     mutant::{self, Mutant},
 };
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, Value};
-
 use tokio::time::Instant;
 
 use super::{keys::Keys, target::Target, wire::Wire};

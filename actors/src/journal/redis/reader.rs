@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use redis::{Value, cmd, pipe};
 

@@ -1,8 +1,8 @@
 //! What people want to know of the other side: the client writes it to Redis once a second, the server reads it.
 
 use evenkeel_core::{
+    insight::report::{LearnedCosts, Report},
     journal::{EntryId, NewerFormat, PerStream, Stream},
-    report::{LearnedCosts, Report},
 };
 use redis::{Value, cmd, pipe};
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
     mutant::{self, Mutant},
-    tick::Tick,
+    units::tick::Tick,
 };
 use redis::{Value, cmd, pipe};
 use uuid::Uuid;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_core::{
     journal::{EntryId, PerStream, Positions, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 use uuid::Uuid;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
     mutant::{self, Mutant},
-    tick::Tick,
+    units::tick::Tick,
 };
 use redis::{Value, cmd};
 use tokio::{

@@ -14,10 +14,10 @@ use std::{
 };
 
 use evenkeel_core::{
-    client::ClientState,
-    control::EPOCH_MAX,
     journal::{NewerFormat, Stream},
+    leveller::ClientState,
     mutant::{self, Mutant},
+    server::control::EPOCH_MAX,
 };
 use redis::cmd;
 use tokio::time::Instant;

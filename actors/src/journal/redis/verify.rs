@@ -5,7 +5,7 @@ use std::{cell::RefCell, vec};
 use evenkeel_core::{
     invariants::{Audit, Merge, Report, TruthRow},
     journal::{Entry, EntryId, PerStream, Stream},
-    tick::Tick,
+    units::tick::Tick,
 };
 
 use super::{link::RedisFault, reader::RedisReader};

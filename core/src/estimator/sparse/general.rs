@@ -9,7 +9,7 @@ use crate::{
         noise::{Exactness, Noise},
         truncated::Moments,
     },
-    window::Extent,
+    units::window::Extent,
 };
 
 /// Squares of normalised errors are 1 on average; so much is allowed before they add up.

@@ -21,15 +21,14 @@ mod tests;
 
 use std::collections::VecDeque;
 
-pub(super) use self::general::General;
 use self::rows::{Measured, Row};
-pub(super) use self::snapshot::SparseSnapshot;
+pub(super) use self::{general::General, snapshot::SparseSnapshot};
 use super::{
     equations::{Equations, QUERIES},
     model::{CONTRADICTION, EXACT},
     truncated::{self, Moments},
 };
-use crate::{
+use crate::units::{
     resource::{PerResource, Resource},
     window::Extent,
 };

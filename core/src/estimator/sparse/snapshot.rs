@@ -14,7 +14,7 @@ use crate::{
         numbers::{Bytes, Numbers},
         snapshot::{SnapshotError, all, expect, restore_noise},
     },
-    resource::PerResource,
+    units::resource::PerResource,
 };
 
 /// Numbers of a [`Cost`].

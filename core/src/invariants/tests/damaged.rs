@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     journal::{Executed, QueueEvent, QueueRecord},
-    window::Window,
+    units::window::Window,
 };
 
 /// A stream and the place of one of its entries, any entry as likely as another.

@@ -3,8 +3,10 @@
 use super::*;
 use crate::{
     journal::{Executed, Outcome, QueueEvent, QueueRecord},
-    resource::PerResource,
-    window::{Extent, Window},
+    units::{
+        resource::PerResource,
+        window::{Extent, Window},
+    },
 };
 
 pub(super) fn id(n: u128) -> ExecutionId {
@@ -267,7 +269,7 @@ fn a_corridor_that_the_extremes_contradict_is_named() {
 #[test]
 fn one_resource_out_is_enough_and_all_must_be_in() {
     let what = "its averages, extremes and corridor contradict each other";
-    for resource in crate::resource::Resource::ALL {
+    for resource in crate::units::resource::Resource::ALL {
         let mut window = level(0, 0);
         window.usage[resource] = Extent { average: 100, min: 50, max: 200 };
         let claims = found(vec![Record::Window(window)], 10);

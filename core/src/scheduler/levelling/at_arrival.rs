@@ -12,10 +12,9 @@ use super::{
     units::{Units, minus, plus, sum, times},
 };
 use crate::{
-    control::SetSlot,
-    ids::ExecutionId,
     scheduler::problem::{Binding, Feasibility, Pending, Plan, Problem},
-    tick::Tick,
+    server::control::SetSlot,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 /// Mean delay that is aimed for, in ticks, is this…

@@ -10,7 +10,7 @@ use super::{
     subset::{self, Judge},
     units::{Units, sum},
 };
-use crate::{tick::Tick, window::WINDOW_TICKS};
+use crate::units::{tick::Tick, window::WINDOW_TICKS};
 
 /// Candidates beyond twice the executions of a tick: more do not improve the choice and take time.
 const SPARE_CANDIDATES: usize = 100;

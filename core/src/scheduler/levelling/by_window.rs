@@ -12,7 +12,7 @@ use super::{
     settings::Settings,
     units::Units,
 };
-use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+use crate::units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
 
 /// Temperature, in percentage points, at which the rest of a window is searched again with what arrived.
 const WARM: f64 = 1.0;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{by_window::WindowPlan, item::Item, late::Late, units::Units, way::Way};
-use crate::{control::SetSlot, ids::ExecutionId, scheduler::problem::Feasibility, tick::Tick};
+use crate::{
+    scheduler::problem::Feasibility,
+    server::control::SetSlot,
+    units::{ids::ExecutionId, tick::Tick},
+};
 
 /// What one tick's plan leaves to the next. Soft: without it the next plans find the way back within
 /// two windows.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::units::{Units, units};
 use crate::{
     estimator::Estimates,
-    ids::{ExecutionId, QueryId},
     scheduler::problem::Pending,
-    tick::Tick,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
 
 /// What a query costs.

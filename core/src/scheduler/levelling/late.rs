@@ -3,7 +3,7 @@
 use super::carry::Carry;
 use crate::{
     scheduler::problem::{Pending, Problem},
-    tick::Tick,
+    units::tick::Tick,
 };
 
 /// How long it is minded: a minute at the default pace. Then plans count on being in time again, which

@@ -1,7 +1,7 @@
 //! How much arrives, and how well it is known.
 
 use super::units::{Units, plus, times, units};
-use crate::{estimator::Estimates, ids::QueryId, scheduler::problem::Expected};
+use crate::{estimator::Estimates, scheduler::problem::Expected, units::ids::QueryId};
 
 /// Arrivals to be expected a tick.
 #[derive(Clone, Debug)]

@@ -43,7 +43,7 @@ use self::{
     way::{Means, Way},
 };
 use super::problem::{Binding, Feasibility, Plan, Problem};
-use crate::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+use crate::units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
 
 /// Waiting executions that a window is composed from, the oldest: several times the stock that any
 /// budget leads to, and few enough that a decision stays within milliseconds after an outage.

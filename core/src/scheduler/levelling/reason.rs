@@ -1,7 +1,7 @@
 //! One sentence with the numbers, for the journal and for whoever asks why an execution waited.
 
 use super::{item::Item, units::Units};
-use crate::{scheduler::problem::Binding, tick::Tick};
+use crate::{scheduler::problem::Binding, units::tick::Tick};
 
 /// Why an execution runs in a tick that was composed.
 pub(super) fn composed(item: &Item, tick: Tick, others: usize, sums: Units, goal: Units) -> String {

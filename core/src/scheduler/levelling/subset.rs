@@ -152,9 +152,8 @@ fn exchange_two(
 mod tests {
     use super::*;
     use crate::{
-        ids::ExecutionId,
         scheduler::levelling::{dice::Dice, units::sum},
-        tick::Tick,
+        units::{ids::ExecutionId, tick::Tick},
     };
 
     fn judge(count: usize) -> Judge {

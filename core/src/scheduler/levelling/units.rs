@@ -1,6 +1,6 @@
 //! Resource units as a plain array: the inner loops of the search add and compare millions of them.
 
-use crate::resource::{PerResource, Resource};
+use crate::units::resource::{PerResource, Resource};
 
 /// Units of cpu, io and memory, in the order of [`Resource::ALL`].
 pub(super) type Units = [f64; 3];

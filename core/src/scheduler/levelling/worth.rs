@@ -9,7 +9,7 @@ use super::{
     load::Load,
     settings::Settings,
 };
-use crate::{tick::Tick, window::WINDOW_TICKS};
+use crate::units::{tick::Tick, window::WINDOW_TICKS};
 
 /// Mean delays after which waiting longer adds no weight; the deadline then decides.
 const AGE_DELAYS_MAX: f64 = 5.0;

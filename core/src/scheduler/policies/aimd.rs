@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 
 use super::Policy;
 use crate::{
-    control::SetSlot,
     journal::MEAN_WINDOWS,
-    resource::Resource,
     scheduler::problem::{Feasibility, Plan, Problem},
-    window::Window,
+    server::control::SetSlot,
+    units::{resource::Resource, window::Window},
 };
 
 /// A window with a tick above so many times the minute's mean is too much.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use crate::{
-    control::SetSlot,
-    ids::ExecutionId,
     scheduler::problem::{Feasibility, Plan, Problem},
-    tick::Tick,
+    server::control::SetSlot,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 /// Most ticks that are added when no budget is given: a second at the default pace.

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use crate::{
-    control::SetSlot,
-    ids::ExecutionId,
-    resource::Resource,
     scheduler::problem::{Feasibility, Pending, Plan, Problem},
-    tick::Tick,
+    server::control::SetSlot,
+    units::{ids::ExecutionId, resource::Resource, tick::Tick},
 };
 
 /// Ticks that are looked at when no budget is given: a second at the default pace.

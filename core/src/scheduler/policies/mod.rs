@@ -19,7 +19,7 @@ use super::{
     levelling::AtArrival,
     problem::{Plan, Problem},
 };
-use crate::{journal::Executed, window::Window};
+use crate::{journal::Executed, units::window::Window};
 
 /// Chooses slots.
 pub trait Policy: Send {

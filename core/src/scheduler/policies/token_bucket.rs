@@ -2,8 +2,8 @@
 
 use super::Policy;
 use crate::{
-    control::SetSlot,
     scheduler::problem::{Feasibility, Plan, Problem},
+    server::control::SetSlot,
 };
 
 /// Tokens that can be saved up, in ticks' worth: a tick may run twice the mean and not more.

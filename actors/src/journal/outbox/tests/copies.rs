@@ -3,9 +3,8 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{Entry, EntryId, PerStream, Record, Recovered, Stream},
-    tick::Tick,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 use super::{

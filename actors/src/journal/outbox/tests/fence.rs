@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use evenkeel_core::{
     invariants::Finding,
     journal::{PerStream, Positions, Start},
-    tick::Tick,
+    units::tick::Tick,
 };
 use rusqlite::Connection;
 

@@ -10,9 +10,9 @@ use std::{
 };
 
 use evenkeel_core::{
-    control::Mode,
     invariants::TruthRow,
     journal::{Executed, Record},
+    server::control::Mode,
 };
 
 use super::{

@@ -3,13 +3,17 @@
 use std::path::Path;
 
 use evenkeel_core::{
-    control::Mode,
-    ids::{ExecutionId, QueryId},
     journal::{Commit, Recovered},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::Usage,
-    tick::Tick,
-    window::{OpenWindow, Window},
+    server::{
+        control::Mode,
+        queue::{HoldLimits, Measured, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+        window::{OpenWindow, Window},
+    },
 };
 use uuid::Uuid;
 

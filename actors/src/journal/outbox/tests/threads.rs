@@ -3,11 +3,9 @@
 use std::thread;
 
 use evenkeel_core::{
-    control::Mode,
-    ids::ExecutionId,
     journal::{EntryId, QueueChange, Stream},
-    queue::Queued,
-    tick::Tick,
+    server::{control::Mode, queue::Queued},
+    units::{ids::ExecutionId, tick::Tick},
 };
 use uuid::Uuid;
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
     invariants::{Audit, Merge, Report},
     journal::{Entry, EntryId, PerStream, Stream},
-    queue::HoldLimits,
+    leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
+    server::queue::HoldLimits,
 };
 
 use super::{

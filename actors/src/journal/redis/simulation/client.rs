@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use evenkeel_core::{
-    client::{ClientState, Progress},
     estimator::Estimator,
     journal::{Entry, Positions, Record, Stream},
-    queue::HoldLimits,
+    leveller::{ClientState, Progress},
     scheduler::{PolicyName, Scheduler},
-    tick::Tick,
+    server::queue::HoldLimits,
+    units::tick::Tick,
 };
 
 use super::{

@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
-    ids::ExecutionId,
     journal::{
         Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Record, Recovered, ServerState,
         Stream,
     },
     mutant::{self, Mutant},
-    queue::Queued,
-    tick::Tick,
+    server::queue::Queued,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 use super::world;
@@ -181,9 +180,8 @@ impl Backlog for WorldsDisk {
 #[cfg(test)]
 mod tests {
     use evenkeel_core::{
-        ids::QueryId,
-        queue::{HoldLimits, Measured, RecordedQueue},
-        resource::PerResource,
+        server::queue::{HoldLimits, Measured, RecordedQueue},
+        units::{ids::QueryId, resource::PerResource},
     };
     use uuid::Uuid;
 

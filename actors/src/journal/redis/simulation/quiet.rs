@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    client::ClientState,
     estimator::Estimator,
     journal::{EntryId, Positions, Stream},
+    leveller::ClientState,
 };
 use tokio::time::advance;
 

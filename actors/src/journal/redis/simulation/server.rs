@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
-    ids::{ExecutionId, QueryId},
     invariants::TruthRow,
     journal::{Commit, Executed, Recovered},
-    queue::{HoldLimits, Measured, RecordedQueue},
-    resource::{PerResource, Usage},
-    steps::{Action, Steps},
-    tick::Tick,
+    server::{
+        control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
+        queue::{HoldLimits, Measured, RecordedQueue},
+        steps::{Action, Steps},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Usage},
+        tick::Tick,
+    },
 };
 use uuid::Uuid;
 

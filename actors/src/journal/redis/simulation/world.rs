@@ -9,9 +9,9 @@ use std::{
 };
 
 use evenkeel_core::{
-    ids::ExecutionId,
     invariants::TruthRow,
     journal::{PerStream, Positions, Stream},
+    units::ids::ExecutionId,
 };
 
 use super::{

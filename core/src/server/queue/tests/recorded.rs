@@ -3,8 +3,7 @@
 use super::*;
 use crate::{
     journal::{Commit, QueueChange, Record, Recovered},
-    resource::Usage,
-    window::OpenWindow,
+    units::{resource::Usage, window::OpenWindow},
 };
 
 fn recorded() -> RecordedQueue {

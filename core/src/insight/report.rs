@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     estimator::{CostEstimate, Estimates},
-    forecast::Forecast,
-    ids::QueryId,
+    insight::forecast::Forecast,
     scheduler::Feasibility,
-    tick::Tick,
+    units::{ids::QueryId, tick::Tick},
 };
 
 /// How the client is, and what it decided last. What a later client tells besides is passed over.
@@ -23,7 +22,7 @@ pub struct Report {
     pub decided: Option<Decided>,
     /// The last minute's windows, as its model sees them; oldest first.
     pub forecasts: Vec<Forecast>,
-    /// See [`crate::forecast::Forecaster::residual`].
+    /// See [`crate::insight::forecast::Forecaster::residual`].
     pub residual: Option<f64>,
     /// Why its state is not saved, while it is not. A server of an earlier version is told only what it knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

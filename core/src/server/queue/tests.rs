@@ -2,10 +2,13 @@ mod borders;
 mod reasons;
 mod recorded;
 
-use super::*;
-use crate::resource::PerResource;
-use crate::window::{Extent, Window};
 use uuid::Uuid;
+
+use super::*;
+use crate::units::{
+    resource::PerResource,
+    window::{Extent, Window},
+};
 
 fn id(n: u128) -> ExecutionId {
     ExecutionId(Uuid::from_u128(n))

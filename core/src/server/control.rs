@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::ExecutionId, tick::Tick};
+use crate::units::{ids::ExecutionId, tick::Tick};
 
 /// Most ticks that a lease may be asked for.
 pub const LEASE_TICKS_MAX: u64 = 50;

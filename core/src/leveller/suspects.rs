@@ -52,13 +52,14 @@ fn key(entry: &Entry) -> (Stream, EntryId) {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        ids::{ExecutionId, QueryId},
-        journal::{QueueEvent, QueueRecord, Record},
-        tick::Tick,
-    };
-
     use super::*;
+    use crate::{
+        journal::{QueueEvent, QueueRecord, Record},
+        units::{
+            ids::{ExecutionId, QueryId},
+            tick::Tick,
+        },
+    };
 
     fn entries(ids: std::ops::Range<u64>) -> Vec<Entry> {
         let entry = |n| Entry {

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::{
-    counterfactual::Counterfactual,
     estimator::Estimates,
+    insight::counterfactual::Counterfactual,
     journal::{Executed, QueueRecord},
-    window::Window,
+    units::window::Window,
 };
 
 /// Windows looked back on: a minute at the default pace.
@@ -105,11 +105,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        ids::{ExecutionId, QueryId},
         journal::Outcome,
-        resource::PerResource,
-        tick::Tick,
-        window::Extent,
+        units::{
+            ids::{ExecutionId, QueryId},
+            resource::PerResource,
+            tick::Tick,
+            window::Extent,
+        },
     };
 
     fn ran(delay: u64) -> Executed {

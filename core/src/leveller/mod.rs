@@ -5,10 +5,9 @@ mod progress;
 mod standing;
 mod suspects;
 
-pub use self::{progress::Progress, standing::Standing};
-
 use serde::{Deserialize, Serialize};
 
+pub use self::{progress::Progress, standing::Standing};
 use crate::{estimator::Estimator, journal::Positions, scheduler::SchedulerSnapshot};
 
 /// State and positions belong together: what is folded is exactly what lies up to the positions.

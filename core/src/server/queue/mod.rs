@@ -24,15 +24,17 @@ use serde::{Deserialize, Serialize};
 use self::executed::ExecutedTicks;
 pub use self::recorded::{Measured, RecordedQueue};
 use crate::{
-    control::{
+    journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
+    server::control::{
         CLIENT_BYTES_MAX, ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX, Lease,
         Mode, REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
     },
-    ids::{ExecutionId, QueryId},
-    journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
     text,
-    tick::Tick,
-    window::{WINDOW_TICKS, Window},
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+        window::{WINDOW_TICKS, Window},
+    },
 };
 
 /// Ticks between queueing and the base due tick when nobody delays.

@@ -2,13 +2,15 @@
 
 use super::{DelayError, HoldLimits, OutOfStep, Queue, Step};
 use crate::{
-    control::{ControlError, ControlRequest, ControlResponse, Mode},
-    ids::{ExecutionId, QueryId},
     journal::{Commit, Executed, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
     mutant::{self, Mutant},
-    resource::Usage,
-    tick::Tick,
-    window::{OpenWindow, OutOfTurn, Window},
+    server::control::{ControlError, ControlRequest, ControlResponse, Mode},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+        window::{OpenWindow, OutOfTurn, Window},
+    },
 };
 
 /// What the monitor knows when a tick begins: the usage of all ticks before it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{ids::ExecutionId, tick::Tick};
+use crate::units::{ids::ExecutionId, tick::Tick};
 
 /// Executions remembered: ten full control requests of 10,000; a client asks about what it believes
 /// to be waiting, which is a few ticks old.

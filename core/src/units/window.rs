@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::units::{
     resource::{PerResource, Usage},
     tick::Tick,
 };
@@ -67,7 +67,7 @@ impl Stretch {
     /// The corridor in integers: n ticks with sum S are level when `10·n·max ≤ 11·S`, `10·n·min ≥ 9·S`
     /// and `S > 0`, for every resource. An idle stretch is out of it.
     pub fn in_corridor(&self) -> bool {
-        crate::resource::Resource::ALL.iter().all(|&r| {
+        crate::units::resource::Resource::ALL.iter().all(|&r| {
             let ten_n = 10 * u128::from(self.ticks);
             let sum = u128::from(self.sum[r]);
             sum > 0

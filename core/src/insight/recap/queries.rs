@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{ids::QueryId, journal::Executed, queue::DEFAULT_DELAY_TICKS};
+use crate::{journal::Executed, server::queue::DEFAULT_DELAY_TICKS, units::ids::QueryId};
 
 /// What one query did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,9 +10,8 @@
 
 use crate::{
     journal::{Executed, Recovered},
-    queue::Measured,
-    resource::Usage,
-    tick::Tick,
+    server::queue::Measured,
+    units::{resource::Usage, tick::Tick},
 };
 
 /// What a tick used, known when the next one begins.

@@ -14,11 +14,9 @@ pub use self::{
     queries::QueryActivity,
 };
 use crate::{
-    forecast::Forecast,
-    ids::QueryId,
+    insight::forecast::Forecast,
     journal::{Entry, Executed, Record},
-    tick::Tick,
-    window::Window,
+    units::{ids::QueryId, tick::Tick, window::Window},
 };
 
 /// Windows in the longer of the two spans that shares and delays are told for: five minutes.
@@ -193,11 +191,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        counterfactual::Without,
-        ids::ExecutionId,
+        insight::counterfactual::Without,
         journal::{EntryId, Outcome},
-        resource::PerResource,
-        window::Extent,
+        units::{ids::ExecutionId, resource::PerResource, window::Extent},
     };
 
     fn entry(record: Record) -> Entry {

@@ -104,9 +104,11 @@ impl Progress {
 mod tests {
     use super::*;
     use crate::{
-        ids::{ExecutionId, QueryId},
         journal::{EntryId, QueueEvent, QueueRecord, Record, Stream},
-        tick::Tick,
+        units::{
+            ids::{ExecutionId, QueryId},
+            tick::Tick,
+        },
     };
 
     fn entry(n: u64) -> Entry {

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    counterfactual::{Counterfactual, Without},
     estimator::Estimates,
+    insight::counterfactual::{Counterfactual, Without},
     journal::Executed,
-    resource::{PerResource, Resource},
-    tick::Tick,
-    window::{WINDOW_TICKS, Window},
+    units::{
+        resource::{PerResource, Resource},
+        tick::Tick,
+        window::{WINDOW_TICKS, Window},
+    },
 };
 
 /// Windows that are told about again and again, so that one who has missed some finds them: a minute.
@@ -102,9 +104,11 @@ mod tests {
     use super::*;
     use crate::{
         estimator::CostEstimate,
-        ids::{ExecutionId, QueryId},
         journal::Outcome,
-        window::Extent,
+        units::{
+            ids::{ExecutionId, QueryId},
+            window::Extent,
+        },
     };
 
     const QUERY: QueryId = QueryId(Uuid::from_u128(7));

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     estimator::{Background, Estimates},
-    ids::QueryId,
     journal::{QueueEvent, QueueRecord},
-    resource::{PerResource, Resource},
-    tick::Tick,
-    window::{Extent, WINDOW_TICKS, Window},
+    units::{
+        ids::QueryId,
+        resource::{PerResource, Resource},
+        tick::Tick,
+        window::{Extent, WINDOW_TICKS, Window},
+    },
 };
 
 /// Ticks that are looked back on: a minute at the default pace.
@@ -166,7 +168,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{estimator::CostEstimate, ids::ExecutionId, resource::Usage};
+    use crate::{
+        estimator::CostEstimate,
+        units::{ids::ExecutionId, resource::Usage},
+    };
 
     const QUERY: QueryId = QueryId(Uuid::from_u128(7));
 

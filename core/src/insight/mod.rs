@@ -1,0 +1,7 @@
+//! What people are told: what happened, what is expected, and what would have been without evenkeel.
+
+pub mod benefit;
+pub mod counterfactual;
+pub mod forecast;
+pub mod recap;
+pub mod report;

@@ -1,0 +1,5 @@
+//! What the server decides: which step of a tick comes next, what runs in it, who may say so.
+
+pub mod control;
+pub mod queue;
+pub mod steps;
