@@ -26,11 +26,11 @@ use std::{
 
 use decider::{Decider, NOW_MS};
 use evenkeel_actors::{
-    consumer::Source as _,
-    journal::{
+    leveller::consumer::Source as _,
+    stores::{
+        file::state::StateStore as _,
         outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxWriter},
         redis::{Keys, LeaseEpoch, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
-        state::StateStore as _,
     },
 };
 use evenkeel_core::{

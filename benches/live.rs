@@ -9,7 +9,7 @@ mod support;
 
 use std::path::Path;
 
-use evenkeel_actors::journal::outbox::OutboxReader;
+use evenkeel_actors::stores::outbox::OutboxReader;
 use evenkeel_core::{
     journal::{EntryId, Record, Stream},
     scheduler::PolicyName,

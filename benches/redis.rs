@@ -17,10 +17,10 @@ use std::{
 };
 
 use evenkeel_actors::{
-    consumer::Source as _,
-    journal::{
+    leveller::consumer::Source as _,
+    stores::{
+        file::state::StateStore as _,
         redis::{Keys, LeaseEpoch, RedisSource, RedisStateStore, Target},
-        state::StateStore as _,
     },
 };
 use evenkeel_core::{invariants::TruthRow, journal::Record, units::tick::Tick};

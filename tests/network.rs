@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use evenkeel_actors::journal::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
+use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
 use evenkeel_core::journal::{EntryId, Stream};
 use support::{
     journal::Server,

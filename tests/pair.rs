@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_actors::journal::outbox::OutboxReader;
+use evenkeel_actors::stores::outbox::OutboxReader;
 use evenkeel_core::journal::{Record, Stream};
 use support::{
     Running, World, fold, output,

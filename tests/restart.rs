@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_actors::journal::snapshot::SnapshotStore;
+use evenkeel_actors::stores::file::snapshot::SnapshotStore;
 use evenkeel_core::leveller::ClientState;
 use support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 

@@ -22,7 +22,7 @@ use std::{
 };
 
 use decider::{Decider, NOW_MS};
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
     outbox::{DATABASE_FILE, Identity, Limits, Outbox, OutboxReader, OutboxWriter},
     redis::{Keys, Shipment, ShipmentSettings},
 };

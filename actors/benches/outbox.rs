@@ -8,7 +8,7 @@ mod decider;
 use std::{env, path::PathBuf, time::Instant};
 
 use decider::{Decider, NOW_MS};
-use evenkeel_actors::journal::outbox::{Identity, Limits, Outbox};
+use evenkeel_actors::stores::outbox::{Identity, Limits, Outbox};
 use uuid::Uuid;
 
 fn main() {

@@ -17,21 +17,13 @@
 //! consumer the client's half from its state and the entries after it. Start, restart, recovery and taking
 //! over from another client are the same path.
 
-pub mod acceptance;
 pub mod address;
 pub mod clock;
-pub mod consumer;
-pub mod daemon;
-pub mod database;
-pub mod estimator;
-pub mod fault;
-pub mod guard;
-pub mod health;
-pub mod journal;
+pub mod databases;
+pub mod leveller;
 pub mod messages;
-pub mod monitor;
-pub mod observer;
-pub mod port;
-pub mod queue;
-pub mod scheduler;
-pub mod shipper;
+pub mod server;
+#[cfg(test)]
+mod simulation;
+pub mod stores;
+pub mod supervise;

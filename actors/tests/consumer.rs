@@ -10,13 +10,17 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler, MessageResult, Supervised, System};
 use evenkeel_actors::{
-    acceptance::Acceptance,
-    consumer::{self, Consumer, Read, Role, Source, SourceError},
-    guard::{self, Guarding, RestartPolicy},
-    health::{ActorHealth, ActorName},
-    journal::state::{DeadLetter, FileStateStore, StateError, StateStore, dead_letters},
+    leveller::{
+        acceptance::Acceptance,
+        consumer::{self, Consumer, Read, Role, Source, SourceError},
+    },
     messages::{
         Batch, GetEstimator, GetScheduler, LearnError, Lost, RestoreEstimator, RestoreScheduler, SaveState,
+    },
+    stores::file::state::{DeadLetter, FileStateStore, StateError, StateStore, dead_letters},
+    supervise::{
+        guard::{self, Guarding, RestartPolicy},
+        health::{ActorHealth, ActorName},
     },
 };
 use evenkeel_core::{

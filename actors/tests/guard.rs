@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, MailboxError, Message, Supervised, System, WrapFuture};
-use evenkeel_actors::{
+use evenkeel_actors::supervise::{
     guard::{self, GaveUp, Guarding, RestartPolicy},
     health::{ActorHealth, ActorName, ActorState},
 };

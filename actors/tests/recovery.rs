@@ -9,26 +9,33 @@ use actix::{
     System, WrapFuture,
 };
 use evenkeel_actors::{
-    acceptance::Acceptance,
     clock::unix_ms,
-    consumer::{self, Consumer, Role},
-    daemon::{self, Daemon, Pace},
-    database::{Simulated, SimulatedWorkload},
-    estimator::Estimator,
-    guard::{self, GaveUp, Guarding, RestartPolicy},
-    health::{ActorHealth, ActorName, ActorState},
-    journal::{
-        Journal,
-        outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, verify},
-        redis::LeaseEpoch,
-        source::OutboxSource,
-        state::FileStateStore,
+    databases::simulated::{Simulated, SimulatedWorkload},
+    leveller::{
+        acceptance::Acceptance,
+        consumer::{self, Consumer, Role},
+        estimator::Estimator,
+        scheduler::{LastDecision, Scheduler, Settings},
     },
     messages::{SaveState, StopTicking},
-    monitor::Monitor,
-    observer::Observer,
-    queue::{Queue, QueueView},
-    scheduler::{LastDecision, Scheduler, Settings},
+    server::{
+        daemon::{self, Daemon, Pace},
+        journal::Journal,
+        monitor::Monitor,
+        observer::Observer,
+        queue::{Queue, QueueView},
+    },
+    stores::{
+        file::state::FileStateStore,
+        outbox::{
+            Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, source::OutboxSource, verify,
+        },
+        redis::LeaseEpoch,
+    },
+    supervise::{
+        guard::{self, GaveUp, Guarding, RestartPolicy},
+        health::{ActorHealth, ActorName, ActorState},
+    },
 };
 use evenkeel_core::{
     invariants::TruthRow,
@@ -279,7 +286,7 @@ fn each_fails(names: &[ActorName], poison: Poison, restarts: u64) {
             let health = circle.health.iter().find(|health| health.name() == name).unwrap();
             #[cfg(feature = "faults")]
             if restarts > 1 {
-                evenkeel_actors::fault::fail_next_restart(name);
+                evenkeel_actors::supervise::fault::fail_next_restart(name);
             }
             let sent = circle.poison(name, poison).await;
             if poison == Poison::Handler {

@@ -2,7 +2,8 @@
 //! the program's crate the fuzzer would take a quarter of an hour to build.
 #![no_main]
 
-use evenkeel_actors::journal::redis::{Keys, Target};
+use evenkeel_actors::stores::redis::Keys;
+use evenkeel_actors::stores::redis::Target;
 use evenkeel_core::units::tick::Tick;
 use evenkeel_core::world::Parameters;
 use evenkeel_core::world::World;

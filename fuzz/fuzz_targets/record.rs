@@ -1,7 +1,7 @@
 //! The body of an outbox' row, whose checksum fits.
 #![no_main]
 
-use evenkeel_actors::journal::outbox::decode_record;
+use evenkeel_actors::stores::outbox::decode_record;
 use evenkeel_core::journal::{EntryId, Stream};
 use libfuzzer_sys::fuzz_target;
 

@@ -10,7 +10,7 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
     outbox::{OutboxReader, ReadError},
     redis::{Keys, RedisFault, RedisReader, Target},
 };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::redis::{Keys, Target};
+use evenkeel_actors::stores::redis::{Keys, Target};
 use evenkeel_core::server::{control::Mode, queue::MAX_DELAY_TICKS_DEFAULT};
 
 use super::{

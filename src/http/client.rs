@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use evenkeel_actors::{acceptance::Acceptance, consumer::Role, health::ActorHealth, scheduler::LastDecision};
+use evenkeel_actors::{
+    leveller::{acceptance::Acceptance, consumer::Role, scheduler::LastDecision},
+    supervise::health::ActorHealth,
+};
 use serde_json::json;
 use tokio::sync::watch;
 

@@ -1,7 +1,7 @@
 //! `/healthz`: the process answers. `/readyz`: it does its work, or says what keeps it from that.
 
 use actix_web::{HttpResponse, web};
-use evenkeel_actors::health::{ActorHealth, ActorName, ActorState};
+use evenkeel_actors::supervise::health::{ActorHealth, ActorName, ActorState};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -9,10 +9,10 @@ use std::{
 
 use actix::{Actor, Context, Handler, Message};
 use evenkeel_actors::{
-    daemon::Pace,
-    journal::redis::Keys,
     messages::{Control, ControlRefused, Delay, DelayRefused, GetSteps, Lost, SetMode, SetModeRefused},
-    port::Port,
+    server::daemon::Pace,
+    stores::redis::Keys,
+    supervise::port::Port,
 };
 use evenkeel_core::insight::recap::Step;
 use tokio::sync::watch;
@@ -83,7 +83,7 @@ fn views(access: Arc<Access>) -> Views {
         window: still(None),
         overview: still(Arc::default()),
         pace: still(Pace::default()),
-        outbox: still(evenkeel_actors::journal::outbox::Published::default()),
+        outbox: still(evenkeel_actors::stores::outbox::Published::default()),
         shipping: None,
         told: still(None),
         redis: None,

@@ -3,18 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
-    daemon::Pace,
-    health::ActorHealth,
-    journal::{
+    messages::{Control, Delay, GetSteps, SetMode},
+    server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
+    stores::{
         outbox::Published,
         redis::{GroupState, Keys},
     },
-    messages::{Control, Delay, GetSteps, SetMode},
-    monitor::LastWindow,
-    observer::Overview,
-    port::Port,
-    queue::QueueView,
-    shipper::Shipping,
+    supervise::{health::ActorHealth, port::Port},
 };
 use evenkeel_core::{
     insight::report::{LearnedCosts, Report},

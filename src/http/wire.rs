@@ -12,8 +12,7 @@ use actix_web::{
 };
 use evenkeel_actors::{
     messages::{AppendError, Delay, DelayRefused},
-    monitor::ClosedWindow,
-    queue::QueueSnapshot,
+    server::{monitor::ClosedWindow, queue::QueueSnapshot},
 };
 use evenkeel_core::{
     server::queue::{DELAY_TICKS_MAX, DelayError},

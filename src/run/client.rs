@@ -5,9 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
-    guard::GaveUp,
-    health::ActorName,
-    journal::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
+    stores::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
+    supervise::{guard::GaveUp, health::ActorName},
 };
 use evenkeel_core::scheduler::PolicyName;
 use tokio::sync::{mpsc, watch};

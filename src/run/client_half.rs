@@ -2,14 +2,15 @@
 
 use actix::Arbiter;
 use evenkeel_actors::{
-    acceptance::Acceptance,
-    consumer::{self, Consumer, Role, Source, Unsaved},
-    estimator::Estimator,
-    health::ActorName,
-    journal::{redis::LeaseEpoch, state::StateStore},
+    leveller::{
+        acceptance::Acceptance,
+        consumer::{self, Consumer, Role, Source, Unsaved},
+        estimator::Estimator,
+        scheduler::{self, LastDecision, Scheduler},
+    },
     messages::{Applied, Control, SaveState},
-    port::Port,
-    scheduler::{self, LastDecision, Scheduler},
+    stores::{file::state::StateStore, redis::LeaseEpoch},
+    supervise::{health::ActorName, port::Port},
 };
 use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};
 use tokio::sync::watch;

@@ -6,10 +6,12 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use evenkeel_actors::{
     clock::unix_ms,
-    consumer::Unsaved,
-    journal::outbox::{CommitError, DATABASE_FILE, Pressure, Published},
-    queue::QueueSnapshot,
-    shipper::{self, Shipping},
+    leveller::consumer::Unsaved,
+    server::{
+        queue::QueueSnapshot,
+        shipper::{self, Shipping},
+    },
+    stores::outbox::{CommitError, DATABASE_FILE, Pressure, Published},
 };
 use evenkeel_core::{journal::Stream, server::control::Mode};
 

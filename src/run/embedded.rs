@@ -5,8 +5,12 @@ use std::net::SocketAddr;
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
-    guard::GaveUp,
-    journal::{outbox::Limits, redis::LeaseEpoch, source::OutboxSource, state::FileStateStore},
+    stores::{
+        file::state::FileStateStore,
+        outbox::{Limits, source::OutboxSource},
+        redis::LeaseEpoch,
+    },
+    supervise::guard::GaveUp,
 };
 use evenkeel_core::scheduler::PolicyName;
 use tokio::sync::mpsc;

@@ -1,6 +1,6 @@
 //! The line that each of the long-running commands prints each second.
 
-use evenkeel_actors::{
+use evenkeel_actors::leveller::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
 };

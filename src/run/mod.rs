@@ -32,8 +32,8 @@ use actix::System;
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::Context as _;
 use evenkeel_actors::{
-    guard::GaveUp,
-    journal::outbox::{CommitError, Published},
+    stores::outbox::{CommitError, Published},
+    supervise::guard::GaveUp,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},

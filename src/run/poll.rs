@@ -8,7 +8,10 @@ use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
-use evenkeel_actors::{guard::GaveUp, health::ActorName, journal::redis::LeaseEpoch};
+use evenkeel_actors::{
+    stores::redis::LeaseEpoch,
+    supervise::{guard::GaveUp, health::ActorName},
+};
 use evenkeel_core::{foreign::Coverage, scheduler::PolicyName};
 use tokio::sync::{mpsc, watch};
 

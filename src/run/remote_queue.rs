@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
 use awc::http::header::LOCATION;
 use evenkeel_actors::{
-    health::ActorHealth,
     messages::{Control, ControlRefused},
+    supervise::health::ActorHealth,
 };
 use evenkeel_core::server::control::{ControlError, ControlResponse};
 use serde::Deserialize;

@@ -5,13 +5,12 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use evenkeel_actors::{
-    daemon::Pace,
-    guard::GaveUp,
-    journal::{
+    server::{daemon::Pace, shipper::Shipping},
+    stores::{
         outbox::{Limits, Outbox},
         redis::{RedisFault, ReportReader, Shipment, ShipmentSettings, ShippingFault},
     },
-    shipper::Shipping,
+    supervise::guard::GaveUp,
 };
 use evenkeel_core::{journal::Recovered, units::tick::Tick};
 use tokio::sync::{mpsc, watch};

@@ -6,19 +6,21 @@ use actix::Arbiter;
 use anyhow::Context as _;
 use evenkeel_actors::{
     clock::unix_ms,
-    daemon::{self, Daemon, Pace},
-    database::{Simulated, SimulatedWorkload},
-    health::{ActorHealth, ActorName},
-    journal::{
-        Journal,
+    databases::simulated::{Simulated, SimulatedWorkload},
+    messages::{SetMode, StopTicking},
+    server::{
+        daemon::{self, Daemon, Pace},
+        journal::Journal,
+        monitor::{LastWindow, Monitor},
+        observer::{Observer, Overview},
+        queue::{Queue, QueueView},
+        shipper::{Shipper, Shipping},
+    },
+    stores::{
         outbox::{Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter, Purpose},
         redis::{ShipmentSettings, Target},
     },
-    messages::{SetMode, StopTicking},
-    monitor::{LastWindow, Monitor},
-    observer::{Observer, Overview},
-    queue::{Queue, QueueView},
-    shipper::{Shipper, Shipping},
+    supervise::health::{ActorHealth, ActorName},
 };
 use evenkeel_core::{
     journal::{Recovered, Stream},

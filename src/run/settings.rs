@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use evenkeel_actors::journal::redis::{Keys, Target};
+use evenkeel_actors::stores::redis::{Keys, Target};
 use evenkeel_core::server::{control::Mode, queue::HoldLimits};
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use actix::{Actor, Addr, Arbiter, Handler, Message, dev::ToEnvelope};
-use evenkeel_actors::{
+use evenkeel_actors::supervise::{
     guard::{self, GaveUp, Guarding, RestartPolicy},
     health::{ActorHealth, ActorName},
     port::Port,

@@ -9,12 +9,14 @@
 use std::{sync::Arc, time::Duration};
 
 use evenkeel_actors::{
-    acceptance::Acceptance,
-    consumer::{Role, Unsaved},
-    journal::redis::{ReportReader, ReportWriter},
+    leveller::{
+        acceptance::Acceptance,
+        consumer::{Role, Unsaved},
+        scheduler::LastDecision,
+    },
     messages::Reported,
-    port::Port,
-    scheduler::LastDecision,
+    stores::redis::{ReportReader, ReportWriter},
+    supervise::port::Port,
 };
 use evenkeel_core::insight::report::{Decided, LearnedCosts, Report};
 use tokio::{

@@ -1,8 +1,8 @@
 //! What Redis holds and cannot be read, or only by a newer program; numbers to the last digit.
 
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
+    file::state::FileStateStore,
     redis::{self, RedisReader},
-    state::FileStateStore,
 };
 use evenkeel_core::journal::Stream;
 

@@ -1,6 +1,6 @@
 //! Redis alone: what the one who ships must notice there.
 
-use evenkeel_actors::journal::redis::ShippingFault;
+use evenkeel_actors::stores::redis::ShippingFault;
 use evenkeel_core::journal::Stream;
 
 use super::world::{Handed, Store};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_actors::journal::redis::{Shipment, ShipmentSettings};
+use evenkeel_actors::stores::redis::{Shipment, ShipmentSettings};
 use evenkeel_core::{
     journal::{Entry, PerStream, Stream},
     units::tick::Tick,

@@ -3,15 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use evenkeel_actors::{
-    consumer::{Read, Source},
-    journal::{
-        outbox::{OutboxHandle, OutboxReader},
+    leveller::consumer::{Read, Source},
+    stores::{
+        file::state::{DeadLetter, FileStateStore, StateStore, dead_letters},
+        outbox::{OutboxHandle, OutboxReader, source::OutboxSource},
         redis::{
             self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
             Target,
         },
-        source::OutboxSource,
-        state::{DeadLetter, FileStateStore, StateStore, dead_letters},
     },
 };
 use evenkeel_core::{
@@ -78,7 +77,7 @@ impl Store for Embedded {
 
     fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
         let reader = OutboxReader::open(&self.dir).unwrap();
-        let verified = evenkeel_actors::journal::outbox::verify(&reader, None, |_, _| ()).unwrap();
+        let verified = evenkeel_actors::stores::outbox::verify(&reader, None, |_, _| ()).unwrap();
         assert_eq!(verified.damage, None);
         (verified.report.findings.count(), verified.report.proved)
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use evenkeel_actors::journal::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter};
+use evenkeel_actors::stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter};
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Recovered},
     server::queue::{HoldLimits, Measured, RecordedQueue},

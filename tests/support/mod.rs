@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_actors::journal::outbox::OutboxReader;
+use evenkeel_actors::stores::outbox::OutboxReader;
 use evenkeel_core::{
     estimator::Estimator,
     journal::{Entry, EntryId, Positions, Record, Stream},

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
+    file::state::StateStore as _,
     outbox::OutboxReader,
     redis::{Keys, LeaseEpoch, RedisReader, RedisStateStore},
-    state::StateStore as _,
 };
 use evenkeel_core::{
     journal::{Entry, EntryId, Stream},

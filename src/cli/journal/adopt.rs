@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
-    journal::{
+    stores::{
         outbox::{CommitError, Continued, Identity, Limits, Opening, Outbox, OutboxReader, Purpose},
         redis::{self, AdoptError, Adopted},
     },

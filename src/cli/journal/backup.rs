@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
-    journal::outbox::{self, Copied, CopyError, ReadError},
+    stores::outbox::{self, Copied, CopyError, ReadError},
 };
 use serde_json::{Value, json};
 

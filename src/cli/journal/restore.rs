@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use evenkeel_actors::{clock::unix_ms, journal::outbox};
+use evenkeel_actors::{clock::unix_ms, stores::outbox};
 use serde_json::json;
 
 use super::{backup, verify::Progress};

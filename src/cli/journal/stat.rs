@@ -7,11 +7,10 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
+    file::{snapshot, state::DeadLetter},
     outbox::{DATABASE_FILE, OutboxReader},
     redis::{RedisFault, RedisMeta, RedisReader, StreamState},
-    snapshot,
-    state::DeadLetter,
 };
 use evenkeel_core::journal::{Entry, PerStream, Positions, Stream};
 use serde_json::{Value, json};

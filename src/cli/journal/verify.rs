@@ -7,10 +7,10 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::journal::{
+use evenkeel_actors::stores::{
+    file::state::dead_letters,
     outbox::{self, Verified},
     redis::{self, RedisVerified},
-    state::dead_letters,
 };
 use evenkeel_core::invariants::{Finding, Report, TruthRow};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use evenkeel_actors::consumer::Role;
+use evenkeel_actors::leveller::consumer::Role;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{server::write_degraded, write::Writer};
@@ -35,7 +35,8 @@ impl Collector for ClientNumbers {
         let help = "1 while it levels and what it decides is taken.";
         writer.gauge("decisions_taken", help, Some(f64::from(u8::from(taken))))?;
         let decision = self.0.decision.borrow().clone();
-        let number = |of: fn(&evenkeel_actors::scheduler::Decision) -> f64| decision.as_ref().map(of);
+        let number =
+            |of: fn(&evenkeel_actors::leveller::scheduler::Decision) -> f64| decision.as_ref().map(of);
         writer.gauge("decided_tick", "The last tick that it decided after.", number(|d| d.tick.0 as f64))?;
         writer.gauge("slots", "Slots that it placed.", number(|d| d.slots as f64))?;
         let feasible = number(|d| f64::from(u8::from(d.feasibility.feasible)));

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use evenkeel_actors::health::{ActorHealth, ActorState};
+use evenkeel_actors::supervise::health::{ActorHealth, ActorState};
 use evenkeel_core::{
     insight::recap::{DELAY_BOUNDS, Step},
     journal::Stream,
@@ -103,8 +103,8 @@ impl ServerNumbers {
         let dead = redis.dead_letters as f64;
         writer.gauge("dead_letters", "Entries that clients had to leave out.", Some(dead))?;
         // Other groups than evenkeel's own have names that anybody may choose: together they are one.
-        let group = |stream: Stream, number: fn(&evenkeel_actors::journal::redis::GroupState) -> u64| {
-            let ours = |name: &str| name == evenkeel_actors::journal::redis::GROUP;
+        let group = |stream: Stream, number: fn(&evenkeel_actors::stores::redis::GroupState) -> u64| {
+            let ours = |name: &str| name == evenkeel_actors::stores::redis::GROUP;
             [("scheduler", true), ("others", false)].map(|(label, own)| {
                 let groups = redis.groups[stream].iter().filter(|group| ours(&group.name) == own);
                 ([("stream", stream.name()), ("group", label)], groups.map(number).max().unwrap_or(0) as f64)

@@ -1,7 +1,7 @@
 //! `GET /api/v1/actors`: how each of them is.
 
 use actix_web::web;
-use evenkeel_actors::health::ActorHealth;
+use evenkeel_actors::supervise::health::ActorHealth;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,8 +2,8 @@
 
 use actix_web::web;
 use evenkeel_actors::{
-    journal::outbox::{OutboxReader, ReadError},
-    queue::{QueueSnapshot, WaitingExecution},
+    server::queue::{QueueSnapshot, WaitingExecution},
+    stores::outbox::{OutboxReader, ReadError},
 };
 use evenkeel_core::{
     journal::{EntryId, Executed, Record, Stream},

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actix_web::web;
-use evenkeel_actors::journal::outbox::{OutboxReader, ReadError};
+use evenkeel_actors::stores::outbox::{OutboxReader, ReadError};
 use evenkeel_core::journal::{Entry, EntryId, Executed, Outcome, Record, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -2,11 +2,11 @@
 
 use actix_web::web;
 use evenkeel_actors::{
-    journal::{
+    server::shipper::Shipping,
+    stores::{
         outbox::{OutboxReader, Pressure, Published, ReadError, StreamInfo},
         redis::GroupState,
     },
-    shipper::Shipping,
 };
 use evenkeel_core::{
     journal::{PerStream, Stream},

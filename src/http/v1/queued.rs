@@ -1,7 +1,7 @@
 //! `GET /api/v1/queued`: what waits, until when, and why.
 
 use actix_web::web;
-use evenkeel_actors::{messages::Lost, queue::WaitingExecution};
+use evenkeel_actors::{messages::Lost, server::queue::WaitingExecution};
 use evenkeel_core::units::tick::Tick;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

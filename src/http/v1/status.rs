@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web;
-use evenkeel_actors::{clock::unix_ms, daemon::Pace};
+use evenkeel_actors::{clock::unix_ms, server::daemon::Pace};
 use evenkeel_core::{
     insight::report::Report,
     journal::Stream,

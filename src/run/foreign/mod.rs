@@ -15,10 +15,9 @@ use actix::{
 };
 use evenkeel_actors::{
     clock::unix_ms,
-    consumer::{Read, Source, SourceError},
-    health::ActorHealth,
+    leveller::consumer::{Read, Source, SourceError},
     messages::{Control, ControlRefused},
-    port::Port,
+    supervise::{health::ActorHealth, port::Port},
 };
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},

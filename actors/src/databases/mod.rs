@@ -1,0 +1,3 @@
+//! Databases that evenkeel can be in front of.
+
+pub mod simulated;

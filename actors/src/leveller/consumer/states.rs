@@ -1,0 +1,40 @@
+//! Where the client's state is kept, and which recovery has loaded it last.
+
+use evenkeel_core::leveller::ClientState;
+
+use crate::stores::file::state::{DeadLetter, StateError, StateStore};
+
+/// A state that an earlier recovery collected is not saved over what a later one has read on from: the acknowledgement
+/// that goes with it would let trimming remove what the later one still needs.
+pub(crate) struct States {
+    store: Box<dyn StateStore>,
+    loaded: u64,
+}
+
+impl States {
+    pub(crate) fn new(store: Box<dyn StateStore>) -> Self {
+        Self { store, loaded: 0 }
+    }
+
+    /// Loads for the recovery `generation`.
+    pub(crate) fn load(&mut self, generation: u64) -> Result<ClientState, StateError> {
+        self.loaded = generation;
+        self.store.load()
+    }
+
+    /// Saves what the recovery `generation` led to.
+    pub(crate) fn save(&mut self, generation: u64, state: &ClientState) -> Result<(), StateError> {
+        if generation != self.loaded {
+            return Err(StateError::Unavailable("the state has been restored meanwhile".to_owned()));
+        }
+        self.store.store(state)
+    }
+
+    pub(crate) fn bury(&mut self, dead: &DeadLetter) -> Result<(), StateError> {
+        self.store.bury(dead)
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.store.release();
+    }
+}

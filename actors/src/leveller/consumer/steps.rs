@@ -1,0 +1,103 @@
+//! What the consumer waits for: the others taking a batch, giving their states, being restored.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use evenkeel_core::{
+    estimator::Observation,
+    journal::{Entry, Positions},
+    leveller::ClientState,
+    units::tick::Tick,
+};
+use futures_util::future::try_join;
+use tokio::sync::watch;
+
+use super::{Ports, SharedStates, States};
+use crate::{
+    messages::{Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler},
+    stores::file::state::StateError,
+    supervise::port::Port,
+};
+
+/// When no batch is on its way any more.
+pub(super) async fn until_applied(mut applying: watch::Receiver<bool>) {
+    // The sender lives as long as the consumer.
+    let _ = applying.wait_for(|applying| !applying).await;
+}
+
+/// What became of a read.
+pub(super) struct Outcome {
+    pub(super) done: Vec<Arc<Vec<Entry>>>,
+    /// The part that was not applied; those after it were not tried.
+    pub(super) failed: Option<(Arc<Vec<Entry>>, LearnError)>,
+}
+
+/// Sends the parts one after the other; the last one says whether it is time to decide.
+pub(super) async fn apply(
+    estimator: Port<Batch>,
+    parts: Vec<Arc<Vec<Entry>>>,
+    observed: Option<Arc<Vec<Observation>>>,
+    caught_up: Option<Tick>,
+) -> Outcome {
+    let mut done = Vec::with_capacity(parts.len());
+    let last = parts.len() - 1;
+    for (index, part) in parts.into_iter().enumerate() {
+        let caught_up = caught_up.filter(|_| index == last);
+        // Each part of what was watched says so; the windows come with the last one.
+        let observed =
+            observed.as_ref().map(|all| if index == last { Arc::clone(all) } else { Arc::default() });
+        let sent = estimator.send(Batch { entries: Arc::clone(&part), observed, caught_up }).await;
+        match sent.unwrap_or(Err(LearnError::Failed("estimator"))) {
+            Ok(()) => done.push(part),
+            Err(cause) => return Outcome { done, failed: Some((part, cause)) },
+        }
+    }
+    Outcome { done, failed: None }
+}
+
+/// # Errors
+/// An actor is away, or has lost its state itself.
+pub(super) async fn collect(ports: &Ports, positions: Positions) -> Result<ClientState, String> {
+    let away = |_| "an actor is away".to_owned();
+    let lost = |error: crate::messages::Lost| error.to_string();
+    let states = try_join(ports.estimator_state.send(GetEstimator), ports.scheduler_state.send(GetScheduler));
+    let (estimator, scheduler) = states.await.map_err(away)?;
+    Ok(ClientState {
+        positions,
+        estimator: estimator.map_err(lost)?,
+        scheduler: Some(scheduler.map_err(lost)?),
+    })
+}
+
+/// Uses the store on a thread that may block.
+pub(super) async fn with<T: Send + 'static>(
+    states: SharedStates,
+    call: impl FnOnce(&mut States) -> Result<T, StateError> + Send + 'static,
+) -> Result<T, StateError> {
+    let called = tokio::task::spawn_blocking(move || {
+        // A poisoned lock is a call that panicked; the store finds out what is whole by itself.
+        let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
+        call(&mut states)
+    });
+    called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
+}
+
+pub(super) async fn restore(
+    ports: Ports,
+    states: SharedStates,
+    generation: u64,
+    applying: watch::Receiver<bool>,
+    after: Duration,
+) -> Result<Positions, StateError> {
+    tokio::time::sleep(after).await;
+    until_applied(applying).await;
+    let ClientState { positions, estimator, scheduler } =
+        with(states, move |states| states.load(generation)).await?;
+    let away = |_| StateError::Unavailable("an actor is away".to_owned());
+    let restored = ports.restore_scheduler.send(RestoreScheduler(scheduler)).await.map_err(away)?;
+    restored.map_err(|error| StateError::Unavailable(error.to_string()))?;
+    ports.restore_estimator.send(RestoreEstimator(estimator)).await.map_err(away)?;
+    Ok(positions)
+}

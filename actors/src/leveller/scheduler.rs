@@ -1,0 +1,270 @@
+//! Scheduler: chooses when waiting executions run.
+//!
+//! In: [`Learned`] from the estimator, in journal order; [`GetScheduler`] and [`RestoreScheduler`]. Out:
+//! [`Control`] to the server's queue, once a tick. What it thinks is published after each decision, and how the
+//! queue takes it after each answer.
+//!
+//! Invariant: its backlog is the fold over the entries up to the consumer's positions, or it says `Lost`.
+//! Slots are soft: each request says all of them again, so a lost one costs a tick at most.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
+use evenkeel_core::{
+    estimator::Estimates,
+    insight::{
+        benefit::{Benefit, Summary},
+        forecast::{Forecast, Forecaster},
+    },
+    journal::Record,
+    leveller::Standing,
+    scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
+    server::{
+        control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
+        queue::HoldLimits,
+    },
+    units::tick::Tick,
+};
+use tokio::sync::watch;
+
+use crate::{
+    leveller::acceptance::Acceptance,
+    messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
+    stores::redis::LeaseEpoch,
+    supervise::{fault, health::ActorHealth, port::Port},
+};
+
+/// What the scheduler thought last; none before its first decision.
+pub type LastDecision = Option<Decision>;
+
+/// A decision, for people.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// After which tick it was made.
+    pub tick: Tick,
+    /// Whether the corridor can be reached.
+    pub feasibility: Feasibility,
+    /// Slots that it placed.
+    pub slots: usize,
+    /// What levelling has brought lately.
+    pub benefit: Summary,
+    /// The last minute's windows, as learned costs explain them.
+    pub forecasts: Arc<[Forecast]>,
+    /// How far they explain them: see [`Forecaster::residual`].
+    pub residual: Option<f64>,
+    /// Learned costs.
+    pub estimates: Arc<Estimates>,
+}
+
+/// Who levels, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The client's stable name.
+    pub client: String,
+    /// Its fencing token.
+    pub epoch: LeaseEpoch,
+    /// How slots are chosen.
+    pub policy: PolicyName,
+    /// How long slots may hold executions, as the server has it.
+    pub limits: HoldLimits,
+    /// Ceiling for the mean delay in ticks; none lets the policy choose.
+    pub delay_budget: Option<f64>,
+}
+
+/// See the module.
+pub struct Scheduler {
+    core: Option<Core>,
+    /// For people only: soft, and new after a restart.
+    benefit: Benefit,
+    /// As `benefit`.
+    forecaster: Forecaster,
+    forecasts: Arc<[Forecast]>,
+    /// What was known before the last batch.
+    known: Arc<Estimates>,
+    /// The tick after which it decided last.
+    decided: Option<Tick>,
+    settings: Settings,
+    control: Port<Control>,
+    acceptance: watch::Sender<Acceptance>,
+    /// One request at a time: the next one says everything again.
+    asking: bool,
+    refused: bool,
+    health: ActorHealth,
+    published: watch::Sender<LastDecision>,
+}
+
+impl Scheduler {
+    /// A scheduler that waits to be restored.
+    pub fn new(
+        settings: Settings,
+        control: Port<Control>,
+        health: ActorHealth,
+        published: watch::Sender<LastDecision>,
+        acceptance: watch::Sender<Acceptance>,
+    ) -> Self {
+        Self {
+            core: None,
+            benefit: Benefit::default(),
+            forecaster: Forecaster::default(),
+            forecasts: Arc::default(),
+            known: Arc::default(),
+            decided: None,
+            settings,
+            control,
+            acceptance,
+            asking: false,
+            refused: false,
+            health,
+            published,
+        }
+    }
+
+    fn lose_state(&mut self) {
+        self.core = None;
+        self.asking = false;
+        self.health.set_recovering(true);
+    }
+
+    fn decide(&mut self, tick: Tick, context: &mut Context<Self>) {
+        let Some(core) = &mut self.core else { return };
+        let plan = core.decide(tick, &self.known);
+        self.decided = Some(tick);
+        let decision = Decision {
+            tick,
+            feasibility: plan.feasibility,
+            slots: plan.set.len(),
+            benefit: self.benefit.summary(),
+            forecasts: Arc::clone(&self.forecasts),
+            residual: self.forecaster.residual(),
+            estimates: Arc::clone(&self.known),
+        };
+        self.published.send_replace(Some(decision));
+        if !self.asking {
+            self.ask(plan, context);
+        }
+    }
+
+    fn ask(&mut self, plan: Plan, context: &mut Context<Self>) {
+        let set = plan.into_request();
+        let Settings { client, epoch, .. } = &self.settings;
+        let request = ControlRequest {
+            client: client.clone(),
+            epoch: epoch.held(),
+            lease_ticks: LEASE_TICKS_DEFAULT,
+            set,
+        };
+        self.asking = true;
+        let answer = self.control.send(Control(request));
+        context.spawn(answer.into_actor(self).map(|answer, actor, _context| {
+            actor.asking = false;
+            let failed = |_| {
+                let cause = "the way to its queue failed, and starts again".to_owned();
+                Err(ControlRefused::Unreachable(cause))
+            };
+            actor.answered(answer.unwrap_or_else(failed));
+        }));
+    }
+
+    fn answered(&mut self, answer: Result<ControlResponse, ControlRefused>) {
+        match answer {
+            Ok(response) => {
+                self.refused = false;
+                self.acceptance.send_modify(|acceptance| {
+                    acceptance.note(|standing, now_ms| standing.taken(now_ms, response.tick_ms));
+                });
+                if let Some(core) = &mut self.core {
+                    core.answered(&response.results);
+                }
+            }
+            Err(cause) => {
+                if let ControlRefused::Invalid(ControlError::Fenced { current, .. }) = &cause {
+                    self.settings.epoch.outdated(*current);
+                }
+                self.acceptance.send_modify(|acceptance| {
+                    acceptance.note(|standing, now_ms| standing.refused(now_ms, cause.to_string()));
+                });
+                if !self.refused {
+                    tracing::warn!(%cause, "the queue refused the slots");
+                }
+                self.refused = true;
+            }
+        }
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Supervised for Scheduler {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Handler<Learned> for Scheduler {
+    type Result = Result<(), LearnError>;
+
+    fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
+        fault::handling!("scheduler");
+        let core = self.core.as_mut().ok_or(Lost)?;
+        for entry in learned.batch.entries.iter() {
+            match &entry.record {
+                Record::Executed(executed) => {
+                    core.executed(executed);
+                    self.benefit.executed(executed);
+                    self.forecaster.executed(executed, &self.known);
+                }
+                Record::Queue(event) => {
+                    core.queue_event(event);
+                    self.benefit.queue_event(event);
+                }
+                Record::Window(window) => {
+                    core.window(window);
+                    self.benefit.window(window, &learned.estimates);
+                    self.forecaster.window(window, self.benefit.without(), &learned.estimates);
+                    self.forecasts = self.forecaster.forecasts().copied().collect();
+                }
+            }
+        }
+        self.known = learned.estimates;
+        // Once a tick, as in virtual time; a commit between two ticks is no reason to think again.
+        if let Some(tick) = learned.batch.caught_up.filter(|tick| self.decided < Some(*tick)) {
+            self.decide(tick, context);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<GetScheduler> for Scheduler {
+    type Result = Result<SchedulerSnapshot, Lost>;
+
+    fn handle(&mut self, _: GetScheduler, _context: &mut Self::Context) -> Self::Result {
+        self.core.as_ref().map(Core::snapshot).ok_or(Lost)
+    }
+}
+
+impl Handler<RestoreScheduler> for Scheduler {
+    type Result = Result<(), SnapshotError>;
+
+    fn handle(&mut self, restore: RestoreScheduler, _context: &mut Self::Context) -> Self::Result {
+        let Settings { policy, limits, delay_budget, .. } = &self.settings;
+        let (policy, limits, budget) = (*policy, limits.clone(), *delay_budget);
+        self.core = Some(match restore.0 {
+            Some(snapshot) => Core::restore(policy, limits, budget, snapshot)?,
+            None => Core::new(policy, limits, budget),
+        });
+        self.benefit = Benefit::default();
+        self.forecaster = Forecaster::default();
+        self.forecasts = Arc::default();
+        self.known = Arc::default();
+        self.decided = None;
+        self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));
+        self.health.set_recovering(false);
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Daemon: counts ticks, and leads each through its steps.
+//!
+//! ```text
+//! usage of t−1 ─Measure─▶ Monitor ─▶ Advance(t) ─▶ Queue ─▶ durable ─▶ Database ─▶ usage of t
+//!        any step fails ─▶ Recover ─▶ Restore Queue, Monitor ─▶ the last batch again ─▶ usage of t−1
+//! ```
+//!
+//! In: its own `TickDue`. Out: see above. It lives on an arbiter of its own, because a mailbox is drained
+//! before timers are polled.
+//!
+//! Invariant: what runs in the database is durable before. Ticks follow each other by one, whatever the
+//! clock does: a late tick runs late, none is skipped or caught up, and lateness is counted.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, ResponseActFuture,
+    Supervised, WrapFuture,
+};
+use evenkeel_core::{
+    server::steps::{Action, Steps},
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use uuid::Uuid;
+
+use crate::{
+    databases::simulated::{Database, Workload},
+    messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
+    stores::outbox::{Pressure, Published},
+    supervise::{fault, health::ActorHealth, port::Port},
+};
+
+/// The daemon's pace, for readiness and metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// The last tick that ran; none before the first.
+    pub last: Option<TickRun>,
+    /// Ticks that began more than half a tick after their time.
+    pub late_ticks: u64,
+    /// Arrivals that were refused because what Redis has not taken fills the outbox.
+    pub refused_arrivals: u64,
+    /// Executions that the database has run for this process, the last batch of the one before included.
+    pub executed: u64,
+    /// Whether the last try failed.
+    pub stalled: bool,
+}
+
+/// When a tick ran.
+#[derive(Clone, Copy, Debug)]
+pub struct TickRun {
+    /// Which one.
+    pub tick: Tick,
+    /// When it was done.
+    pub done_at: Instant,
+}
+
+/// Whom the daemon talks to.
+pub struct Ports {
+    /// Sums usage.
+    pub monitor: Port<Measure>,
+    /// Says what runs.
+    pub queue: Port<Advance>,
+    /// Says what is durable.
+    pub journal: Port<Recover>,
+    /// Who starts again from that.
+    pub restore: Vec<Port<Restore>>,
+}
+
+/// See the module.
+pub struct Daemon {
+    ports: Arc<Ports>,
+    /// Shared with the step that is under way, and never across an await: a step that fails leaves it.
+    database: Rc<RefCell<Box<dyn Database>>>,
+    workload: Box<dyn Workload>,
+    outbox: watch::Receiver<Published>,
+    ids: ExecutionIds,
+    /// Taken along by the step that is under way.
+    steps: Steps,
+    under_way: watch::Sender<bool>,
+    stopping: bool,
+    pace: Pace,
+    /// The last tick whose executions are in the pace: a recovery starts a batch again.
+    counted: Option<Tick>,
+    health: ActorHealth,
+    published: watch::Sender<Pace>,
+    now_ms: fn() -> u64,
+    tick_ms: u64,
+}
+
+/// A tick is due; from the daemon's ticker to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TickDue {
+    /// When it should have begun.
+    at: Instant,
+}
+
+impl Handler<StopTicking> for Daemon {
+    type Result = ResponseActFuture<Self, ()>;
+
+    /// Ticks are messages to the daemon itself, handled one after the other, but the step of the last one
+    /// may still be under way.
+    fn handle(&mut self, _: StopTicking, _context: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let mut under_way = self.under_way.subscribe();
+        let idle = async move {
+            // The sender lives as long as the daemon.
+            let _ = under_way.wait_for(|under_way| !under_way).await;
+        };
+        Box::pin(idle.into_actor(self))
+    }
+}
+
+/// Why a tick did not happen.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("the {0} failed on it")]
+    Mailbox(&'static str),
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    #[error("the journal could not be read: {0}")]
+    Recover(#[from] AppendError),
+    #[error("the database failed: {0}")]
+    Database(#[from] std::io::Error),
+}
+
+impl Daemon {
+    /// A daemon that begins by asking what is durable.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a port or a setting of its own, named at the one call"
+    )]
+    pub fn new(
+        ports: Ports,
+        database: Box<dyn Database>,
+        workload: Box<dyn Workload>,
+        outbox: watch::Receiver<Published>,
+        health: ActorHealth,
+        published: watch::Sender<Pace>,
+        now_ms: fn() -> u64,
+        tick_ms: u64,
+    ) -> Self {
+        Self {
+            ports: Arc::new(ports),
+            database: Rc::new(RefCell::new(database)),
+            workload,
+            outbox,
+            ids: ExecutionIds::default(),
+            steps: Steps::default(),
+            under_way: watch::Sender::new(false),
+            stopping: false,
+            pace: Pace::default(),
+            counted: None,
+            health,
+            published,
+            now_ms,
+            tick_ms,
+        }
+    }
+
+    fn start_ticker(&mut self, context: &mut Context<Self>) {
+        self.steps = Steps::default();
+        self.under_way.send_replace(false);
+        self.health.set_recovering(true);
+        let address = context.address();
+        let mut interval = tokio::time::interval(Duration::from_millis(self.tick_ms));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let ticker = async move {
+            loop {
+                let at = interval.tick().await;
+                // Answered when the tick is done, so that ticks never overlap. A failure is the guard's.
+                if address.send(TickDue { at }).await == Err(MailboxError::Closed) {
+                    return;
+                }
+            }
+        };
+        context.spawn(ticker.into_actor(self));
+    }
+
+    fn count_lateness(&mut self, at: Instant) {
+        if at.elapsed() * 2 > Duration::from_millis(self.tick_ms) {
+            self.pace.late_ticks += 1;
+        }
+    }
+
+    /// What this tick's steps need, taken along while they run.
+    fn step(&mut self) -> Step {
+        let at_ms = (self.now_ms)();
+        let arrivals = self.steps.due().map(|tick| self.arrivals(tick, at_ms)).unwrap_or_default();
+        let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
+        Step { ports, database, steps: std::mem::take(&mut self.steps), at_ms, arrivals }
+    }
+
+    fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
+        let mut queries = self.workload.arrivals(tick);
+        if self.outbox.borrow().pressure != Pressure::None {
+            // What is queued still runs and is recorded: the reserve is for that.
+            self.pace.refused_arrivals += queries.len() as u64;
+            queries.clear();
+        }
+        queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect()
+    }
+
+    fn step_done(&mut self, Done { steps, ticked, failed }: Done) {
+        self.steps = steps;
+        match failed {
+            None => {
+                // What could be read can perhaps not be written yet: only a tick shows that.
+                if ticked {
+                    if self.pace.stalled {
+                        tracing::info!(next = ?self.steps.due(), "ticking again");
+                    }
+                    self.pace.stalled = false;
+                }
+                self.health.set_recovering(false);
+                let usage = self.steps.last_usage();
+                if let Some(usage) = usage.filter(|usage| self.counted < Some(usage.tick)) {
+                    self.counted = Some(usage.tick);
+                    self.pace.executed += usage.executed;
+                }
+                self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+            }
+            Some(cause) => {
+                if !self.pace.stalled {
+                    tracing::warn!(%cause, "a tick did not happen: nothing ran, and it is tried again");
+                }
+                self.health.set_recovering(true);
+                self.pace.stalled = true;
+            }
+        }
+        self.published.send_replace(self.pace);
+        self.under_way.send_replace(false);
+    }
+}
+
+impl Actor for Daemon {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.start_ticker(context);
+    }
+}
+
+/// After a restart `started` is called again: a ticker started here, too, would be a second one.
+impl Supervised for Daemon {}
+
+impl Handler<TickDue> for Daemon {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, due: TickDue, _context: &mut Self::Context) -> Self::Result {
+        fault::handling!("daemon");
+        // One that was on its way when the daemon failed meets the ticker that has been started since.
+        if self.stopping || *self.under_way.borrow() {
+            return Box::pin(actix::fut::ready(()));
+        }
+        self.count_lateness(due.at);
+        self.under_way.send_replace(true);
+        let step = self.step();
+        Box::pin(step.run().into_actor(self).map(|done, actor, _context| actor.step_done(done)))
+    }
+}
+
+/// One tick's way through the actors, or the recovery that takes its place.
+struct Step {
+    ports: Arc<Ports>,
+    database: Rc<RefCell<Box<dyn Database>>>,
+    steps: Steps,
+    at_ms: u64,
+    arrivals: Vec<(ExecutionId, QueryId)>,
+}
+
+/// What came of it.
+struct Done {
+    steps: Steps,
+    /// Whether it was a tick.
+    ticked: bool,
+    failed: Option<StepError>,
+}
+
+impl Step {
+    async fn run(mut self) -> Done {
+        let ticked = self.steps.due().is_some();
+        loop {
+            if let Err(cause) = self.next().await {
+                self.steps.failed();
+                return Done { steps: self.steps, ticked, failed: Some(cause) };
+            }
+            if self.steps.due().is_some() {
+                return Done { steps: self.steps, ticked, failed: None };
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<(), StepError> {
+        match self.steps.action() {
+            Action::Recover => {
+                let recovered = self.ports.journal.send(Recover).await;
+                let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
+                for port in &self.ports.restore {
+                    let restored = port.send(Restore(Arc::clone(&recovered))).await;
+                    restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+                }
+                self.steps.recovered(&recovered);
+            }
+            Action::Measure(usage) => {
+                let measured = self.ports.monitor.send(Measure(usage)).await;
+                self.steps.measured(measured.map_err(|_| StepError::Mailbox("monitor"))??);
+            }
+            Action::Advance(tick, measured) => {
+                let arrivals = std::mem::take(&mut self.arrivals);
+                let advance = Advance { tick, at_ms: self.at_ms, arrivals, measured };
+                let batch = self.ports.queue.send(advance).await;
+                self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
+            }
+            Action::Start(tick, batch) => {
+                let usage = self.database.borrow_mut().start(tick, batch)?;
+                fault::point!("after-effect");
+                self.steps.started(usage);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Execution ids: a random start for each process, counted up.
+struct ExecutionIds {
+    entropy: u128,
+}
+
+impl Default for ExecutionIds {
+    fn default() -> Self {
+        Self { entropy: Uuid::new_v4().as_u128() }
+    }
+}
+
+impl ExecutionIds {
+    fn next(&mut self, at_ms: u64) -> ExecutionId {
+        self.entropy = self.entropy.wrapping_add(1);
+        ExecutionId::new(at_ms, self.entropy)
+    }
+}

@@ -1,0 +1,81 @@
+//! Journal: makes things durable, in order.
+//!
+//! In: [`Append`] from the queue, [`Recover`] from the daemon, [`Applied`] from the consumer. Out: the
+//! answers, once durable, and [`Recorded`] to the observer. Commits run on the outbox's own thread; readers are woken by what it publishes.
+//!
+//! Invariant: it has no state of its own. What the outbox says is durable is durable.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
+use evenkeel_core::{journal::Recovered, units::tick::Tick};
+
+use crate::{
+    messages::{Append, AppendError, Applied, Recorded, Recover},
+    stores::outbox::{OutboxHandle, Trim},
+    supervise::{fault, health::ActorHealth, port::Port},
+};
+
+/// See the module.
+pub struct Journal {
+    outbox: OutboxHandle,
+    observer: Port<Recorded>,
+    health: ActorHealth,
+}
+
+impl Journal {
+    /// A journal over an open outbox.
+    pub fn new(outbox: OutboxHandle, observer: Port<Recorded>, health: ActorHealth) -> Self {
+        Self { outbox, observer, health }
+    }
+}
+
+impl Actor for Journal {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.health.set_recovering(false);
+    }
+}
+
+impl Supervised for Journal {}
+
+impl Handler<Append> for Journal {
+    type Result = ResponseFuture<Result<(), AppendError>>;
+
+    fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
+        fault::handling!("journal");
+        let next_tick = commit.state.next_tick;
+        let committed = self.outbox.commit(commit);
+        let observer = self.observer.clone();
+        Box::pin(async move {
+            let committed = committed.await.map_err(|error| AppendError::Refused(Arc::new(error)))?;
+            let last_tick = Tick(next_tick.0.saturating_sub(1));
+            observer.offer(Recorded { entries: committed.entries, last_tick });
+            Ok(())
+        })
+    }
+}
+
+impl Handler<Recover> for Journal {
+    type Result = ResponseFuture<Result<Arc<Recovered>, AppendError>>;
+
+    fn handle(&mut self, _: Recover, _context: &mut Self::Context) -> Self::Result {
+        let recovered = self.outbox.recover();
+        Box::pin(async move { Ok(Arc::new(recovered.await?)) })
+    }
+}
+
+impl Handler<Applied> for Journal {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Applied(positions): Applied, _context: &mut Self::Context) -> Self::Result {
+        let trimmed = self.outbox.trim_all(Trim { applied: positions });
+        Box::pin(async move {
+            // What is left then is removed after the next snapshot.
+            if let Err(cause) = trimmed.await {
+                tracing::warn!(%cause, "old entries were not trimmed: it is tried again after the next snapshot");
+            }
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Monitor: sums what ticks use into windows of ten.
+//!
+//! In: [`Measure`] from the daemon, [`Restore`] after a failure. Out: the answer, which goes into the
+//! commit of the tick that begins.
+//!
+//! Invariant: it has exactly the usage of all ticks before the one that begins.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, MessageResult, Supervised};
+use evenkeel_core::{server::queue::Measured, units::window::Window};
+use tokio::sync::watch;
+
+use crate::{
+    messages::{Lost, Measure, MeasureError, Restore},
+    supervise::{fault, health::ActorHealth},
+};
+
+/// The last closed window, for `GET /resources`; none before the first.
+pub type LastWindow = Option<Arc<ClosedWindow>>;
+
+/// A closed window, and when it closed.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedWindow {
+    /// The window.
+    pub window: Window,
+    /// When the monitor saw it close, Unix ms.
+    pub closed_at_ms: u64,
+}
+
+/// See the module.
+pub struct Monitor {
+    measured: Option<Measured>,
+    health: ActorHealth,
+    published: watch::Sender<LastWindow>,
+    now_ms: fn() -> u64,
+}
+
+impl Monitor {
+    /// A monitor that waits to be restored. Closed windows are published.
+    pub fn new(health: ActorHealth, published: watch::Sender<LastWindow>, now_ms: fn() -> u64) -> Self {
+        Self { measured: None, health, published, now_ms }
+    }
+
+    fn publish(&self, window: Window) {
+        let closed = ClosedWindow { window, closed_at_ms: (self.now_ms)() };
+        self.published.send_replace(Some(Arc::new(closed)));
+    }
+}
+
+impl Actor for Monitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.health.set_recovering(true);
+    }
+}
+
+impl Supervised for Monitor {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.measured = None;
+        self.health.set_recovering(true);
+    }
+}
+
+impl Handler<Measure> for Monitor {
+    type Result = Result<Measured, MeasureError>;
+
+    fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
+        fault::handling!("monitor");
+        let measured = self.measured.as_mut().ok_or(Lost)?;
+        if let Some(usage) = usage {
+            measured.add(usage.tick, &usage.usage, usage.executed)?;
+        }
+        let measured = *measured;
+        if let Some(window) = measured.closed {
+            self.publish(window);
+        }
+        Ok(measured)
+    }
+}
+
+impl Handler<Restore> for Monitor {
+    type Result = MessageResult<Restore>;
+
+    fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
+        let state = &recovered.state;
+        self.measured = Some(Measured::recover(state));
+        if let Some(window) = state.last_window {
+            self.publish(window);
+        }
+        self.health.set_recovering(false);
+        MessageResult(())
+    }
+}

@@ -1,0 +1,227 @@
+//! Queue: what waits, and who may say when it runs.
+//!
+//! In: [`Advance`] from the daemon, [`Delay`], [`Control`] and [`SetMode`] from clients, [`Restore`]
+//! after a failure. Out: [`Append`] to the journal for everything that must be durable; the answer to
+//! the sender comes after that. A view of the queue is published after every change.
+//!
+//! Invariant: commits leave in the order of the changes. After one that failed the state is given up,
+//! because memory is ahead of what is durable: everybody is told `Lost` until the daemon restores it.
+
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
+};
+use evenkeel_core::{
+    journal::{Commit, Executed},
+    server::{
+        control::{ControlResponse, Lease, Mode},
+        queue::{HoldLimits, RecordedQueue},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
+};
+use tokio::sync::watch;
+
+use crate::{
+    messages::{
+        Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused, Lost,
+        Restore, SetMode, SetModeRefused,
+    },
+    supervise::{fault, health::ActorHealth, port::Port},
+};
+
+/// The queue at one moment, for those who read it: none while it is being restored.
+pub type QueueView = Option<Arc<QueueSnapshot>>;
+
+/// What waits.
+#[derive(Clone, Debug)]
+pub struct QueueSnapshot {
+    /// The last tick that has begun.
+    pub tick: Tick,
+    /// Who decides.
+    pub mode: Mode,
+    /// The last lease, living or not.
+    pub lease: Option<Lease>,
+    /// Whether slots decide.
+    pub levelled: bool,
+    /// In the order of their ids.
+    pub waiting: Vec<WaitingExecution>,
+}
+
+/// A waiting execution.
+#[derive(Clone, Debug)]
+pub struct WaitingExecution {
+    /// Which one.
+    pub execution: ExecutionId,
+    /// Of which query.
+    pub query: QueryId,
+    /// When it arrived.
+    pub queued_tick: Tick,
+    /// Its base due tick.
+    pub due_tick: Tick,
+    /// When it will run as things stand.
+    pub planned_tick: Tick,
+    /// The same, Unix ms.
+    pub planned_ms: u64,
+    /// Why its slot was chosen; none without a slot.
+    pub reason: Option<Arc<str>>,
+}
+
+/// See the module.
+pub struct Queue {
+    recorded: Option<RecordedQueue>,
+    /// The last tick and when it began, from which planned times are reckoned.
+    last_tick: (Tick, u64),
+    journal: Port<Append>,
+    health: ActorHealth,
+    published: watch::Sender<QueueView>,
+    now_ms: fn() -> u64,
+    tick_ms: u64,
+    limits: HoldLimits,
+}
+
+impl Queue {
+    /// A queue that waits to be restored.
+    pub fn new(
+        journal: Port<Append>,
+        health: ActorHealth,
+        published: watch::Sender<QueueView>,
+        now_ms: fn() -> u64,
+        tick_ms: u64,
+        limits: HoldLimits,
+    ) -> Self {
+        Self { recorded: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, tick_ms, limits }
+    }
+
+    fn lose_state(&mut self) {
+        self.recorded = None;
+        self.health.set_recovering(true);
+        self.published.send_replace(None);
+    }
+
+    /// Sends a commit, and publishes or gives up what it was made from.
+    fn append(&self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
+        let revision = commit.revision;
+        let sent = self.journal.send(Append(commit));
+        let recorded = async move { sent.await.unwrap_or(Err(AppendError::Unknown)) };
+        Box::pin(recorded.into_actor(self).map(move |recorded, actor, _context| {
+            match &recorded {
+                Ok(()) => actor.publish(),
+                Err(cause) => {
+                    // Whoever asked is told, and says so.
+                    tracing::debug!(revision, %cause, "a commit failed: the queue is read again");
+                    actor.lose_state();
+                }
+            }
+            recorded
+        }))
+    }
+
+    fn publish(&self) {
+        let Some(recorded) = &self.recorded else { return };
+        let queue = recorded.queue();
+        let (tick, began_ms) = self.last_tick;
+        let waiting = queue.planned().map(|planned| WaitingExecution {
+            execution: planned.queued.execution,
+            query: planned.queued.query,
+            queued_tick: planned.queued.queued_tick,
+            due_tick: planned.queued.due_tick,
+            planned_tick: planned.tick,
+            planned_ms: began_ms + planned.tick.since(tick) * self.tick_ms,
+            reason: planned.reason.cloned(),
+        });
+        self.published.send_replace(Some(Arc::new(QueueSnapshot {
+            tick: queue.last_tick(),
+            mode: queue.mode(),
+            lease: queue.lease().cloned(),
+            levelled: queue.levelled(),
+            waiting: waiting.collect(),
+        })));
+    }
+}
+
+/// An answer that is known at once, where others take a commit.
+fn at_once<A: Actor, T: 'static>(answer: T) -> ResponseActFuture<A, T> {
+    Box::pin(actix::fut::ready(answer))
+}
+
+impl Actor for Queue {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Supervised for Queue {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.lose_state();
+    }
+}
+
+impl Handler<Advance> for Queue {
+    type Result = ResponseActFuture<Self, Result<Vec<Executed>, AdvanceError>>;
+
+    fn handle(&mut self, advance: Advance, _context: &mut Self::Context) -> Self::Result {
+        fault::handling!("queue");
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
+        let Advance { tick, at_ms, arrivals, measured } = advance;
+        match queue.advance(tick, at_ms, arrivals, measured) {
+            Err(out_of_step) => at_once(Err(out_of_step.into())),
+            Ok((commit, executed)) => {
+                self.last_tick = (tick, at_ms);
+                Box::pin(self.append(commit).map(|recorded, _actor, _context| {
+                    recorded?;
+                    Ok(executed)
+                }))
+            }
+        }
+    }
+}
+
+impl Handler<Delay> for Queue {
+    type Result = ResponseActFuture<Self, Result<(), DelayRefused>>;
+
+    fn handle(&mut self, delay: Delay, _context: &mut Self::Context) -> Self::Result {
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
+        match queue.delay(delay.execution, delay.ticks, (self.now_ms)()) {
+            Err(invalid) => at_once(Err(invalid.into())),
+            Ok(commit) => Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?))),
+        }
+    }
+}
+
+impl Handler<Control> for Queue {
+    type Result = Result<ControlResponse, ControlRefused>;
+
+    fn handle(&mut self, Control(request): Control, _context: &mut Self::Context) -> Self::Result {
+        let response = self.recorded.as_mut().ok_or(Lost)?.control(&request)?;
+        Ok(response)
+    }
+}
+
+impl Handler<SetMode> for Queue {
+    type Result = ResponseActFuture<Self, Result<(), SetModeRefused>>;
+
+    fn handle(&mut self, SetMode(mode): SetMode, _context: &mut Self::Context) -> Self::Result {
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
+        let commit = queue.set_mode(mode, (self.now_ms)());
+        Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?)))
+    }
+}
+
+impl Handler<Restore> for Queue {
+    type Result = MessageResult<Restore>;
+
+    fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
+        let queue = RecordedQueue::recover(self.tick_ms, self.limits.clone(), &recovered);
+        self.last_tick = (queue.queue().last_tick(), (self.now_ms)());
+        self.recorded = Some(queue);
+        self.health.set_recovering(false);
+        self.publish();
+        MessageResult(())
+    }
+}

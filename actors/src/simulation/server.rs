@@ -1,0 +1,257 @@
+//! The server: the tick's real steps, queue and numbers over the modelled disk and database; the real shipping.
+
+use std::time::Duration;
+
+use evenkeel_core::{
+    invariants::TruthRow,
+    journal::{Commit, Executed, Recovered},
+    server::{
+        control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
+        queue::{HoldLimits, Measured, RecordedQueue},
+        steps::{Action, Steps},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::{PerResource, Usage},
+        tick::Tick,
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    disk::WorldsDisk,
+    wire::Way,
+    world::{self, ProcessId, World},
+};
+use crate::stores::redis::{Shipment, ShipmentSettings, Target};
+
+const TICK_MS: u64 = 100;
+const QUERIES: usize = 3;
+
+#[derive(Default)]
+pub(super) struct Server {
+    steps: Steps,
+    recorded: Option<RecordedQueue>,
+    measured: Option<Measured>,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, PartialEq)]
+enum Committed {
+    Durable,
+    Refused,
+    /// The process is dead.
+    Killed,
+}
+
+impl Server {
+    pub(super) fn start() -> Self {
+        Self::default()
+    }
+
+    /// One of a tick's steps.
+    pub(super) fn act(&mut self) {
+        if world::with(|world| world.dies_here(ProcessId::Server)) {
+            return;
+        }
+        match self.steps.action() {
+            Action::Recover => {
+                let recovered = world::with(recover);
+                let limits = HoldLimits::default();
+                self.recorded = Some(RecordedQueue::recover(TICK_MS, limits, &recovered));
+                self.measured = Some(Measured::recover(&recovered.state));
+                self.steps.recovered(&recovered);
+            }
+            Action::Measure(usage) => {
+                let Some(measured) = &mut self.measured else { return self.steps.failed() };
+                let added = usage.map(|usage| measured.add(usage.tick, &usage.usage, usage.executed));
+                let measured = *measured;
+                if let Some(Err(_)) = added {
+                    self.steps.failed();
+                } else {
+                    self.steps.measured(measured);
+                }
+            }
+            Action::Advance(tick, measured) => self.advance(tick, &measured.clone()),
+            Action::Start(tick, batch) => {
+                if let Some(usage) = start(tick, batch) {
+                    self.steps.started(usage);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, tick: Tick, measured: &Measured) {
+        let (at_ms, arrivals) = world::with(arrivals);
+        let advanced = self.recorded.as_mut().map(|queue| queue.advance(tick, at_ms, arrivals, *measured));
+        let Some(Ok((commit, executed))) = advanced else {
+            self.recorded = None;
+            return self.steps.failed();
+        };
+        // A `/delay` that comes while the tick's commit is on its way is decided on what the tick left.
+        let delay = self.delay(at_ms);
+        let ticked = world::with(|world| commit_one(world, commit));
+        let delayed = delay.map(|commit| world::with(|world| commit_one(world, commit)));
+        assert!(
+            ticked != Committed::Refused || delayed != Some(Committed::Durable),
+            "what was decided on a tick that never was is durable"
+        );
+        match ticked {
+            Committed::Durable => self.steps.advanced(executed),
+            Committed::Refused => self.steps.failed(),
+            Committed::Killed => {}
+        }
+        if ticked == Committed::Refused || delayed == Some(Committed::Refused) {
+            self.recorded = None;
+        }
+    }
+
+    /// What a client asks for once a tick: the lease, and slots for all that waits. Refused, it is told by whom.
+    pub(super) fn control(&mut self, client: &str, epoch: u64) -> Option<u64> {
+        let queue = self.recorded.as_mut()?;
+        let next = queue.queue().next_tick();
+        let waiting: Vec<_> = queue.queue().planned().map(|planned| planned.queued.execution).collect();
+        let set = waiting.into_iter().map(|execution| SetSlot {
+            execution,
+            due_tick: next.after(world::with(|world| world.dice.roll(4))),
+            reason: "chance has it".to_owned(),
+        });
+        let set = set.collect();
+        let lease_ticks = LEASE_TICKS_DEFAULT;
+        match queue.control(&ControlRequest { client: client.to_owned(), epoch, lease_ticks, set }) {
+            Err(ControlError::Fenced { current, .. }) => Some(current),
+            _ => None,
+        }
+    }
+
+    fn delay(&mut self, at_ms: u64) -> Option<Commit> {
+        let queue = self.recorded.as_mut()?;
+        let waiting: Vec<_> = queue.queue().planned().map(|planned| planned.queued.execution).collect();
+        let which = world::with(|world| {
+            let wanted = !waiting.is_empty() && world.dice.hits(150);
+            wanted.then(|| (world.dice.pick(&waiting), 1 + world.dice.roll(12)))
+        });
+        let (execution, ticks) = which?;
+        queue.delay(execution, ticks, at_ms).ok()
+    }
+}
+
+fn recover(world: &mut World) -> Recovered {
+    let recovered = world.disk.recover();
+    let (found, acked) = (recovered.revision, world.acked);
+    assert!(found >= acked, "commit {acked} was answered as durable, and {found} is the last one found");
+    recovered
+}
+
+fn arrivals(world: &mut World) -> (u64, Vec<(ExecutionId, QueryId)>) {
+    let count = world.dice.roll(4);
+    let arrivals = (0..count).map(|_| {
+        world.executions += 1;
+        let query = QueryId::simulated(1, world.dice.roll(QUERIES as u64) as usize);
+        (ExecutionId::new(world.now_ms, u128::from(world.executions)), query)
+    });
+    let arrivals = arrivals.collect();
+    (world.now_ms, arrivals)
+}
+
+fn commit_one(world: &mut World, commit: Commit) -> Committed {
+    let revision = commit.revision;
+    if world.dies_here(ProcessId::Server) {
+        return Committed::Killed;
+    }
+    if world.dice.hits(world.weather.disk_full) || !world.disk.commit(commit) {
+        return Committed::Refused;
+    }
+    if world.dies_here(ProcessId::Server) {
+        return Committed::Killed;
+    }
+    world.acked = revision;
+    Committed::Durable
+}
+
+/// The database runs the batch, perhaps only its beginning; none when the server was killed meanwhile.
+fn start(tick: Tick, batch: &[Executed]) -> Option<Usage> {
+    world::with(|world| {
+        let killed = world.dies_here(ProcessId::Server);
+        let ran = if killed { world.dice.roll(batch.len() as u64 + 1) as usize } else { batch.len() };
+        let mut usage = Usage::default();
+        for (n, executed) in batch.iter().enumerate() {
+            usage += cost(executed.query);
+            if n < ran && world.ran.insert(executed.execution) {
+                let Executed { execution, query, .. } = *executed;
+                world.truth.push(TruthRow { execution, tick, query });
+            }
+        }
+        (!killed && !world.dies_here(ProcessId::Server)).then_some(usage)
+    })
+}
+
+fn cost(query: QueryId) -> Usage {
+    let bound = (0..QUERIES).position(|index| QueryId::simulated(1, index) == query).unwrap_or(0) as u64;
+    PerResource { cpu: 70 - 20 * bound, io: 30 + 20 * bound, memory: 20 + 7 * bound }
+}
+
+/// The real shipping, over the modelled outbox and the modelled way.
+pub(super) struct Shipper {
+    shipment: Shipment,
+}
+
+impl Shipper {
+    pub(super) fn start() -> Self {
+        let settings = world::with(|world| {
+            world.disk.writer_epoch += 1;
+            ShipmentSettings {
+                target: Target::over(Way(ProcessId::Server)),
+                keys: world.keys.clone(),
+                journal: Uuid::from_u128(7),
+                writer_epoch: world.disk.writer_epoch,
+                writer: Uuid::from_u128(u128::from(world.disk.writer_epoch) << 64),
+                label: "a modelled world".to_owned(),
+                tick_ms: TICK_MS,
+                age_max: Duration::from_hours(24),
+                entries_max: world.redis_keeps,
+            }
+        });
+        let batches = world::with(|world| world.batch_max);
+        Self { shipment: Shipment::of(settings, Box::new(WorldsDisk)).with_batches_of(batches) }
+    }
+
+    pub(super) fn act(&mut self) {
+        let shipped = self.shipment.ship();
+        self.declare();
+        let Ok(shipped) = shipped else { return };
+        if shipped.more || world::with(|world| world.is_dying(ProcessId::Server)) {
+            return;
+        }
+        let trim = world::with(|world| {
+            if world.dice.hits(300) {
+                world.disk.mark_shipped(&shipped.last);
+            }
+            world.dice.hits(150)
+        });
+        if trim {
+            world::with(|world| world.disk.trim(world.outbox_keeps));
+            // Tried again.
+            let _ = self.shipment.trim();
+            self.declare();
+        }
+    }
+
+    /// Whether Redis has everything, as far as shipping knows.
+    pub(super) fn is_done(&mut self) -> bool {
+        let shipped = self.shipment.ship();
+        self.declare();
+        let trimmed = self.shipment.trim();
+        self.declare();
+        shipped.is_ok_and(|shipped| !shipped.more) && trimmed.is_ok()
+    }
+
+    fn declare(&mut self) {
+        for lost in self.shipment.take_lost() {
+            world::with(|world| {
+                world.tell(lost.to_string());
+                world.declared[lost.stream].extend(lost.first..=lost.last);
+            });
+        }
+    }
+}
