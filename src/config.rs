@@ -10,10 +10,8 @@ use std::{
 };
 
 use evenkeel_core::{
-    server::{
-        control::Mode,
-        queue::{HoldLimits, MAX_DELAY_TICKS_DEFAULT},
-    },
+    journal::Mode,
+    server::queue::{HoldLimits, MAX_DELAY_TICKS_DEFAULT},
     units::ids::QueryId,
     world::{Parameters, Scenario, World},
 };

@@ -9,17 +9,17 @@ use actix::Message;
 use evenkeel_core::{
     estimator::{Estimates, Estimator, Observation},
     insight::{recap::Step, report::Report},
-    journal::{Commit, Entry, Executed, Positions, Recovered},
+    journal::{Commit, Entry, Executed, Mode, Positions, Recovered},
     scheduler::{SchedulerSnapshot, SnapshotError},
     server::{
-        control::{ControlError, ControlRequest, ControlResponse, Mode},
-        queue::{DelayError, Measured, OutOfStep},
+        control::{ControlError, ControlRequest, ControlResponse},
+        queue::{DelayError, OutOfStep},
         steps::TickUsage,
     },
     units::{
         ids::{ExecutionId, QueryId},
         tick::Tick,
-        window::OutOfTurn,
+        window::{Measured, OutOfTurn},
     },
 };
 

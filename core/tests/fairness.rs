@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::{CostEstimate, Estimates},
-    journal::{Record, Recovered, ServerState},
+    journal::{Mode, Record, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
-        queue::{HoldLimits, Measured, RecordedQueue},
+        control::{ControlRequest, LEASE_TICKS_DEFAULT},
+        queue::{HoldLimits, RecordedQueue},
     },
     units::{
         ids::{ExecutionId, QueryId},
         resource::{PerResource, Usage},
         tick::Tick,
+        window::Measured,
     },
 };
 use proptest::prelude::*;

@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::Estimator,
-    journal::{Record, Recovered, ServerState},
+    journal::{Mode, Record, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
-        queue::{HoldLimits, Measured, RecordedQueue},
+        control::{ControlRequest, LEASE_TICKS_DEFAULT},
+        queue::{HoldLimits, RecordedQueue},
     },
-    units::{ids::ExecutionId, resource::Usage, tick::Tick, window::Stretch},
+    units::{
+        ids::ExecutionId,
+        resource::Usage,
+        tick::Tick,
+        window::{Measured, Stretch},
+    },
     world::{Scenario, World},
 };
 

@@ -6,7 +6,7 @@ use evenkeel_core::units::ids::ExecutionId;
 use evenkeel_core::units::ids::QueryId;
 use evenkeel_core::journal::Recovered;
 use evenkeel_core::server::queue::HoldLimits;
-use evenkeel_core::server::queue::Measured;
+use evenkeel_core::units::window::Measured;
 use evenkeel_core::server::queue::RecordedQueue;
 use evenkeel_core::units::tick::Tick;
 use libfuzzer_sys::fuzz_target;

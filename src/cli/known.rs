@@ -59,7 +59,7 @@ pub(super) fn policies() -> Known<impl TypedValueParser<Value = String>> {
 }
 
 /// A mode.
-pub(super) fn modes() -> Known<impl TypedValueParser<Value = evenkeel_core::server::control::Mode>> {
+pub(super) fn modes() -> Known<impl TypedValueParser<Value = evenkeel_core::journal::Mode>> {
     named(vec!["off", "shadow", "enforce"])
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use evenkeel_actors::stores::redis::{Keys, Target};
-use evenkeel_core::server::{control::Mode, queue::MAX_DELAY_TICKS_DEFAULT};
+use evenkeel_core::{journal::Mode, server::queue::MAX_DELAY_TICKS_DEFAULT};
 
 use super::{
     known,

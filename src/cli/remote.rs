@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use evenkeel_core::{server::control::Mode, units::ids::ExecutionId};
+use evenkeel_core::{journal::Mode, units::ids::ExecutionId};
 use serde_json::{Value, json};
 
 use crate::{

@@ -13,7 +13,7 @@ use evenkeel_actors::{
     },
     stores::outbox::{CommitError, DATABASE_FILE, Pressure, Published},
 };
-use evenkeel_core::{journal::Stream, server::control::Mode};
+use evenkeel_core::journal::{Mode, Stream};
 
 use super::{clock::ClockWatch, limits};
 use crate::{
@@ -275,7 +275,7 @@ fn clock(outbox: &Published) -> Option<(Kind, String)> {
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_core::{server::control::Lease, units::tick::Tick};
+    use evenkeel_core::{journal::Lease, units::tick::Tick};
 
     use super::*;
 

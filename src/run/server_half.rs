@@ -23,8 +23,8 @@ use evenkeel_actors::{
     supervise::health::{ActorHealth, ActorName},
 };
 use evenkeel_core::{
-    journal::{Recovered, Stream},
-    server::{control::Mode, queue::HoldLimits},
+    journal::{Mode, Recovered, Stream},
+    server::queue::HoldLimits,
 };
 use tokio::sync::watch;
 use uuid::Uuid;

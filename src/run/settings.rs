@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use evenkeel_actors::stores::redis::{Keys, Target};
-use evenkeel_core::server::{control::Mode, queue::HoldLimits};
+use evenkeel_core::{journal::Mode, server::queue::HoldLimits};
 
 use crate::{
     config::ScenarioChoice, http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret,

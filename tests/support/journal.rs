@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use evenkeel_actors::stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter};
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Recovered},
-    server::queue::{HoldLimits, Measured, RecordedQueue},
+    server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
+        window::Measured,
     },
 };
 use tempfile::TempDir;
@@ -35,7 +36,7 @@ impl Server {
             Outbox::open(folder.path(), &identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
         let Recovered { state, .. } = &recovered;
         Self {
-            measured: Measured::recover(state),
+            measured: Measured::recover(state.open_window, state.last_window),
             queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
             writer: OutboxWriter::spawn(outbox).unwrap(),
             clock_ahead_ms: 0,

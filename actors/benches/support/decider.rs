@@ -1,16 +1,13 @@
 //! A server's decisions without a database: as many arrivals, hence executions, in every tick.
 
 use evenkeel_core::{
-    journal::{Commit, Recovered},
-    server::{
-        control::Mode,
-        queue::{HoldLimits, Measured, RecordedQueue},
-    },
+    journal::{Commit, Mode, Recovered},
+    server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
         tick::Tick,
-        window::OpenWindow,
+        window::{Measured, OpenWindow},
     },
 };
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use evenkeel_core::{server::queue::Measured, units::window::Window};
+use evenkeel_core::units::window::{Measured, Window};
 use tokio::sync::watch;
 
 use crate::{
@@ -85,7 +85,7 @@ impl Handler<Restore> for Monitor {
 
     fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
         let state = &recovered.state;
-        self.measured = Some(Measured::recover(state));
+        self.measured = Some(Measured::recover(state.open_window, state.last_window));
         if let Some(window) = state.last_window {
             self.publish(window);
         }

@@ -13,9 +13,9 @@ use actix::{
     Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    journal::{Commit, Executed},
+    journal::{Commit, Executed, Lease, Mode},
     server::{
-        control::{ControlResponse, Lease, Mode},
+        control::ControlResponse,
         queue::{HoldLimits, RecordedQueue},
     },
     units::{

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     journal::{
-        Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Record, Recovered, ServerState,
-        Stream,
+        Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
+        ServerState, Stream,
     },
     mutant::{self, Mutant},
-    server::queue::Queued,
     units::{ids::ExecutionId, tick::Tick},
 };
 
@@ -180,8 +179,8 @@ impl Backlog for WorldsDisk {
 #[cfg(test)]
 mod tests {
     use evenkeel_core::{
-        server::queue::{HoldLimits, Measured, RecordedQueue},
-        units::{ids::QueryId, resource::PerResource},
+        server::queue::{HoldLimits, RecordedQueue},
+        units::{ids::QueryId, resource::PerResource, window::Measured},
     };
     use uuid::Uuid;
 

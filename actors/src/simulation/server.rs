@@ -7,13 +7,14 @@ use evenkeel_core::{
     journal::{Commit, Executed, Recovered},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
-        queue::{HoldLimits, Measured, RecordedQueue},
+        queue::{HoldLimits, RecordedQueue},
         steps::{Action, Steps},
     },
     units::{
         ids::{ExecutionId, QueryId},
         resource::{PerResource, Usage},
         tick::Tick,
+        window::Measured,
     },
 };
 use uuid::Uuid;
@@ -59,7 +60,8 @@ impl Server {
                 let recovered = world::with(recover);
                 let limits = HoldLimits::default();
                 self.recorded = Some(RecordedQueue::recover(TICK_MS, limits, &recovered));
-                self.measured = Some(Measured::recover(&recovered.state));
+                self.measured =
+                    Some(Measured::recover(recovered.state.open_window, recovered.state.last_window));
                 self.steps.recovered(&recovered);
             }
             Action::Measure(usage) => {

@@ -11,8 +11,8 @@ use super::{
     truth::{Truth, TruthRow},
 };
 use crate::{
-    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Record, Start, Stream},
-    server::queue::{DEFAULT_DELAY_TICKS, Queued},
+    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Queued, Record, Start, Stream},
+    server::queue::DEFAULT_DELAY_TICKS,
     units::{
         ids::{ExecutionId, QueryId},
         resource::Resource,

@@ -7,16 +7,16 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    journal::{Commit, Entry, EntryId, Numbering, PerStream, Record, Recovered, Replaced, Start, Stream},
-    server::{
-        control::Mode,
-        queue::{HoldLimits, Measured, Queued, RecordedQueue},
+    journal::{
+        Commit, Entry, EntryId, Mode, Numbering, PerStream, Queued, Record, Recovered, Replaced, Start,
+        Stream,
     },
+    server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
         tick::Tick,
-        window::OpenWindow,
+        window::{Measured, OpenWindow},
     },
 };
 

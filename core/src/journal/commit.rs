@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Executed, Record};
 use crate::{
-    server::{
-        control::{Lease, Mode},
-        queue::Queued,
-    },
+    journal::{Lease, Mode, Queued},
     units::{
         ids::ExecutionId,
         tick::Tick,

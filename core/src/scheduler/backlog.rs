@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Pending;
 use crate::{
-    journal::{Executed, QueueEvent, QueueRecord},
-    server::queue::{HoldLimits, Queued},
+    journal::{Executed, QueueEvent, QueueRecord, Queued},
+    server::queue::HoldLimits,
     units::{ids::ExecutionId, tick::Tick},
 };
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{arrivals::ArrivalRates, backlog::Backlog, delays::RecentDelays, recent::RecentTicks};
 use crate::{
-    journal::{Executed, QueueEvent, QueueRecord},
-    server::queue::{HoldLimits, Queued},
+    journal::{Executed, QueueEvent, QueueRecord, Queued},
+    server::queue::HoldLimits,
     units::ids::ExecutionId,
 };
 

@@ -10,8 +10,7 @@
 
 use crate::{
     journal::{Executed, Recovered},
-    server::queue::Measured,
-    units::{resource::Usage, tick::Tick},
+    units::{resource::Usage, tick::Tick, window::Measured},
 };
 
 /// What a tick used, known when the next one begins.

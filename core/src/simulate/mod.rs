@@ -15,16 +15,17 @@ pub use self::{
 };
 use crate::{
     estimator::{CostEstimate, Estimates, Estimator},
-    journal::{Executed, Record, Recovered, ServerState},
+    journal::{Executed, Mode, Record, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT, Mode},
-        queue::{HoldLimits, Measured, RecordedQueue},
+        control::{ControlRequest, LEASE_TICKS_DEFAULT},
+        queue::{HoldLimits, RecordedQueue},
     },
     units::{
         ids::{ExecutionId, QueryId},
         resource::{PerResource, Usage},
         tick::Tick,
+        window::Measured,
     },
     world::World,
 };

@@ -142,6 +142,34 @@ impl OpenWindow {
     }
 }
 
+/// What the monitor knows when a tick begins: the usage of all ticks before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// The window that the last usage closed.
+    pub closed: Option<Window>,
+    /// The window that is being filled.
+    pub open: OpenWindow,
+    /// The last closed window.
+    pub last: Option<Window>,
+}
+
+impl Measured {
+    /// What was known when the server stopped: the window that was being filled, and the last one before it.
+    pub fn recover(open: OpenWindow, last: Option<Window>) -> Self {
+        Self { closed: None, open, last }
+    }
+
+    /// Adds what `executed` executions used in `tick`.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] when `tick` is not the one that is waited for; nothing is changed then.
+    pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<(), OutOfTurn> {
+        self.closed = self.open.add(tick, usage, executed)?;
+        self.last = self.closed.or(self.last);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,7 @@ use std::{fmt, sync::Arc};
 use evenkeel_actors::supervise::health::{ActorHealth, ActorState};
 use evenkeel_core::{
     insight::recap::{DELAY_BOUNDS, Step},
-    journal::Stream,
-    server::control::Mode,
+    journal::{Mode, Stream},
     units::resource::{PerResource, Resource},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};

@@ -6,8 +6,7 @@ use actix_web::web;
 use evenkeel_actors::{clock::unix_ms, server::daemon::Pace};
 use evenkeel_core::{
     insight::report::Report,
-    journal::Stream,
-    server::control::{Lease, Mode},
+    journal::{Lease, Mode, Stream},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

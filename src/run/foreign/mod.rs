@@ -21,8 +21,8 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
-    journal::{Entry, EntryId, Positions, Record},
-    server::control::{ControlRequest, ControlResponse, Mode, SetOutcome, SetResult},
+    journal::{Entry, EntryId, Mode, Positions, Record},
+    server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult},
     units::ids::ExecutionId,
 };
 use tokio::sync::{mpsc, watch};

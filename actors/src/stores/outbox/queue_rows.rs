@@ -1,6 +1,9 @@
 //! Rows of the queue: what waits.
 
-use evenkeel_core::{journal::QueueChange, server::queue::Queued, units::ids::ExecutionId};
+use evenkeel_core::{
+    journal::{QueueChange, Queued},
+    units::ids::ExecutionId,
+};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use super::{error::StoreError, head::QueueSum};

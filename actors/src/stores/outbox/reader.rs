@@ -9,8 +9,7 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Positions, ServerState, Start, Stream},
-    server::queue::Queued,
+    journal::{Entry, EntryId, PerStream, Positions, Queued, ServerState, Start, Stream},
     units::tick::Tick,
 };
 use rusqlite::{Connection, ErrorCode};

@@ -19,15 +19,13 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
-
 use self::executed::ExecutedTicks;
-pub use self::recorded::{Measured, RecordedQueue};
+pub use self::recorded::RecordedQueue;
 use crate::{
-    journal::{Executed, MEAN_WINDOWS, Outcome, QueueEvent, QueueRecord, ServerState},
+    journal::{Executed, Lease, MEAN_WINDOWS, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
     server::control::{
-        CLIENT_BYTES_MAX, ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX, Lease,
-        Mode, REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
+        CLIENT_BYTES_MAX, ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX,
+        REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
     },
     text,
     units::{
@@ -43,19 +41,6 @@ pub const DEFAULT_DELAY_TICKS: u64 = 1;
 pub const DELAY_TICKS_MAX: u64 = 864_000;
 /// Longest time that a slot may hold an execution, unless configured for its query: two minutes.
 pub const MAX_DELAY_TICKS_DEFAULT: u64 = 1_200;
-
-/// A waiting execution, as the queue's rows keep it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queued {
-    /// Which one.
-    pub execution: ExecutionId,
-    /// Of which query.
-    pub query: QueryId,
-    /// When it arrived.
-    pub queued_tick: Tick,
-    /// Its base due tick.
-    pub due_tick: Tick,
-}
 
 /// A waiting execution, with when it will run as things stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,44 +2,15 @@
 
 use super::{DelayError, HoldLimits, OutOfStep, Queue, Step};
 use crate::{
-    journal::{Commit, Executed, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    journal::{Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
     mutant::{self, Mutant},
-    server::control::{ControlError, ControlRequest, ControlResponse, Mode},
+    server::control::{ControlError, ControlRequest, ControlResponse},
     units::{
         ids::{ExecutionId, QueryId},
-        resource::Usage,
         tick::Tick,
-        window::{OpenWindow, OutOfTurn, Window},
+        window::Measured,
     },
 };
-
-/// What the monitor knows when a tick begins: the usage of all ticks before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Measured {
-    /// The window that the last usage closed.
-    pub closed: Option<Window>,
-    /// The window that is being filled.
-    pub open: OpenWindow,
-    /// The last closed window.
-    pub last: Option<Window>,
-}
-
-impl Measured {
-    /// What was known when the server stopped.
-    pub fn recover(state: &ServerState) -> Self {
-        Self { closed: None, open: state.open_window, last: state.last_window }
-    }
-
-    /// Adds what `executed` executions used in `tick`.
-    ///
-    /// # Errors
-    /// [`OutOfTurn`] when `tick` is not the one that is waited for; nothing is changed then.
-    pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<(), OutOfTurn> {
-        self.closed = self.open.add(tick, usage, executed)?;
-        self.last = self.closed.or(self.last);
-        Ok(())
-    }
-}
 
 /// A queue and the revision of the commit that made it what it is.
 ///
@@ -58,7 +29,7 @@ impl RecordedQueue {
     /// The queue that the store found.
     pub fn recover(tick_ms: u64, limits: HoldLimits, recovered: &Recovered) -> Self {
         let Recovered { revision, state, queue, .. } = recovered;
-        let measured = Measured::recover(state);
+        let measured = Measured::recover(state.open_window, state.last_window);
         Self {
             queue: Queue::recover(tick_ms, limits, state, queue),
             measured,

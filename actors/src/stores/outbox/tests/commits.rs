@@ -1,8 +1,7 @@
 //! What a commit is: whole or not at all, in order, found again.
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, Positions, QueueChange, Record, Stream},
-    server::control::Mode,
+    journal::{Entry, EntryId, Mode, Positions, QueueChange, Record, Stream},
     units::{ids::ExecutionId, tick::Tick},
 };
 use uuid::Uuid;
@@ -110,8 +109,7 @@ fn a_row_may_change_its_due_tick_and_nothing_else() {
     assert_eq!(outbox.recover().unwrap().queue[0].due_tick, row.due_tick.after(5));
 
     let mut other = decider.set_mode(Mode::Off);
-    other.queue =
-        vec![QueueChange::Put(evenkeel_core::server::queue::Queued { queued_tick: Tick(9), ..row })];
+    other.queue = vec![QueueChange::Put(evenkeel_core::journal::Queued { queued_tick: Tick(9), ..row })];
     assert!(matches!(outbox.commit(vec![other]).remove(0), Err(CommitError::Illegal { .. })));
 }
 

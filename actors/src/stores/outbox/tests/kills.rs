@@ -11,8 +11,7 @@ use std::{
 
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Executed, Record},
-    server::control::Mode,
+    journal::{Executed, Mode, Record},
 };
 
 use super::{

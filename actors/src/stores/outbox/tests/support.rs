@@ -3,16 +3,13 @@
 use std::path::Path;
 
 use evenkeel_core::{
-    journal::{Commit, Recovered},
-    server::{
-        control::Mode,
-        queue::{HoldLimits, Measured, RecordedQueue},
-    },
+    journal::{Commit, Mode, Recovered},
+    server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
         tick::Tick,
-        window::{OpenWindow, Window},
+        window::{Measured, OpenWindow, Window},
     },
 };
 use uuid::Uuid;

@@ -3,8 +3,7 @@
 use std::thread;
 
 use evenkeel_core::{
-    journal::{EntryId, QueueChange, Stream},
-    server::{control::Mode, queue::Queued},
+    journal::{EntryId, Mode, QueueChange, Queued, Stream},
     units::{ids::ExecutionId, tick::Tick},
 };
 use uuid::Uuid;

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     journal::{Commit, QueueChange, Record, Recovered},
-    units::{resource::Usage, window::OpenWindow},
+    units::{
+        resource::Usage,
+        window::{Measured, OpenWindow},
+    },
 };
 
 fn recorded() -> RecordedQueue {
@@ -117,7 +120,7 @@ fn what_was_measured_is_recovered() {
         ..ServerState::default()
     };
     let expected = Measured { closed: None, open: OpenWindow::idle(3), last: Some(window(10, 2)) };
-    assert_eq!(Measured::recover(&state), expected);
+    assert_eq!(Measured::recover(state.open_window, state.last_window), expected);
     let mut queue = RecordedQueue::recover(
         100,
         HoldLimits::default(),
