@@ -1,9 +1,12 @@
 //! A real redis-server in a temporary folder, on a free port, that ends with the test.
 
 use std::{
+    iter,
     net::{SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -27,9 +30,18 @@ fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A port that was free a moment ago.
+/// Ports below those that the system gives to connections and to listeners that ask for any (from 32,768 on): between
+/// being found free and being listened at, no connection of a test next door takes one of these.
+const PORTS: Range<u32> = 12_000..32_000;
+
+/// A port that was free a moment ago, and that nobody else in this process is given soon.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes beside each other begin far apart.
+    let first = std::process::id().wrapping_mul(97);
+    let candidates = iter::from_fn(|| Some(first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed))));
+    let mut ports = candidates.take(PORTS.len()).map(|n| (PORTS.start + n % PORTS.len() as u32) as u16);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("a port is free")
 }
 
 impl Redis {
