@@ -23,7 +23,7 @@ use evenkeel_core::{
     },
 };
 
-use crate::stores::outbox::{CommitError, ReadError};
+use crate::ports::{history::ReadError, ledger::CommitError};
 
 /// The receiver has lost its state and waits to be restored: try again in a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,7 @@ use evenkeel_actors::{
         scheduler::{LastDecision, Scheduler, Settings},
     },
     messages::{SaveState, StopTicking},
+    ports::lease::LeaseEpoch,
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
@@ -30,7 +31,6 @@ use evenkeel_actors::{
         outbox::{
             Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, source::OutboxSource, verify,
         },
-        redis::LeaseEpoch,
     },
     supervise::{
         guard::{self, GaveUp, Guarding, RestartPolicy},

@@ -10,9 +10,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use evenkeel_actors::stores::{
-    outbox::{OutboxReader, ReadError},
-    redis::{Keys, RedisFault, RedisReader, Target},
+use evenkeel_actors::{
+    ports::history::ReadError,
+    stores::{
+        outbox::OutboxReader,
+        redis::{Keys, RedisFault, RedisReader, Target},
+    },
 };
 
 use super::options::RedisSecrets;

@@ -83,7 +83,7 @@ fn views(access: Arc<Access>) -> Views {
         window: still(None),
         overview: still(Arc::default()),
         pace: still(Pace::default()),
-        outbox: still(evenkeel_actors::stores::outbox::Published::default()),
+        outbox: still(evenkeel_actors::ports::ledger::Published::default()),
         shipping: None,
         told: still(None),
         redis: None,

@@ -4,11 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
     messages::{Control, Delay, GetSteps, SetMode},
+    ports::ledger::Published,
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
-    stores::{
-        outbox::Published,
-        redis::{GroupState, Keys},
-    },
+    stores::redis::{GroupState, Keys},
     supervise::{health::ActorHealth, port::Port},
 };
 use evenkeel_core::{

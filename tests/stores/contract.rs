@@ -1,6 +1,6 @@
 //! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
 
-use evenkeel_actors::stores::file::state::DeadLetter;
+use evenkeel_actors::ports::state_store::DeadLetter;
 use evenkeel_core::{
     journal::{EntryId, Stream},
     leveller::ClientState,

@@ -3,14 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use evenkeel_actors::{
-    leveller::consumer::{Read, Source},
+    ports::{
+        lease::LeaseEpoch,
+        source::{Read, Source},
+        state_store::{DeadLetter, StateStore},
+    },
     stores::{
-        file::state::{DeadLetter, FileStateStore, StateStore, dead_letters},
+        file::state::{FileStateStore, dead_letters},
         outbox::{OutboxHandle, OutboxReader, source::OutboxSource},
-        redis::{
-            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
-            Target,
-        },
+        redis::{self, Keys, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
     },
 };
 use evenkeel_core::{

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 
 use crate::{
     messages::{GetSteps, Recorded, Reported},
+    ports::history::ReadError,
     server::queue::QueueView,
-    stores::outbox::{OutboxReader, ReadError},
+    stores::outbox::OutboxReader,
     supervise::health::ActorHealth,
 };
 

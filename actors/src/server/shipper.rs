@@ -15,9 +15,10 @@ use tokio::{
 };
 
 use crate::{
+    ports::sink::Shipped,
     stores::{
         outbox::{OutboxHandle, Trim},
-        redis::{Shipment, ShipmentSettings, Shipped, ShippingFault},
+        redis::{Shipment, ShipmentSettings, ShippingFault},
     },
     supervise::health::ActorHealth,
 };

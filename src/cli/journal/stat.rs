@@ -7,10 +7,13 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::{
-    file::{snapshot, state::DeadLetter},
-    outbox::{DATABASE_FILE, OutboxReader},
-    redis::{RedisFault, RedisMeta, RedisReader, StreamState},
+use evenkeel_actors::{
+    ports::state_store::DeadLetter,
+    stores::{
+        file::snapshot,
+        outbox::{DATABASE_FILE, OutboxReader},
+        redis::{RedisFault, RedisMeta, RedisReader, StreamState},
+    },
 };
 use evenkeel_core::journal::{Entry, PerStream, Positions, Stream};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::{file::state::DeadLetter, redis::RedisFault};
+use evenkeel_actors::{ports::state_store::DeadLetter, stores::redis::RedisFault};
 use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
 use serde_json::{Map, Value, json};
 

@@ -2,8 +2,9 @@
 
 use actix_web::web;
 use evenkeel_actors::{
+    ports::history::ReadError,
     server::queue::{QueueSnapshot, WaitingExecution},
-    stores::outbox::{OutboxReader, ReadError},
+    stores::outbox::OutboxReader,
 };
 use evenkeel_core::{
     journal::{EntryId, Executed, Record, Stream},

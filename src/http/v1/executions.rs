@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actix_web::web;
-use evenkeel_actors::stores::outbox::{OutboxReader, ReadError};
+use evenkeel_actors::{ports::history::ReadError, stores::outbox::OutboxReader};
 use evenkeel_core::journal::{Entry, EntryId, Executed, Outcome, Record, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

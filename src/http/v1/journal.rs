@@ -2,11 +2,12 @@
 
 use actix_web::web;
 use evenkeel_actors::{
-    server::shipper::Shipping,
-    stores::{
-        outbox::{OutboxReader, Pressure, Published, ReadError, StreamInfo},
-        redis::GroupState,
+    ports::{
+        history::{ReadError, StreamInfo},
+        ledger::{Pressure, Published},
     },
+    server::shipper::Shipping,
+    stores::{outbox::OutboxReader, redis::GroupState},
 };
 use evenkeel_core::{
     journal::{PerStream, Stream},

@@ -15,12 +15,13 @@ use evenkeel_core::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    error::{ReadError, StoreError},
+    error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     queue_rows,
     schema::{self, SchemaError},
     starts, stream_rows, witness,
 };
+use crate::ports::history::{ReadError, StreamInfo};
 
 /// Entries read at a time by whoever reads many: some MB, and a read transaction of about 10 ms. As long as one is open
 /// the log cannot be emptied.
@@ -50,19 +51,6 @@ pub struct Moment {
     pub sequences: PerStream<RangeInclusive<u64>>,
     /// The queue's rows.
     pub queue: Vec<Queued>,
-}
-
-/// How much of a stream there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamInfo {
-    /// Entries.
-    pub length: u64,
-    /// Sequence number and id of the first, if there is one.
-    pub first: Option<(u64, EntryId)>,
-    /// Sequence number and id of the last, if there is one.
-    pub last: Option<(u64, EntryId)>,
-    /// Bytes of their bodies.
-    pub bytes: u64,
 }
 
 /// What has been recorded after some positions, as one moment of the database shows it.

@@ -36,9 +36,9 @@ pub use self::{
     reader::{RedisMeta, RedisReader, StreamState},
     report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
-    shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
+    shipping::{ShipmentSettings, ShippingFault},
     source::RedisSource,
-    state::{LeaseEpoch, RedisStateStore},
+    state::RedisStateStore,
     target::{Target, TargetError},
     verify::{RedisVerified, verify},
 };

@@ -14,7 +14,7 @@ use super::{
     link::{Link, RedisFault},
     target::Target,
 };
-use crate::stores::file::state::DeadLetter;
+use crate::ports::state_store::DeadLetter;
 
 /// A stream at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -21,10 +21,14 @@ use super::{
     fields::{self, Stored, array, newer_meta, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
     scripts::Scripts,
-    shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
+    shipping::{ShipmentSettings, ShippingFault},
 };
 use crate::{
-    stores::outbox::{OutboxReader, ReadError},
+    ports::{
+        history::ReadError,
+        sink::{Lost, Shipped},
+    },
+    stores::outbox::OutboxReader,
     supervise::fault,
 };
 

@@ -10,6 +10,7 @@ use super::{
     super::*,
     support::{Decider, NOW_MS, copy_files, identity, journal_id, open, run, try_open},
 };
+use crate::ports::ledger::{CommitError, Pressure};
 
 #[test]
 fn a_new_journal_is_empty_and_named() {
