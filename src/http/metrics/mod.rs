@@ -2,6 +2,7 @@
 //! Labels take only values that are known here.
 
 mod client;
+mod process;
 mod requests;
 mod server;
 mod text;
@@ -12,8 +13,9 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::{
     client::ClientNumbers,
+    process::{Actors, Condition, Outputs},
     requests::{Requests, literal},
-    server::{Actors, Outputs, ServerNumbers},
+    server::ServerNumbers,
 };
 use super::problem::Problem;
 
