@@ -56,12 +56,12 @@ answers! {
 }
 
 /// What never changes, because nobody changes it.
-fn still<T>(value: T) -> watch::Receiver<T> {
+pub(super) fn still<T>(value: T) -> watch::Receiver<T> {
     watch::channel(value).1
 }
 
 /// A server behind which nobody works.
-fn views(access: Arc<Access>) -> Views {
+pub(super) fn views(access: Arc<Access>) -> Views {
     let nobody = Nobody.start();
     let about = About {
         name: "main".to_owned(),

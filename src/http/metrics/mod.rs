@@ -2,6 +2,8 @@
 //! Labels take only values that are known here.
 
 mod client;
+#[cfg(test)]
+mod document;
 mod process;
 mod requests;
 mod server;
