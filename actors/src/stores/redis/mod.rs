@@ -36,7 +36,7 @@ pub use self::{
     reader::{RedisMeta, RedisReader, StreamState},
     report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
-    shipping::{ShipmentSettings, ShippingFault},
+    shipping::{Lost, ShipmentSettings, ShippingFault},
     source::RedisSource,
     state::RedisStateStore,
     target::{Target, TargetError},
