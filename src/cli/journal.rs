@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use evenkeel_actors::{
-    ports::history::ReadError,
+    ports::history::{History, ReadError},
     stores::{
         outbox::OutboxReader,
         redis::{Keys, RedisFault, RedisReader, Target},
@@ -79,6 +79,16 @@ struct CopyOptions {
 enum Opened {
     Outbox(OutboxReader),
     Redis(RedisReader),
+}
+
+impl Opened {
+    /// What both can tell.
+    fn history(self) -> Box<dyn History> {
+        match self {
+            Self::Outbox(reader) => Box::new(reader),
+            Self::Redis(reader) => Box::new(reader),
+        }
+    }
 }
 
 impl Which {

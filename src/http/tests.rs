@@ -79,6 +79,7 @@ pub(super) fn views(access: Arc<Access>) -> Views {
     Views {
         about: Arc::new(about),
         access,
+        history: Arc::new(|| Err(evenkeel_actors::ports::history::ReadError::Stopped)),
         queue: still(None),
         window: still(None),
         overview: still(Arc::default()),

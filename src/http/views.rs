@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
     messages::{Control, Delay, GetSteps, SetMode},
-    ports::ledger::Published,
+    ports::{history::OpenHistory, ledger::Published},
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
     stores::redis::{GroupState, Keys},
     supervise::{health::Roster, port::Port},
@@ -92,6 +92,8 @@ pub struct Views {
     pub about: Arc<About>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What has been recorded.
+    pub history: OpenHistory,
     /// The queue, as last published.
     pub queue: watch::Receiver<QueueView>,
     /// The last window.

@@ -1,6 +1,6 @@
 //! The server's half: the queue, its ticks, its journal, and who may ask it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use anyhow::Context as _;
@@ -8,7 +8,10 @@ use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::{Simulated, SimulatedWorkload},
     messages::{SetMode, StopTicking},
-    ports::ledger::{CommitError, Published},
+    ports::{
+        ledger::{CommitError, Ledger, Published},
+        sink::Remedy,
+    },
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
@@ -18,8 +21,11 @@ use evenkeel_actors::{
         shipper::{Shipper, Shipping},
     },
     stores::{
-        outbox::{Identity, Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter, Purpose},
-        redis::{ShipmentSettings, ShippingFault},
+        outbox::{
+            Identity, Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter,
+            Purpose,
+        },
+        redis::{Shipment, ShipmentSettings},
     },
     supervise::{health::ActorName, port::Port},
 };
@@ -128,11 +134,13 @@ impl ServerHalf {
         let tick_ms = serving.scenario.parameters.tick_ms;
 
         let (overview_sender, overview) = watch::channel(Arc::default());
-        let (dir, seen): (PathBuf, _) = (serving.data_dir.clone(), queue_view.clone());
+        let history = OutboxReader::opener(&serving.data_dir);
+        let (of, seen) = (Arc::clone(&history), queue_view.clone());
         let observer = starter.start(ActorName::Observer, for_people, MAILBOX, move |health| {
-            Observer::new(dir, seen, health, overview_sender)
+            Observer::new(of, seen, health, overview_sender)
         });
-        let (handle, recorded) = (writer.clone(), observer.port());
+        let (ledger, recorded): (Arc<dyn Ledger>, _) = (Arc::new(writer.clone()), observer.port());
+        let handle = Arc::clone(&ledger);
         let journal = starter
             .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
         let append = journal.port();
@@ -157,9 +165,9 @@ impl ServerHalf {
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
             let (sender, shipping) = watch::channel(Shipping::default());
-            let (dir, handle): (PathBuf, _) = (serving.data_dir.clone(), writer.clone());
+            let (sink, ledger) = (Shipment::opener(settings, &serving.data_dir), Arc::clone(&ledger));
             starter.start(ActorName::Shipper, server, MAILBOX, move |health| {
-                Shipper::new(settings, dir, handle, health, sender)
+                Shipper::new(sink, ledger, health, sender)
             });
             shipping
         });
@@ -170,6 +178,7 @@ impl ServerHalf {
         let views = Views {
             access: Arc::clone(&process.access),
             about: Arc::new(about(common, serving, writer.meta(), redis_target, executed_before)),
+            history,
             overview,
             outbox: writer.published(),
             redis: shipping.is_some().then_some(redis_reader),
@@ -307,9 +316,7 @@ async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u64>) -> End 
 async fn replaced(shipping: Option<watch::Receiver<Shipping>>) -> End {
     let Some(mut shipping) = shipping else { return std::future::pending().await };
     let is_replaced = |shipping: &Shipping| {
-        shipping.trouble.as_ref().is_some_and(|trouble| {
-            matches!(trouble.fault, ShippingFault::Replaced { .. } | ShippingFault::Older { .. })
-        })
+        shipping.trouble.as_ref().is_some_and(|trouble| trouble.fault.remedy == Remedy::None)
     };
     match shipping.wait_for(is_replaced).await {
         Ok(shipping) => {

@@ -1,14 +1,36 @@
 //! Where what happens becomes durable, in order.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::Pin};
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Stream},
+    journal::{Commit, Entry, EntryId, PerStream, Positions, Recovered, Stream},
     units::{ids::ExecutionId, tick::Tick},
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use super::history::Damage;
+use super::history::{Damage, ReadError};
+
+/// An answer that comes; the request takes effect though nobody waits for it.
+pub type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// Makes commits durable. Requests take effect in the order of the calls, whenever their answers are awaited.
+pub trait Ledger: Send + Sync {
+    /// Makes `commit` durable.
+    fn commit(&self, commit: Commit) -> Answer<Committed, CommitError>;
+
+    /// What a start would find, after the commits sent before.
+    fn recover(&self) -> Answer<Recovered, ReadError>;
+
+    /// Notes what has been handed out to other processes.
+    fn mark_shipped(&self, up_to: PerStream<Option<EntryId>>) -> Answer<(), CommitError>;
+
+    /// Removes what is old enough, has been handed out where entries are, and lies up to `applied` in the reader's durable
+    /// state.
+    fn trim(&self, applied: Positions) -> Answer<(), CommitError>;
+
+    /// What is published after every request that changes something.
+    fn published(&self) -> watch::Receiver<Published>;
+}
 
 /// What a commit made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +41,7 @@ pub struct Committed {
     pub entries: Vec<Entry>,
 }
 
-/// What everybody may know of the outbox without asking it.
+/// What everybody may know of the ledger without asking it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// The last durable commit.

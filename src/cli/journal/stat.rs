@@ -125,7 +125,7 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
         let first = end(info.first).map_err(|error| failed(&error))?;
         let last = end(info.last).map_err(|error| failed(&error))?;
         let ends = first.zip(last).map(|(first, last)| [first, last].map(|entry| described(&entry)));
-        rows.push(Row { stream, length: info.length, bytes: Some(info.bytes), ends });
+        rows.push(Row { stream, length: info.length, bytes: info.bytes, ends });
     }
     let database_bytes = size(&dir.join(DATABASE_FILE));
     let log_bytes = size(&dir.join(format!("{DATABASE_FILE}-wal")));

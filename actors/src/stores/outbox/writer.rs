@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Recovered, Stream};
+use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Positions, Recovered, Stream};
 use tokio::{
     runtime::Builder,
     sync::{mpsc, oneshot, watch},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::ports::{
     history::ReadError,
-    ledger::{CommitError, Committed, Published},
+    ledger::{self, CommitError, Committed, Ledger, Published},
 };
 
 /// Requests that wait for the writer: a commit takes some milliseconds and a tick makes one, so this
@@ -195,6 +195,28 @@ impl OutboxHandle {
             mpsc::error::TrySendError::Closed(_) => E::stopped(),
         });
         Asked { sent, answered }
+    }
+}
+
+impl Ledger for OutboxHandle {
+    fn commit(&self, commit: Commit) -> ledger::Answer<Committed, CommitError> {
+        Box::pin(self.commit(commit))
+    }
+
+    fn recover(&self) -> ledger::Answer<Recovered, ReadError> {
+        Box::pin(self.recover())
+    }
+
+    fn mark_shipped(&self, up_to: PerStream<Option<EntryId>>) -> ledger::Answer<(), CommitError> {
+        Box::pin(self.mark_shipped(up_to))
+    }
+
+    fn trim(&self, applied: Positions) -> ledger::Answer<(), CommitError> {
+        Box::pin(self.trim_all(Trim { applied }))
+    }
+
+    fn published(&self) -> watch::Receiver<Published> {
+        self.published()
     }
 }
 

@@ -23,6 +23,7 @@ mod report;
 pub(crate) mod scripts;
 mod shipment;
 mod shipping;
+mod sink;
 pub(crate) mod source;
 mod state;
 mod target;
@@ -36,7 +37,7 @@ pub use self::{
     reader::{RedisMeta, RedisReader, StreamState},
     report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
-    shipping::{ShipmentSettings, ShippingFault},
+    shipping::{Lost, ShipmentSettings, ShippingFault},
     source::RedisSource,
     state::RedisStateStore,
     target::{Target, TargetError},

@@ -21,13 +21,10 @@ use super::{
     fields::{self, Stored, array, newer_meta, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
     scripts::Scripts,
-    shipping::{ShipmentSettings, ShippingFault},
+    shipping::{Lost, ShipmentSettings, ShippingFault},
 };
 use crate::{
-    ports::{
-        history::ReadError,
-        sink::{Lost, Shipped},
-    },
+    ports::{history::ReadError, sink::Shipped},
     stores::outbox::OutboxReader,
     supervise::fault,
 };

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use evenkeel_core::{journal::EntryId, units::tick::Tick};
+use evenkeel_core::{
+    journal::{EntryId, Stream},
+    units::tick::Tick,
+};
 use uuid::Uuid;
 
 use super::{keys::Keys, link::RedisFault, target::Target};
-use crate::ports::history::ReadError;
+use crate::ports::{
+    history::ReadError,
+    sink::{Remedy, SinkFault},
+};
 
 /// Whose journal goes where.
 #[derive(Clone, Debug)]
@@ -111,6 +117,17 @@ pub enum ShippingFault {
     Evicting(String),
 }
 
+impl From<ShippingFault> for SinkFault {
+    fn from(fault: ShippingFault) -> Self {
+        let remedy = match &fault {
+            ShippingFault::Replaced { .. } | ShippingFault::Older { .. } => Remedy::None,
+            fault if fault.needs_somebody() => Remedy::Decision,
+            _ => Remedy::Time,
+        };
+        Self { cause: fault.to_string(), remedy }
+    }
+}
+
 impl ShippingFault {
     /// Whether time alone cannot mend it: somebody has to decide.
     pub fn needs_somebody(&self) -> bool {
@@ -123,5 +140,22 @@ impl ShippingFault {
                     | RedisFault::Unexpected(_)
             ) | Self::Outbox(_)
         )
+    }
+}
+
+/// Entries that Redis had, or should have, and that can no longer be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Of which stream.
+    pub stream: Stream,
+    /// First sequence number.
+    pub first: u64,
+    /// Last sequence number.
+    pub last: u64,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} entries {} to {} are lost from Redis", self.stream, self.first, self.last)
     }
 }
