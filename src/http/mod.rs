@@ -9,6 +9,7 @@
 //!                                            ├─ / /login /assets/…           the dashboard, embedded
 //!                                            └─ /login /logout               tokens, sessions
 //!   access  whether a request is plain, from where, by whom; each route says what it needs (routes)
+//!   slice   what registers routes, metrics and readiness in one place: server, client; process has what all have
 //! ```
 
 mod access;
