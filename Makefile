@@ -41,7 +41,7 @@ test: tools node web ## Run all tests
 	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	$(CARGO) test --package evenkeel-actors --features faults --locked --test recovery restarted
 	$(CARGO) test --package evenkeel-actors --features mutants --locked --lib simulation::mutants
-	POINTS=2 KILLS=20 SEED=2 $(CARGO) test --features faults --locked --test supervision --test chaos
+	POINTS=2 KILLS=20 SEED=2 $(CARGO) test --features faults --locked --test it --test chaos -- supervision
 	$(CARGO) test --features mutants --locked --test chaos
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
@@ -80,7 +80,7 @@ mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 2 to 2
 	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, leveller or access" >&2; exit 2 ;; \
 	esac; \
 	case "$(ROOM)" in \
-	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access --test revocation ;; \
+	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test it -- http:: tokens:: access:: revocation:: ;; \
 	*) set -- --package evenkeel-core --file "core/src/$$room.rs" --file "core/src/$$room/**" -- --lib -- "$(ROOM)::" ;; \
 	esac; \
 	mkdir -p target/mutants-of-$(ROOM); \

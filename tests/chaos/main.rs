@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
 mod faults;
-#[path = "../support/mod.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
 
 use std::{

@@ -1,14 +1,10 @@
 //! Killed, stopped and started again over real processes: nothing is lost, nothing is learned anew.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 use evenkeel_actors::stores::file::snapshot::SnapshotStore;
 use evenkeel_core::leveller::ClientState;
-use support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.
 fn world() -> World {

@@ -1,18 +1,14 @@
 //! What holds for all answers: HEAD wherever there is GET, gzip for who asks, one form of the metrics for each reader.
 //! And a signal that ends nothing.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
 };
 
+use crate::support::{PATIENCE, Running, World, pair::Pair, wait_until};
 use flate2::read::GzDecoder;
 use serde_json::Value;
-use support::{PATIENCE, Running, World, pair::Pair, wait_until};
 
 /// What one request over a connection of its own gets, as it comes over the wire.
 struct Raw {

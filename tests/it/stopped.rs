@@ -3,23 +3,19 @@
 //!
 //! `EVENKEEL_LONG=1 cargo test --test stopped` takes the minute of the fault matrix.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::time::Duration;
 
-use evenkeel_actors::stores::outbox::OutboxReader;
-use evenkeel_core::{
-    journal::{Record, Stream},
-    units::window::Window,
-};
-use support::{
+use crate::support::{
     World, output,
     pair::Pair,
     pause,
     three::{Three, assert_state_is_the_fold},
     wait_until,
+};
+use evenkeel_actors::stores::outbox::OutboxReader;
+use evenkeel_core::{
+    journal::{Record, Stream},
+    units::window::Window,
 };
 
 const TICK_MS: u64 = 10;

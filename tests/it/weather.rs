@@ -3,13 +3,9 @@
 //!
 //! `EVENKEEL_LONG=1 cargo test --test weather` takes the times of the fault matrix: a quarter of an hour.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{
+use crate::support::{
     World,
     pair::Pair,
     pause,

@@ -1,12 +1,8 @@
 //! Redis and the server behind TLS: certificates are verified, and what is wrong with one is said.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::net::SocketAddr;
 
-use support::{
+use crate::support::{
     World, evenkeel, output,
     pair::Pair,
     redis::{PASSWORD, Redis, free_port},

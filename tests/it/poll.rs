@@ -1,18 +1,14 @@
 //! `evenkeel client --poll` and a server that is not evenkeel's; a client that is not, and evenkeel's server.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{sync::atomic::Ordering, time::Duration};
 
-use evenkeel_core::{units::resource::Usage, world::Scenario};
-use serde_json::Value;
-use support::{
+use crate::support::{
     Running, World, evenkeel,
     foreign::{Foreign, model::median_deviation},
     output, pause, start, wait_until,
 };
+use evenkeel_core::{units::resource::Usage, world::Scenario};
+use serde_json::Value;
 use tempfile::TempDir;
 
 struct Polling {

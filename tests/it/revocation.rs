@@ -1,10 +1,6 @@
 //! What is taken back opens nothing: a line that is gone, a file that is gone, whatever the file's times say; streams and
 //! sessions end with their token.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
@@ -13,7 +9,7 @@ use std::{
     thread,
 };
 
-use support::{PATIENCE, Running, World, output, text, wait_until};
+use crate::support::{self, PATIENCE, Running, World, output, text, wait_until};
 
 /// A running server with a file of two tokens.
 struct Guarded {

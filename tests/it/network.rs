@@ -1,18 +1,14 @@
 //! The way to Redis is cut at every byte of a batch, and of its answer: each entry arrives exactly once.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::time::Duration;
 
-use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
-use evenkeel_core::journal::{EntryId, Stream};
-use support::{
+use crate::support::{
     journal::Server,
     proxy::{Proxy, Way},
     redis::Redis,
 };
+use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
+use evenkeel_core::journal::{EntryId, Stream};
 use uuid::Uuid;
 
 async fn cut_at_every_byte(way: Way) {

@@ -4,12 +4,7 @@
 //! What a single failure does to each actor is tried inside: `actors/tests/{guard,recovery,consumer}.rs`.
 //! `cargo test --features faults --test supervision`
 
-#![cfg(feature = "faults")]
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
-use support::{Running, World, number, start, wait_until};
+use crate::support::{Running, World, number, start, wait_until};
 
 /// As `run` starts it, with this in store for its actors.
 fn start_with(fault: &str, world: &World) -> Running {

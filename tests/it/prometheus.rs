@@ -1,13 +1,9 @@
 //! A real Prometheus scrapes server and client: both are up, and nothing of what they say is dropped.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::process::{Child, Command, Stdio};
 
+use crate::support::{World, pair::Pair, redis::free_port, wait_until};
 use serde_json::Value;
-use support::{World, pair::Pair, redis::free_port, wait_until};
 
 /// Ends with the test.
 struct Prometheus {

@@ -1,16 +1,12 @@
 //! Server-sent events: everything first, then what changes; resumed where they ended; nobody waits for a reader.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
 };
 
+use crate::support::{PATIENCE, Running, World, wait_until};
 use serde_json::Value;
-use support::{PATIENCE, Running, World, wait_until};
 
 /// A reader with a connection of its own.
 struct Reader(BufReader<TcpStream>);

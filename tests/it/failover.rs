@@ -1,14 +1,10 @@
 //! Redis fails over to a replica that is behind, answers as a replica, or has got other passwords: said
 //! clearly, and all of it arrives when it is over.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::time::Duration;
 
-use support::{
-    World,
+use crate::support::{
+    self, World,
     pair::Pair,
     pause,
     proxy::Proxy,

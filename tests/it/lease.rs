@@ -1,12 +1,8 @@
 //! A leader that cannot act stands back, and says so; what it was refused for is looked at again.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::path::PathBuf;
 
-use support::{Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
+use crate::support::{Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
 use tempfile::TempDir;
 
 /// A server that asks for tokens, and where clients' secrets are kept.

@@ -1,17 +1,13 @@
 //! The API does what its own description says, whatever is thrown at it: schemathesis reads the document and tries.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use crate::support::{World, wait_until};
 use serde_json::Value;
-use support::{World, wait_until};
 
 /// A program that `make tools` installs.
 fn tool(name: &str) -> Command {

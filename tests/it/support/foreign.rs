@@ -1,6 +1,6 @@
 //! A stand-in of a foreign server: the model of the core's tests in real time, behind the three endpoints.
 
-#[path = "../../core/tests/foreign/model.rs"]
+#[path = "../../../core/tests/foreign/model.rs"]
 pub mod model;
 
 use std::{

@@ -1,11 +1,7 @@
 //! /api/v1 from outside: what it says agrees with itself, with the journal and with the database.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
+use crate::support::{Running, World, output, pair::Pair, text, wait_until};
 use serde_json::{Value, json};
-use support::{Running, World, output, pair::Pair, text, wait_until};
 
 fn started(scenario: &str) -> (World, Running) {
     let world = World::new(scenario, &["--seed", "5"]);

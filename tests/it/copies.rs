@@ -1,12 +1,8 @@
 //! A data directory that is older than what ran: put back by whatever means, it runs nothing a second time.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{collections::BTreeSet, fs, path::Path, process::Output};
 
-use support::{World, output, pair::Pair, text, three::Three, wait_until};
+use crate::support::{World, output, pair::Pair, text, three::Three, wait_until};
 
 fn world() -> World {
     World::new("fast", &["--seed", "5"])

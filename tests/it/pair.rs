@@ -1,23 +1,19 @@
 //! Server, client and Redis as processes of their own: killed, stopped and started again, alone and together.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     hash::{BuildHasher as _, RandomState},
     time::Duration,
 };
 
-use evenkeel_actors::stores::outbox::OutboxReader;
-use evenkeel_core::journal::{Record, Stream};
-use support::{
+use crate::support::{
     Running, World, fold, output,
     pair::Pair,
     pause,
     three::{Dice, Fault, Three, assert_state_is_the_fold, state_in_redis, terminated},
     wait_until,
 };
+use evenkeel_actors::stores::outbox::OutboxReader;
+use evenkeel_core::journal::{Record, Stream};
 
 /// Rounds of the long test; each kills or stops one to three of the three.
 const ROUNDS: u32 = 100;

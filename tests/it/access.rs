@@ -1,12 +1,8 @@
 //! Who may ask what: tokens, scopes, sessions, hosts, origins, rates; and that no secret is ever shown.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{collections::BTreeMap, path::PathBuf};
 
-use support::{PATIENCE, Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
+use crate::support::{self, PATIENCE, Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
 
 struct Answer {
     status: u16,

@@ -3,10 +3,6 @@
 //!
 //! `EVENKEEL_LONG=1 cargo test --test resources` opens ten thousand connections.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     io::Write as _,
     net::{SocketAddr, TcpStream},
@@ -14,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use support::{
+use crate::support::{
     Running, World, number,
     pair::Pair,
     pause, start,

@@ -1,11 +1,7 @@
 //! The command line: what it prints, and what it says to what cannot be.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
+use crate::support::{World, evenkeel, output, text};
 use serde_json::Value;
-use support::{World, evenkeel, output, text};
 
 fn json_lines(arguments: &[&str]) -> Vec<Value> {
     let done = output(arguments);

@@ -1,7 +1,5 @@
 //! Style that clippy cannot see: who may import whom, what the core may not touch, what no file may hold.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,14 +1,10 @@
 //! What keeps the program from its work reaches whoever looks: with its remedy, in `/readyz`, the metrics, the line; and a
 //! start that cannot be ends with a sentence.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::process::{Command, Output};
 
+use crate::support::{Running, World, number, pair::Pair, wait_until};
 use serde_json::Value;
-use support::{Running, World, number, pair::Pair, wait_until};
 
 /// A load of which much happens in little time.
 fn world() -> World {

@@ -1,12 +1,9 @@
 //! Whatever is given to be read, it is read or refused with a reason: configuration, request bodies, a client's state.
 //! Entries, outbox rows and snapshots have such tests beside their code; `fuzz/` looks further.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::World;
 use evenkeel::config::File;
 use evenkeel_core::{
     estimator::Estimator,
@@ -23,7 +20,6 @@ use evenkeel_core::{
     world::Parameters,
 };
 use proptest::prelude::*;
-use support::World;
 
 const CONFIGURATION: &str = r#"
 name = "main"

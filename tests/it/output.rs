@@ -1,10 +1,6 @@
 //! What the program prints, and nobody takes: a full pipe, a closed one, a full disk. Logs and lines hold nothing up and end
 //! nothing; data are all there, or the command fails and says so.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
-
-mod support;
-
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, PipeReader, pipe},
@@ -13,12 +9,12 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
-use support::{
-    Running, World, evenkeel, number,
+use crate::support::{
+    self, Running, World, evenkeel, number,
     redis::{Redis, free_port},
     text, wait_until,
 };
+use serde_json::Value;
 
 /// Takes nothing, as a full disk does.
 fn full() -> Stdio {

@@ -1,0 +1,32 @@
+//! The system from outside: real processes, real kills. One program, so that it is linked once; each subject is a module.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod access;
+mod answers;
+mod api;
+mod bad_input;
+mod causes;
+mod cli;
+mod copies;
+mod events;
+mod failover;
+mod http;
+mod lease;
+mod network;
+mod openapi;
+mod output;
+mod pair;
+mod poll;
+mod prometheus;
+mod resources;
+mod restart;
+mod revocation;
+mod stopped;
+mod stores;
+#[cfg(feature = "faults")]
+mod supervision;
+mod support;
+mod tidy;
+mod tls;
+mod weather;
