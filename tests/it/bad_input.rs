@@ -138,7 +138,7 @@ proptest! {
     }
 }
 
-/// `EVENKEEL_WRITE=1 cargo test --test bad_input seed` writes it anew.
+/// `EVENKEEL_WRITE=1 cargo test --test it bad_input seed` writes it anew.
 #[test]
 fn the_seed_for_fuzzing_states_is_a_state() {
     let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/state/learned");

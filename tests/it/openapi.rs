@@ -43,7 +43,7 @@ fn nothing_contradicts_the_document() {
     });
     std::fs::write(world.path("schemathesis.toml"), ranges.concat()).unwrap();
     command.current_dir(world.path(".")).arg("run").arg(format!("{}/api/v1/openapi.json", running.base));
-    // Server-sent events have no end; tests/events.rs reads them.
+    // Server-sent events have no end; tests/it/events.rs reads them.
     command.args(["--exclude-path", "/api/v1/events"]);
     command.args(["--max-examples", "50", "--continue-on-failure", "--no-color", "--warnings", "off"]);
     command.args(["--request-timeout", "30", "--suppress-health-check", "all"]);

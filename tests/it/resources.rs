@@ -1,7 +1,7 @@
 //! What a process needs runs short: file descriptors, connections, room on Redis' disk. What cannot be served is refused, queries
 //! run and are recorded all the while, and everything is well again when there is enough.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test resources` opens ten thousand connections.
+//! `EVENKEEL_LONG=1 cargo test --test it resources` opens ten thousand connections.
 
 use std::{
     io::Write as _,

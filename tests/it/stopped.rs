@@ -1,7 +1,7 @@
 //! Client, server or Redis stands still for a while, as on a machine that swaps or a virtual one that is moved. Nothing of
 //! what was on its way comes twice; the lease of a client that stands still ends, and what it held leaves without a peak.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test stopped` takes the minute of the fault matrix.
+//! `EVENKEEL_LONG=1 cargo test --test it stopped` takes the minute of the fault matrix.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! whole when it is started again.
 //!
 //! What a single failure does to each actor is tried inside: `actors/tests/{guard,recovery,consumer}.rs`.
-//! `cargo test --features faults --test supervision`
+//! `cargo test --features faults --test it supervision`
 
 use crate::support::{Running, World, number, start, wait_until};
 

@@ -1,7 +1,7 @@
 //! The way to Redis is there and bad: one-way partitions, flapping, latency, a narrow line. Queries run and are recorded all
 //! the while, nothing comes twice, memory stays bounded, and all has arrived soon after.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test weather` takes the times of the fault matrix: a quarter of an hour.
+//! `EVENKEEL_LONG=1 cargo test --test it weather` takes the times of the fault matrix: a quarter of an hour.
 
 use std::time::{Duration, Instant};
 
