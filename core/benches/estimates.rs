@@ -14,7 +14,7 @@
     reason = "a measuring tool: it has a clock, and ends when asked for nonsense"
 )]
 
-#[path = "../core/tests/estimator/scene.rs"]
+#[path = "../tests/estimator/scene.rs"]
 mod scene;
 
 use std::{cell::RefCell, collections::BTreeMap, time::Instant};
@@ -31,7 +31,7 @@ use self::scene::{Disturbance, Scene, Seen};
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let Some(scenario) = args.next() else {
-        println!("SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…], see benches/estimates.rs");
+        println!("SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…], see core/benches/estimates.rs");
         return;
     };
     let parameters: Parameters = match scenario.parse::<Scenario>() {

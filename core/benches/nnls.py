@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The yardstick: offline non-negative least squares on the same windows (Lawson and Hanson 1974, scipy.optimize.nnls).
 
-    cargo bench -p evenkeel-core --bench estimates -- seed 1 10 3000 export | python3 benches/nnls.py
+    cargo bench -p evenkeel-core --bench estimates -- seed 1 10 3000 export | python3 core/benches/nnls.py
 
 One line a seed: median and 95th percentile of |estimate - truth| / truth over all three resources of queries executed at
 least 5 times, learned online and by nnls. The truncated average is taken as its middle; a column of ones a tick is the background.
