@@ -44,7 +44,7 @@ pub struct Pace {
     pub last: Option<TickRun>,
     /// Ticks that began more than half a tick after their time.
     pub late_ticks: u64,
-    /// Arrivals that were refused because what Redis has not taken fills the outbox.
+    /// Arrivals that were refused because what has not been handed out fills the ledger.
     pub refused_arrivals: u64,
     /// Executions that the database has run for this process, the last batch of the one before included.
     pub executed: u64,
@@ -79,7 +79,7 @@ pub struct Daemon {
     /// Shared with the step that is under way, and never across an await: a step that fails leaves it.
     database: Rc<RefCell<Box<dyn Database>>>,
     workload: Box<dyn Workload>,
-    outbox: watch::Receiver<Published>,
+    ledger: watch::Receiver<Published>,
     ids: ExecutionIds,
     /// Taken along by the step that is under way.
     steps: Steps,
@@ -143,7 +143,7 @@ impl Daemon {
         ports: Ports,
         database: Box<dyn Database>,
         workload: Box<dyn Workload>,
-        outbox: watch::Receiver<Published>,
+        ledger: watch::Receiver<Published>,
         health: ActorHealth,
         published: watch::Sender<Pace>,
         now_ms: fn() -> u64,
@@ -153,7 +153,7 @@ impl Daemon {
             ports: Arc::new(ports),
             database: Rc::new(RefCell::new(database)),
             workload,
-            outbox,
+            ledger,
             ids: ExecutionIds::default(),
             steps: Steps::default(),
             under_way: watch::Sender::new(false),
@@ -202,7 +202,7 @@ impl Daemon {
 
     fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
         let mut queries = self.workload.arrivals(tick);
-        if self.outbox.borrow().pressure != Pressure::None {
+        if self.ledger.borrow().pressure != Pressure::None {
             // What is queued still runs and is recorded: the reserve is for that.
             self.pace.refused_arrivals += queries.len() as u64;
             queries.clear();
