@@ -9,7 +9,7 @@ use crate::support::{
     Running, World, fold, output,
     pair::Pair,
     pause,
-    three::{Dice, Fault, Three, assert_state_is_the_fold, state_in_redis, terminated},
+    three::{Fault, Three, assert_state_is_the_fold, dice, state_in_redis, terminated},
     wait_until,
 };
 use evenkeel_actors::stores::outbox::OutboxReader;
@@ -25,7 +25,7 @@ fn pair() -> Pair {
 
 #[test]
 fn whatever_is_killed_or_stopped_nothing_is_lost_and_the_client_knows_exactly_what_the_journal_says() {
-    let mut dice = Dice::new(RandomState::new().hash_one("dice"));
+    let mut dice = dice(RandomState::new().hash_one("dice"));
     let mut three = Three::start(pair());
     for round in 1..=ROUNDS {
         pause(Duration::from_millis(20 + dice.roll(380)));

@@ -179,12 +179,13 @@ impl Backlog for WorldsDisk {
 #[cfg(test)]
 mod tests {
     use evenkeel_core::{
+        chance::Dice,
         server::queue::{HoldLimits, RecordedQueue},
         units::{ids::QueryId, resource::PerResource, window::Measured},
     };
     use uuid::Uuid;
 
-    use super::{super::dice::Dice, *};
+    use super::*;
     use crate::stores::outbox::{Identity, Limits, Outbox, OutboxReader};
 
     const NOW_MS: u64 = 1_800_000_000_000;

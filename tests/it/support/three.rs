@@ -10,6 +10,7 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
+    chance::Dice,
     journal::{Entry, EntryId, Stream},
     leveller::ClientState,
 };
@@ -18,22 +19,9 @@ use serde_json::Value;
 use super::{Running, fold, fold_of, pair::Pair, pause, wait_until};
 
 /// Random numbers from a seed that is printed when the test fails.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        println!("dice {seed}");
-        // Small seeds differ in few bits; 0 would stay 0.
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// A number below `sides` (Marsaglia 2003, xorshift64).
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
+pub fn dice(seed: u64) -> Dice {
+    println!("dice {seed}");
+    Dice::new(seed)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
