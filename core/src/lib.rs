@@ -28,6 +28,7 @@ pub mod insight;
 pub mod invariants;
 pub mod journal;
 pub mod leveller;
+#[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod scheduler;
 pub mod server;

@@ -13,10 +13,7 @@ use super::{
     store::Outbox,
     stream_rows,
 };
-use crate::{
-    ports::ledger::CommitError,
-    supervise::fault,
-};
+use crate::{ports::ledger::CommitError, supervise::fault};
 
 /// Entries of a stream removed at a time: about 10 ms, so that no commit waits for longer.
 const TRIM_MAX: u64 = 5_000;
