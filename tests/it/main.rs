@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 mod access;
+mod alone;
 mod answers;
 mod api;
 mod bad_input;
@@ -17,16 +18,12 @@ mod network;
 mod openapi;
 mod output;
 mod pair;
-mod poll;
 mod prometheus;
-mod resources;
 mod restart;
 mod revocation;
-mod stopped;
 mod stores;
 #[cfg(feature = "faults")]
 mod supervision;
 mod support;
 mod tidy;
 mod tls;
-mod weather;

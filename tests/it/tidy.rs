@@ -252,6 +252,19 @@ fn each_crate_opens_with_the_drawing_of_its_part() {
 }
 
 #[test]
+fn one_version_of_rust_is_named() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let toolchain: toml::Table = read("rust-toolchain.toml").parse().unwrap();
+    let version = toolchain["toolchain"]["channel"].as_str().unwrap();
+    for name in ["Dockerfile", "tests/compose/bases"] {
+        assert!(read(name).contains(&format!("rust:{version}-slim")), "{name} has another Rust than {version}");
+    }
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let least = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();
+    assert!(version.starts_with(least), "{version} is built with, {least} is asked for");
+}
+
+#[test]
 fn the_house_has_the_rooms_that_newcomers_look_for() {
     for name in [
         "Cargo.toml",

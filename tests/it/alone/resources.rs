@@ -1,7 +1,7 @@
 //! What a process needs runs short: file descriptors, connections, room on Redis' disk. What cannot be served is refused, queries
 //! run and are recorded all the while, and everything is well again when there is enough.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test it resources` opens ten thousand connections.
+//! `EVENKEEL_LONG=1 cargo test --test it alone::resources` opens ten thousand connections.
 
 use std::{
     io::Write as _,
@@ -42,6 +42,7 @@ fn stuck(address: SocketAddr, count: usize) -> Vec<TcpStream> {
 
 #[test]
 fn a_server_with_too_few_file_descriptors_goes_on_and_answers_again() {
+    let _alone = super::alone();
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
     let run = world.command("run");
     let mut limited = Command::new("prlimit");
@@ -64,6 +65,7 @@ fn a_server_with_too_few_file_descriptors_goes_on_and_answers_again() {
 
 #[test]
 fn thousands_of_stuck_connections_hold_up_nobodys_queries() {
+    let _alone = super::alone();
     let count = if std::env::var_os("EVENKEEL_LONG").is_some() { 10_000 } else { 1_500 };
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "20"]);
     let running = world.start();
@@ -112,6 +114,7 @@ fn with_a_small_disk(fsync: &str) -> Three {
 
 #[test]
 fn redis_that_ends_at_a_full_disk_gets_everything_when_there_is_room_again() {
+    let _alone = super::alone();
     let mut three = with_a_small_disk("always");
     wait_until("Redis ends", || !three.pair.redis.answers());
     three.pair.world.goes_on(200);
@@ -125,6 +128,7 @@ fn redis_that_ends_at_a_full_disk_gets_everything_when_there_is_room_again() {
 
 #[test]
 fn redis_that_refuses_writes_at_a_full_disk_gets_everything_when_there_is_room_again() {
+    let _alone = super::alone();
     let three = with_a_small_disk("everysec");
     wait_until("the server says why", || three.server().get("/readyz").body.contains("MISCONF"));
     three.pair.world.goes_on(200);

@@ -1,7 +1,7 @@
 //! The way to Redis is there and bad: one-way partitions, flapping, latency, a narrow line. Queries run and are recorded all
 //! the while, nothing comes twice, memory stays bounded, and all has arrived soon after.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test it weather` takes the times of the fault matrix: a quarter of an hour.
+//! `EVENKEEL_LONG=1 cargo test --test it alone::weather` takes the times of the fault matrix: a quarter of an hour.
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ type Weather<'a> = (&'a str, Duration, &'a dyn Fn(Duration));
 
 #[test]
 fn a_bad_way_to_redis_costs_time_and_nothing_else() {
+    let _alone = super::alone();
     let world = World::with_parameters("rate = 5.0\ntick_ms = 20\n", &["--seed", "10"]);
     let mut pair = Pair::new(world);
     let way = Proxy::start(pair.redis.address());

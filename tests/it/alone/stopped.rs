@@ -1,7 +1,7 @@
 //! Client, server or Redis stands still for a while, as on a machine that swaps or a virtual one that is moved. Nothing of
 //! what was on its way comes twice; the lease of a client that stands still ends, and what it held leaves without a peak.
 //!
-//! `EVENKEEL_LONG=1 cargo test --test it stopped` takes the minute of the fault matrix.
+//! `EVENKEEL_LONG=1 cargo test --test it alone::stopped` takes the minute of the fault matrix.
 
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ fn peak(windows: &[Window]) -> f64 {
 
 #[test]
 fn whoever_stands_still_for_a_while_repeats_nothing_and_leaves_no_peak() {
+    let _alone = super::alone();
     let time = Duration::from_secs(if std::env::var_os("EVENKEEL_LONG").is_some() { 60 } else { 5 });
     let world = World::with_parameters(&format!("rate = 8.0\ntick_ms = {TICK_MS}\n"), &["--seed", "7"]);
     let three = Three::start(Pair::new(world));

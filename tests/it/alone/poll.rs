@@ -47,6 +47,7 @@ fn printed(lines: &[String], name: &str) -> Option<u64> {
 
 #[test]
 fn a_foreign_server_is_levelled_through_restarts_nonsense_and_closed_connections() {
+    let _alone = super::alone();
     let polling = Polling::new(Scenario::X5, 9_001);
     let foreign = &polling.foreign;
     let without = median_deviation(&polling.watch(6));
@@ -89,6 +90,7 @@ fn a_foreign_server_is_levelled_through_restarts_nonsense_and_closed_connections
 
 #[test]
 fn without_a_server_it_says_so() {
+    let _alone = super::alone();
     let refused = output(&["client", "--poll", "--server", "http://127.0.0.1:9", "--listen", "127.0.0.1:0"]);
     assert_eq!(refused.status.code(), Some(4));
     let said = String::from_utf8_lossy(&refused.stderr);
@@ -98,6 +100,7 @@ fn without_a_server_it_says_so() {
 /// A client that knows only the three endpoints: it looks each second, and delays what it has just seen.
 #[test]
 fn a_client_that_is_not_evenkeels_works_against_evenkeels_server() {
+    let _alone = super::alone();
     let world = World::new("x10", &["--mode", "off"]);
     let server = world.start();
     server.wait_until_ready();
