@@ -67,6 +67,7 @@ test: tools node web ## Run all tests
 chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) $(CARGO) test --features faults --locked --release --test chaos
 
+# Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
 fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
 	@for target in entry record request configuration state; do \
 		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
