@@ -7,7 +7,7 @@ KILLS ?= 200
 MINUTES ?= 0
 POINTS ?= 0
 SECONDS ?= 60
-.PHONY: help run web check test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
+.PHONY: help run web docs check test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -146,6 +146,9 @@ fmt: node web/node_modules/.package-lock.json ## Format the sources
 	$(CARGO) fmt --all
 	$(NPM) run format
 
+docs: ## Make docs/configuration.md, docs/metrics.md and evenkeel.toml.example anew from the code
+	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --package evenkeel --lib documents
+
 screenshots: web ## Take the pictures of the dashboard in docs/ anew, from a run of five minutes
 	$(CARGO) build --release --locked --quiet
 	EVENKEEL_BIN=$$(realpath $${CARGO_TARGET_DIR:-target}/release/evenkeel) $(NPM) run screenshots
@@ -161,3 +164,5 @@ bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over 
 	$(CARGO) bench --locked --quiet --bench capture_live
 	$(CARGO) bench --locked --quiet --bench live
 	$(CARGO) bench --locked --quiet --bench poll
+	@if command -v wrk >/dev/null; then $(CARGO) bench --locked --quiet --bench http; \
+	else echo "not run: http, because wrk is missing: install it, as with \`sudo apt-get install wrk\`"; fi

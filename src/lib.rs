@@ -21,6 +21,8 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod documents;
 pub mod exit;
 pub mod http;
 pub mod output;

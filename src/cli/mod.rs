@@ -2,6 +2,8 @@
 
 mod client;
 mod config;
+#[cfg(test)]
+mod documents;
 mod environment;
 mod healthcheck;
 pub mod journal;

@@ -1,29 +1,30 @@
-//! What a client of its own answers: how it is.
+//! The slice of a client of its own: how it is.
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
 use evenkeel_actors::{
     leveller::{acceptance::Acceptance, consumer::Role, scheduler::LastDecision},
-    supervise::health::ActorHealth,
+    supervise::health::Roster,
 };
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
     Access,
-    degraded::{Degraded, sentences},
-    health,
-    problem::Problem,
+    degraded::Degraded,
+    health, metrics,
+    routes::Routes,
+    slice::{Readiness, Slice},
 };
 
-/// What the handlers answer from.
+/// What it answers from.
 #[derive(Clone)]
 pub struct ClientViews {
     /// Who may ask.
     pub access: Arc<Access>,
     /// All actors.
-    pub actors: Vec<ActorHealth>,
+    pub actors: Roster,
     /// What this client is to the database.
     pub role: watch::Receiver<Role>,
     /// What it decided last.
@@ -44,28 +45,40 @@ impl ClientViews {
     }
 }
 
-/// Whoever stands by is ready: it does what it is there for. Whoever levels is while its decisions are taken.
-pub(super) async fn readyz(views: web::Data<ClientViews>) -> Result<HttpResponse, Problem> {
-    let mut reasons: Vec<_> = views.actors.iter().filter_map(health::trouble).collect();
-    let degraded = sentences(&views.degraded.borrow());
-    let decided = views.decision.borrow().as_ref().map(|decision| decision.tick);
-    let mut ready = json!({});
-    match views.role.borrow().clone() {
-        Role::StandingBy { holder } => {
-            ready = json!({"status": "ready", "role": "standing by", "holder": holder, "degraded": degraded});
-        }
-        Role::Levelling => {
-            reasons.extend(views.trouble());
-            ready = json!({"status": "ready", "role": "levelling", "decided_tick": decided, "degraded": degraded});
-        }
-        Role::Restoring => reasons.push("the client's state is being read".to_owned()),
-        Role::GaveUp { cause } => {
-            reasons.push(format!("it gave up levelling for another client to do it: {cause}"));
-        }
-        Role::Waiting { cause } => reasons.push(cause),
+/// See the module.
+pub(crate) struct ClientSlice(pub(crate) ClientViews);
+
+impl Slice for ClientSlice {
+    /// None of its own: other processes ask the server.
+    fn routes(&self, _routes: &mut Routes<'_>) {}
+
+    fn metrics(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(metrics::ClientNumbers(self.0.clone())));
     }
-    if reasons.is_empty() {
-        return Ok(HttpResponse::Ok().json(ready));
+
+    /// Whoever stands by is ready: it does what it is there for. Whoever levels is while its decisions are taken.
+    fn readiness(&self, readiness: &mut Readiness) {
+        let Self(views) = self;
+        let Readiness { reasons, degraded, says } = readiness;
+        reasons.extend(views.actors.all().iter().filter_map(health::trouble));
+        degraded.extend(views.degraded.borrow().iter().cloned());
+        let mut say = |name: &str, value| says.insert(name.to_owned(), value);
+        match views.role.borrow().clone() {
+            Role::StandingBy { holder } => {
+                say("role", json!("standing by"));
+                say("holder", json!(holder));
+            }
+            Role::Levelling => {
+                reasons.extend(views.trouble());
+                let decided = views.decision.borrow().as_ref().map(|decision| decision.tick);
+                say("role", json!("levelling"));
+                say("decided_tick", json!(decided));
+            }
+            Role::Restoring => reasons.push("the client's state is being read".to_owned()),
+            Role::GaveUp { cause } => {
+                reasons.push(format!("it gave up levelling for another client to do it: {cause}"));
+            }
+            Role::Waiting { cause } => reasons.push(cause),
+        }
     }
-    Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons))
 }

@@ -3,9 +3,15 @@
 use actix_web::{HttpResponse, web};
 use evenkeel_actors::supervise::health::{ActorHealth, ActorName, ActorState};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Views, degraded, problem::Problem, v1::LeaseView};
+use super::{
+    Views, degraded,
+    problem::Problem,
+    slice::{Readiness, Slices},
+    v1::LeaseView,
+};
 
 /// Thirty ticks at the default pace: three windows without a word.
 const SILENT_MS_MAX: u64 = 3_000;
@@ -17,9 +23,20 @@ pub(super) struct Alive {
     status: &'static str,
 }
 
+/// The process does its work.
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    degraded: Vec<String>,
+    /// What its slices add.
+    #[serde(flatten)]
+    says: Map<String, Value>,
+}
+
 /// The server does its work.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Ready {
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what the server's slices make of `Ready`")]
+pub(super) struct ServerReady {
     /// `ready`.
     status: &'static str,
     /// What works less well than it should, in sentences.
@@ -35,24 +52,24 @@ pub(super) async fn healthz() -> HttpResponse {
 }
 
 /// Whether the server does its work, and what keeps it from that.
-#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = Ready),
+#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = ServerReady),
     (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn readyz(views: web::Data<Views>) -> Result<HttpResponse, Problem> {
-    let reasons = not_ready(&views);
-    let degraded = degraded::sentences(&views.degraded.borrow());
+pub(super) async fn readyz(slices: web::Data<Slices>) -> Result<HttpResponse, Problem> {
+    let Readiness { reasons, degraded, says } = slices.readiness();
+    let degraded = degraded::sentences(&degraded);
     if reasons.is_empty() {
-        let lease = LeaseView::last(&views);
-        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded, lease }));
+        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded, says }));
     }
     Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons).with_degraded(&degraded))
 }
 
+/// What keeps the server's half from its work.
 pub(super) fn not_ready(views: &Views) -> Vec<String> {
     let mut reasons = Vec::new();
     if *views.draining.borrow() {
         reasons.push("draining: the process is about to end".to_owned());
     }
-    reasons.extend(views.actors.iter().filter_map(server_trouble));
+    reasons.extend(views.actors.all().iter().filter_map(server_trouble));
     let pace = *views.pace.borrow();
     if pace.stalled {
         reasons.push("no tick can be recorded: the outbox does not take it".to_owned());

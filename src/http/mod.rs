@@ -9,6 +9,7 @@
 //!                                            ├─ / /login /assets/…           the dashboard, embedded
 //!                                            └─ /login /logout               tokens, sessions
 //!   access  whether a request is plain, from where, by whom; each route says what it needs (routes)
+//!   slice   what registers routes, metrics and readiness in one place: server, client; process has what all have
 //! ```
 
 mod access;
@@ -25,7 +26,10 @@ mod integers;
 mod metrics;
 mod page;
 mod problem;
+mod process;
 mod routes;
+mod server;
+mod slice;
 #[cfg(test)]
 mod tests;
 mod v1;
@@ -37,18 +41,12 @@ use std::{net::SocketAddr, sync::Arc};
 use actix_web::{
     App, HttpServer,
     dev::Server,
-    http::Method,
     middleware::from_fn,
     web::{self, PathConfig, ServiceConfig},
 };
 
-use self::{
-    access::Needs,
-    connections::Connections,
-    front::Front,
-    metrics::Requests,
-    routes::{Resource, Routes},
-};
+use evenkeel_actors::supervise::health::Roster;
+
 pub use self::{
     access::{Access, AccessSettings},
     base_path::BasePath,
@@ -56,140 +54,53 @@ pub use self::{
     degraded::{Cause, Degraded, Kind},
     views::{About, ClientTold, Form, RedisView, Views},
 };
-use crate::tokens::Scope;
+pub(crate) use self::{client::ClientSlice, server::ServerSlice, slice::Slice};
+use self::{
+    connections::Connections, front::Front, metrics::Requests, process::Process, routes::Routes,
+    slice::Slices,
+};
 
 /// Largest body of `POST /delay`: an id and a number, with room for what is ignored.
 const DELAY_BYTES_MAX: usize = 16 * 1024;
 /// Largest body of `POST /api/v1/control`: 10,000 slots of about 300 bytes.
 const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Two threads serve a database's control plane.
-const THREADS: usize = 2;
-
-/// A server on `listen`, not yet running, and the address that it has got: port 0 is a free one.
+/// A server of `slices` on `listen`, not yet running, and the address that it has got: port 0 is a free one.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub fn server(listen: &str, views: Views) -> anyhow::Result<(Server, SocketAddr)> {
-    let front = front(&views.access);
-    let frames = v1::Frames::start(&views);
-    let mut numbers = metrics::registry();
-    numbers.register_collector(Box::new(metrics::ServerNumbers {
-        views: views.clone(),
-        frames: frames.clone(),
-    }));
-    numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
-    numbers.register_collector(Box::new(metrics::Outputs));
-    numbers.register_collector(Box::new(front.requests.clone()));
-    let numbers = web::Data::new(numbers);
+pub(crate) fn serve(
+    listen: &str,
+    access: &Arc<Access>,
+    actors: Roster,
+    slices: Vec<Arc<dyn Slice>>,
+) -> anyhow::Result<(Server, SocketAddr)> {
+    access.watch();
+    let front = Front { access: Arc::clone(access), requests: Requests::default() };
+    let process = Process::new(Slices::new(slices), actors, front.requests.clone());
+    let threads = process.threads();
     let server = HttpServer::new(move || {
         let front = Arc::new(front.for_thread());
         App::new()
-            .app_data(web::Data::new(views.clone()))
-            .app_data(web::Data::new(frames.clone()))
-            .app_data(web::Data::new(wire::Rendered::default()))
             .app_data(web::Data::new(Arc::clone(&front.access)))
-            .app_data(numbers.clone())
             .configure(errors)
             .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
-            .configure(|config| {
-                server_routes(config);
-            })
+            .configure(|config| process.routes(&mut Routes::new(config)))
             .default_service(routes::nothing_here())
     });
     let connections = Connections::of_this_process();
     // Signals are the program's.
     let server = server
-        .workers(THREADS)
-        .max_connections(connections.most_of_a_thread(THREADS))
+        .workers(threads)
+        .max_connections(connections.most_of_a_thread(threads))
         .on_connect(connections.on_connect())
         .disable_signals()
         .shutdown_timeout(5)
         .bind(listen)?;
     let address = server.addrs()[0];
     Ok((server.run(), address))
-}
-
-/// As [`server`], for a client of its own.
-///
-/// # Errors
-/// As there.
-pub fn client(listen: &str, views: ClientViews) -> anyhow::Result<(Server, SocketAddr)> {
-    let front = front(&views.access);
-    let mut numbers = metrics::registry();
-    numbers.register_collector(Box::new(metrics::ClientNumbers(views.clone())));
-    numbers.register_collector(Box::new(metrics::Actors(views.actors.clone())));
-    numbers.register_collector(Box::new(metrics::Outputs));
-    numbers.register_collector(Box::new(front.requests.clone()));
-    let numbers = web::Data::new(numbers);
-    let server = HttpServer::new(move || {
-        let front = Arc::new(front.for_thread());
-        App::new()
-            .app_data(web::Data::new(views.clone()))
-            .app_data(web::Data::new(Arc::clone(&front.access)))
-            .app_data(numbers.clone())
-            .configure(errors)
-            .wrap(from_fn(move |request, next| Arc::clone(&front).pass(request, next)))
-            .configure(|config| {
-                client_routes(config);
-            })
-            .default_service(routes::nothing_here())
-    });
-    let connections = Connections::of_this_process();
-    let server = server
-        .workers(1)
-        .max_connections(connections.most_of_a_thread(1))
-        .on_connect(connections.on_connect())
-        .disable_signals()
-        .shutdown_timeout(5)
-        .bind(listen)?;
-    let address = server.addrs()[0];
-    Ok((server.run(), address))
-}
-
-fn front(access: &Arc<Access>) -> Front {
-    access.watch();
-    Front { access: Arc::clone(access), requests: Requests::default() }
 }
 
 /// A path that cannot be read is a problem, too.
 fn errors(config: &mut ServiceConfig) {
     config.app_data(PathConfig::default().error_handler(|_, request| fields::path_problem(request).into()));
-}
-
-/// What a server answers.
-fn server_routes(config: &mut ServiceConfig) -> Routes<'_> {
-    let mut routes = Routes::new(config);
-    // What is asked for all the time is looked for first.
-    routes
-        .add(Resource::at("/queued").get(Needs::Wire(Scope::Read), wire::queued))
-        .add(Resource::at("/resources").get(Needs::Wire(Scope::Read), wire::resources))
-        .add(Resource::at("/delay").post(Needs::Wire(Scope::Control), DELAY_BYTES_MAX, wire::delay))
-        .add(Resource::at("/api/v1/control").post(Needs::CONTROL, CONTROL_BYTES_MAX, control::control))
-        .add(Resource::at("/api/v1/session").get(Needs::READ, access::session))
-        .add(Resource::at("/readyz").get(Needs::Nothing, health::readyz))
-        .add(Resource::at("/login").on(&page::READS, Needs::Nothing, None, page::index_route()).post(
-            Needs::Nothing,
-            access::LOGIN_BYTES_MAX,
-            access::login,
-        ))
-        .add(Resource::at("/logout").on(&[Method::POST], Needs::Nothing, None, web::to(access::logout)));
-    page::add(&mut routes);
-    v1::add(&mut routes);
-    common_routes(&mut routes);
-    routes
-}
-
-/// What a client of its own answers.
-fn client_routes(config: &mut ServiceConfig) -> Routes<'_> {
-    let mut routes = Routes::new(config);
-    routes.add(Resource::at("/readyz").get(Needs::Nothing, client::readyz));
-    common_routes(&mut routes);
-    routes
-}
-
-/// What server and client answer alike.
-fn common_routes(routes: &mut Routes<'_>) {
-    routes
-        .add(Resource::at("/healthz").get(Needs::Nothing, health::healthz))
-        .add(Resource::at("/metrics").get(Needs::READ, metrics::serve));
 }

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Takes the routes of all slices.
-pub(super) struct Routes<'a> {
+pub(crate) struct Routes<'a> {
     config: &'a mut ServiceConfig,
     /// Everything that was added, for tests that look at each.
     #[cfg(test)]
@@ -44,6 +44,17 @@ impl<'a> Routes<'a> {
             #[cfg(test)]
             declared: Vec::new(),
         }
+    }
+
+    /// Adds what handlers answer from. Each thread has its own.
+    pub(super) fn data<T: 'static>(&mut self, data: T) -> &mut Self {
+        self.shared(web::Data::new(data))
+    }
+
+    /// As [`Routes::data`], where all threads have the same.
+    pub(super) fn shared<T: 'static>(&mut self, data: web::Data<T>) -> &mut Self {
+        self.config.app_data(data);
+        self
     }
 
     /// Adds what `resource` answers.

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::{
-    http::routes::Declared,
+    http::{access::Needs, routes::Declared},
     tokens::{Scope, Tokens},
 };
 
@@ -56,12 +56,12 @@ answers! {
 }
 
 /// What never changes, because nobody changes it.
-fn still<T>(value: T) -> watch::Receiver<T> {
+pub(super) fn still<T>(value: T) -> watch::Receiver<T> {
     watch::channel(value).1
 }
 
 /// A server behind which nobody works.
-fn views(access: Arc<Access>) -> Views {
+pub(super) fn views(access: Arc<Access>) -> Views {
     let nobody = Nobody.start();
     let about = About {
         name: "main".to_owned(),
@@ -88,7 +88,7 @@ fn views(access: Arc<Access>) -> Views {
         shipping: None,
         told: still(None),
         redis: None,
-        actors: Vec::new(),
+        actors: Roster::default(),
         draining: still(false),
         degraded: still(Vec::new()),
         delay: Port::from(nobody.clone().recipient()),
@@ -96,6 +96,18 @@ fn views(access: Arc<Access>) -> Views {
         set_mode: Port::from(nobody.clone().recipient()),
         steps: Port::from(nobody.recipient()),
     }
+}
+
+/// Every route of a process with these slices.
+fn declared(slices: Vec<Arc<dyn Slice>>) -> Vec<Declared> {
+    let process = Process::new(Slices::new(slices), Roster::default(), Requests::default());
+    let mut declared = Vec::new();
+    let _ = App::new().configure(|config| {
+        let mut routes = Routes::new(config);
+        process.routes(&mut routes);
+        declared = routes.declared;
+    });
+    declared
 }
 
 /// A running server, its routes, and a token of each scope.
@@ -112,10 +124,11 @@ impl World {
         let file = folder.path().join("tokens");
         let tokens = Scope::ALL.map(|scope| (scope, Tokens::create(&file, scope.name(), scope).unwrap()));
         let settings = AccessSettings { tokens: Some(file), ..AccessSettings::open() };
-        let (server, address) = server("127.0.0.1:0", views(Access::new(settings).unwrap())).unwrap();
+        let access = Access::new(settings).unwrap();
+        let slices: Vec<Arc<dyn Slice>> = vec![Arc::new(ServerSlice::new(views(Arc::clone(&access))))];
+        let routes = declared(slices.clone());
+        let (server, address) = serve("127.0.0.1:0", &access, Roster::default(), slices).unwrap();
         actix_web::rt::spawn(server);
-        let mut routes = Vec::new();
-        let _ = App::new().configure(|config| routes = server_routes(config).declared);
         assert!(routes.len() > 20, "{routes:?}");
         Self { address, tokens: tokens.to_vec(), routes, _folder: folder }
     }
@@ -249,10 +262,10 @@ async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
 const NOT_OF_THE_API: [&str; 7] =
     ["/", "/login", "/logout", "/assets/{name}", "/api/v1/openapi.json", "/api/docs", "/api/docs/{file:.*}"];
 
-#[test]
-fn the_document_describes_every_route_and_no_other() {
-    let mut declared = Vec::new();
-    let _ = App::new().configure(|config| declared = server_routes(config).declared);
+#[actix_web::test]
+async fn the_document_describes_every_route_and_no_other() {
+    let access = Access::new(AccessSettings::open()).unwrap();
+    let declared = declared(vec![Arc::new(ServerSlice::new(views(access)))]);
     let document = serde_json::to_value(v1::document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let mut routes: Vec<_> = declared

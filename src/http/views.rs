@@ -7,7 +7,7 @@ use evenkeel_actors::{
     ports::{history::OpenHistory, ledger::Published},
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
     stores::redis::{GroupState, Keys},
-    supervise::{health::ActorHealth, port::Port},
+    supervise::{health::Roster, port::Port},
 };
 use evenkeel_core::{
     insight::report::{LearnedCosts, Report},
@@ -111,7 +111,7 @@ pub struct Views {
     /// What Redis shows, where the journal is handed out.
     pub redis: Option<watch::Receiver<RedisView>>,
     /// All actors.
-    pub actors: Vec<ActorHealth>,
+    pub actors: Roster,
     /// Whether the process is about to end.
     pub draining: watch::Receiver<bool>,
     /// What works less well than it should, and does not make the server unready.

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{OnceCell, RefCell},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -23,7 +24,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    DELAY_BYTES_MAX, Views, answers,
+    DELAY_BYTES_MAX, Views,
+    access::{Principal, Tenant},
+    answers,
     fields::{Body, Field, Kind},
     problem::Problem,
 };
@@ -53,8 +56,8 @@ pub(super) struct Rendered {
     window: Last<ClosedWindow>,
 }
 
-/// What was rendered last, and what of.
-struct Last<T>(RefCell<Option<(Arc<T>, Text)>>);
+/// What was rendered last for each tenant, and what of.
+struct Last<T>(RefCell<BTreeMap<Tenant, (Arc<T>, Text)>>);
 
 /// A body, and what it is compressed, once somebody has asked for that.
 #[derive(Clone)]
@@ -84,18 +87,25 @@ impl<T> Default for Last<T> {
 impl<T> Last<T> {
     fn answer(
         &self,
+        tenant: Tenant,
         request: &HttpRequest,
         value: &Arc<T>,
         render: impl FnOnce(&T) -> Vec<u8>,
     ) -> HttpResponse {
+        let new = || {
+            let text = Text { plain: web::Bytes::from(render(value)), gzip: OnceCell::new() };
+            (Arc::clone(value), text)
+        };
         let mut last = self.0.borrow_mut();
-        match &*last {
-            Some((of, text)) if Arc::ptr_eq(of, value) => text.answer(request),
-            _ => {
-                let text = Text { plain: web::Bytes::from(render(value)), gzip: OnceCell::new() };
-                last.insert((Arc::clone(value), text)).1.answer(request)
+        let (_, text) = match last.entry(tenant) {
+            Entry::Occupied(known) if Arc::ptr_eq(&known.get().0, value) => known.into_mut(),
+            Entry::Occupied(mut old) => {
+                old.insert(new());
+                old.into_mut()
             }
-        }
+            Entry::Vacant(first) => first.insert(new()),
+        };
+        text.answer(request)
     }
 }
 
@@ -113,6 +123,7 @@ fn render(snapshot: &QueueSnapshot) -> Vec<u8> {
 pub(super) async fn queued(
     views: web::Data<Views>,
     rendered: web::Data<Rendered>,
+    principal: Principal,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let snapshot = views.queue.borrow().clone();
@@ -120,7 +131,7 @@ pub(super) async fn queued(
     if snapshot.waiting.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    Ok(rendered.queue.answer(&request, &snapshot, render))
+    Ok(rendered.queue.answer(principal.tenant, &request, &snapshot, render))
 }
 
 /// Resource units a tick, truncated to integers.
@@ -158,6 +169,7 @@ impl Resources {
 pub(super) async fn resources(
     views: web::Data<Views>,
     rendered: web::Data<Rendered>,
+    principal: Principal,
     request: HttpRequest,
 ) -> HttpResponse {
     let window = views.window.borrow().clone();
@@ -168,7 +180,7 @@ pub(super) async fn resources(
         let resources = Resources::new(closed.window.usage, closed.closed_at_ms);
         serde_json::to_vec(&resources).unwrap_or_default()
     };
-    rendered.window.answer(&request, &window, render)
+    rendered.window.answer(principal.tenant, &request, &window, render)
 }
 
 /// Unknown fields are ignored, as existing servers do.
@@ -221,4 +233,26 @@ fn delay_refused(refused: &DelayRefused) -> Problem {
 
 fn recovering() -> Problem {
     Problem::unavailable(evenkeel_actors::messages::Lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::MessageBody as _, test::TestRequest};
+
+    use super::*;
+
+    #[test]
+    fn t7_each_tenant_has_bodies_of_its_own() {
+        let (last, value) = (Last::default(), Arc::new(()));
+        let request = TestRequest::default().to_http_request();
+        let answer = |tenant: &str, value: &Arc<()>, body: &'static [u8]| {
+            let answer = last.answer(Tenant::other(tenant), &request, value, |()| body.to_vec());
+            answer.into_body().try_into_bytes().unwrap_or_default()
+        };
+        assert_eq!(answer("a", &value, b"of a"), "of a");
+        assert_eq!(answer("b", &value, b"of b"), "of b");
+        assert_eq!(answer("a", &value, b"again"), "of a", "it is rendered once");
+        assert_eq!(answer("a", &Arc::new(()), b"new"), "new");
+        assert_eq!(answer("b", &value, b"again"), "of b");
+    }
 }

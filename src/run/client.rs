@@ -3,29 +3,25 @@
 use std::{net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
-use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
     ports::lease::LeaseEpoch,
     stores::redis::{Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
-    supervise::{guard::GaveUp, health::ActorName},
+    supervise::health::ActorName,
 };
 use evenkeel_core::scheduler::PolicyName;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    Signals,
-    client_half::{self, ClientHalf},
-    degraded::Gatherer,
-    finish, line, live,
+    client_half::{self, Alone, ClientHalf},
+    line,
+    process::{self, EachSecond, Process},
     remote_queue::RemoteQueue,
     settings::ClientSettings,
-    starter::Starter,
     told::Reporter,
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, Access, ClientViews, Degraded},
     output,
 };
 
@@ -41,21 +37,11 @@ const RETRY: Duration = Duration::from_millis(200);
 /// # Errors
 /// It cannot start; see [`ExitError`] for the code.
 pub fn run(settings: &ClientSettings) -> anyhow::Result<Exit> {
-    super::block_on(async {
-        let mut signals = Signals::new()?;
+    let start = async |process: &mut Process| {
         find_redis(settings).await?;
-        let mut process = Process::start(settings)?;
-        introduce(settings, process.address);
-        let mut line = line::Client::default();
-        let Process { gave_up, client, views, degraded, .. } = &mut process;
-        let mut gatherer = Gatherer::default();
-        let each_second = || {
-            degraded.send_replace(gatherer.client(views, &client.unsaved.borrow()));
-            line.print(views, "");
-        };
-        let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
-        finish(end, process.end(), signals).await
-    })
+        start(settings, process)
+    };
+    process::run(&settings.common, start, |address| introduce(settings, address))
 }
 
 fn introduce(settings: &ClientSettings, address: SocketAddr) {
@@ -86,59 +72,35 @@ async fn find_redis(settings: &ClientSettings) -> Result<(), ExitError> {
     }
 }
 
-/// The client's half, running.
-struct Process {
-    address: SocketAddr,
-    client: ClientHalf,
-    gave_up: mpsc::Receiver<GaveUp>,
-    http: ServerHandle,
-    views: ClientViews,
-    degraded: watch::Sender<Degraded>,
-}
-
-impl Process {
-    fn start(settings: &ClientSettings) -> anyhow::Result<Self> {
-        let ClientSettings { common, levelling, server, token, redis } = settings;
-        let (mut starter, gave_up) = Starter::new();
-        let arbiter = Arbiter::try_new()?;
-        let epoch = LeaseEpoch::default();
-        let (url, token) = (server.clone(), token.clone());
-        let remote = starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {
-            RemoteQueue::new(&url, token.as_ref(), &health)
-        });
-        let holder = format!("{} pid {} {}", host(), std::process::id(), Uuid::new_v4());
-        let keys = common.keys.clone();
-        let ports = client_half::Ports {
-            client: holder.clone(),
-            epoch: epoch.clone(),
-            source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
-            states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
-            control: remote.port(),
-            policy: PolicyName::Evenkeel,
-            applied: None,
-        };
-        let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
-        let reporter = Reporter::new(&client);
-        actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
-        let (degraded, degraded_reader) = watch::channel(Vec::new());
-        let views = ClientViews {
-            access: Access::new(common.access.clone())?,
-            actors: starter.actors,
-            role: client.role.clone(),
-            decision: client.decision.clone(),
-            degraded: degraded_reader,
-            acceptance: client.acceptance.clone(),
-            outside: watch::channel(None).1,
-        };
-        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
-        Ok(Self { address, client, gave_up, http, views, degraded })
-    }
-
-    /// Ends in order: the state, the lease.
-    async fn end(self) {
-        self.client.end().await;
-        self.http.stop(true).await;
-    }
+/// Ends in this order, too: the state, the lease.
+fn start(settings: &ClientSettings, process: &mut Process) -> anyhow::Result<()> {
+    let ClientSettings { common, levelling, server, token, redis } = settings;
+    let arbiter = Arbiter::try_new()?;
+    let epoch = LeaseEpoch::default();
+    let (url, token) = (server.clone(), token.clone());
+    let remote = process.starter.start(ActorName::RemoteQueue, &arbiter, MAILBOX, move |health| {
+        RemoteQueue::new(&url, token.as_ref(), &health)
+    });
+    let holder = format!("{} pid {} {}", host(), std::process::id(), Uuid::new_v4());
+    let keys = common.keys.clone();
+    let ports = client_half::Ports {
+        client: holder.clone(),
+        epoch: epoch.clone(),
+        source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
+        states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
+        control: remote.port(),
+        policy: PolicyName::Evenkeel,
+        applied: None,
+    };
+    let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut process.starter);
+    let reporter = Reporter::new(&client);
+    actix::spawn(reporter.publish(ReportWriter::new(redis.clone(), common.keys.clone())));
+    let alone = Alone::new(&client, watch::channel(None).1, process);
+    let (mut line, views) = (line::Client::default(), alone.views.clone());
+    process.add(client);
+    process.add(alone);
+    process.add(EachSecond(move || line.print(&views, "")));
+    Ok(())
 }
 
 /// The machine's name, for people who ask who levels.

@@ -1,5 +1,7 @@
 //! The client's half: reads the journal, learns costs, chooses slots.
 
+use std::sync::Arc;
+
 use actix::Arbiter;
 use evenkeel_actors::{
     leveller::{
@@ -13,12 +15,16 @@ use evenkeel_actors::{
     supervise::{health::ActorName, port::Port},
 };
 use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
 use super::{
+    degraded::Gatherer,
+    process::{Process, Work},
     settings::Levelling,
     starter::{Started, Starter},
 };
+use crate::http::{ClientSlice, ClientViews, Degraded, Slice};
 
 /// Messages that wait for an actor, which are answered one by one.
 const MAILBOX: usize = 16;
@@ -82,11 +88,55 @@ impl ClientHalf {
         });
         Self { decision, role, acceptance, unsaved, consumer, arbiter }
     }
+}
 
+impl Work for ClientHalf {
     /// Saves the state, and gives up the right to level.
-    pub(super) async fn end(self) {
-        // A consumer that is away has saved before, at the latest 5 s ago.
-        let _ = self.consumer.send(SaveState).await;
-        self.arbiter.stop();
+    fn drain(&mut self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async {
+            // A consumer that is away has saved before, at the latest 5 s ago.
+            let _ = self.consumer.send(SaveState).await;
+            self.arbiter.stop();
+        })
+    }
+}
+
+/// What a client's half is asked where no server's half is in the same process.
+pub(super) struct Alone {
+    pub(super) views: ClientViews,
+    unsaved: watch::Receiver<Unsaved>,
+    gatherer: Gatherer,
+    degraded: watch::Sender<Degraded>,
+}
+
+impl Alone {
+    /// Of `client` in `process`; `outside` is what a server that is watched from outside does not do as it should.
+    pub(super) fn new(
+        client: &ClientHalf,
+        outside: watch::Receiver<Option<String>>,
+        process: &Process,
+    ) -> Self {
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let views = ClientViews {
+            access: Arc::clone(&process.access),
+            actors: process.starter.actors.clone(),
+            role: client.role.clone(),
+            decision: client.decision.clone(),
+            degraded: degraded_reader,
+            acceptance: client.acceptance.clone(),
+            outside,
+        };
+        Self { views, unsaved: client.unsaved.clone(), gatherer: Gatherer::default(), degraded }
+    }
+}
+
+impl Work for Alone {
+    fn slices(&self) -> Vec<Arc<dyn Slice>> {
+        vec![Arc::new(ClientSlice(self.views.clone()))]
+    }
+
+    fn each_second(&mut self) {
+        let found = self.gatherer.client(&self.views, &self.unsaved.borrow());
+        self.degraded.send_replace(found);
     }
 }

@@ -54,23 +54,20 @@ impl Gatherer {
         Self { clock: ClockWatch::new(unix_ms(), clock_ahead_ms), ..Self::default() }
     }
 
-    /// Of both halves in one process.
-    pub(super) fn embedded(&mut self, views: &Views) -> Degraded {
-        let mut found = everywhere(views);
-        found.extend(levelled(views, "this process' own client decides nothing, see the log"));
-        found.extend(strangers_lease(views));
-        found.extend(self.moved());
-        found.extend(self.refused(views));
-        self.gather(found)
-    }
-
-    /// Of the server's half alone, which has shipped all but `lag` entries.
-    pub(super) fn server(&mut self, views: &Views, shipping: &Shipping, lag: u64) -> Degraded {
-        let mut found = shipped(shipping, lag);
-        found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
-        found.extend(self.refused(views));
+    /// Of the server's half: with its client in the same process, or alone, where it ships.
+    pub(super) fn server(&mut self, views: &Views) -> Degraded {
+        let mut found = Vec::new();
+        if let Some(shipping) = &views.shipping {
+            let lag = shipping.borrow().lag(&views.outbox.borrow().last_seq);
+            found.extend(shipped(&shipping.borrow(), lag));
+            found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
+        } else {
+            found.extend(levelled(views, "this process' own client decides nothing, see the log"));
+            found.extend(strangers_lease(views));
+        }
         found.extend(everywhere(views));
         found.extend(self.moved());
+        found.extend(self.refused(views));
         self.gather(found)
     }
 

@@ -102,7 +102,7 @@ impl Embedded {
 pub(super) struct Server(Headed);
 
 impl Server {
-    pub(super) fn print(&mut self, views: &Views, lag: u64) {
+    pub(super) fn print(&mut self, views: &Views) {
         let heading = "    tick mode      queued  last window: cpu     io  memory corridor  unshipped  note";
         let Some((tick, mode, queued)) = served(views) else {
             self.0.print(heading, &format!("{:>8} waiting for the first tick", "-"));
@@ -119,6 +119,8 @@ impl Server {
                 )
             }
         };
+        let shipping = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
+        let lag = shipping.map_or(0, |shipping| shipping.lag(&views.outbox.borrow().last_seq));
         let note = first_cause(&views.degraded.borrow()).unwrap_or_default();
         let line = format!("{tick:>8} {mode:8} {queued:>7} {window} {lag:>10}  {note}");
         self.0.print(heading, line.trim_end());

@@ -7,27 +7,19 @@
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
-use actix_web::dev::ServerHandle;
-use evenkeel_actors::{
-    ports::lease::LeaseEpoch,
-    supervise::{guard::GaveUp, health::ActorName},
-};
+use evenkeel_actors::{ports::lease::LeaseEpoch, supervise::health::ActorName};
 use evenkeel_core::{foreign::Coverage, scheduler::PolicyName};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::{
-    Signals,
-    client_half::{self, ClientHalf},
-    degraded::Gatherer,
-    finish,
+    client_half::{self, Alone, ClientHalf},
     foreign::{ForeignServer, ForeignSource, MemoryStates},
-    line, live,
+    line,
+    process::{self, EachSecond, Process},
     settings::PollSettings,
-    starter::Starter,
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{self, Access, ClientViews, Degraded},
     output,
     reach::{self, Server},
 };
@@ -44,22 +36,11 @@ const RETRY: Duration = Duration::from_millis(200);
 /// # Errors
 /// It cannot start; see [`ExitError`] for the code.
 pub fn run(settings: &PollSettings) -> anyhow::Result<Exit> {
-    super::block_on(async {
-        let mut signals = Signals::new()?;
+    let start = async |process: &mut Process| {
         find_server(&settings.server).await?;
-        let mut process = Process::start(settings)?;
-        introduce(settings, process.address);
-        let mut line = line::Client::default();
-        let Process { gave_up, client, coverage, views, degraded, .. } = &mut process;
-        let mut gatherer = Gatherer::default();
-        let each_second = || {
-            let note = seen(&coverage.borrow());
-            degraded.send_replace(gatherer.client(views, &client.unsaved.borrow()));
-            line.print(views, &note);
-        };
-        let end = live(&mut signals, gave_up, std::future::pending(), each_second).await;
-        finish(end, process.end(), signals).await
-    })
+        start(settings, process)
+    };
+    process::run(&settings.common, start, |address| introduce(settings, address))
 }
 
 fn introduce(settings: &PollSettings, address: SocketAddr) {
@@ -103,57 +84,32 @@ async fn find_server(server: &Server) -> Result<(), ExitError> {
     }
 }
 
-/// The client's half, running.
-struct Process {
-    address: SocketAddr,
-    client: ClientHalf,
-    coverage: watch::Receiver<Coverage>,
-    gave_up: mpsc::Receiver<GaveUp>,
-    http: ServerHandle,
-    views: ClientViews,
-    degraded: watch::Sender<Degraded>,
-}
-
-impl Process {
-    fn start(settings: &PollSettings) -> anyhow::Result<Self> {
-        let PollSettings { common, levelling, server, token } = settings;
-        let (mut starter, gave_up) = Starter::new();
-        let arbiter = Arbiter::try_new()?;
-        let (coverage_sender, coverage) = watch::channel(Coverage::default());
-        let (outside_sender, outside) = watch::channel(None);
-        let (url, token) = (server.clone(), token.clone());
-        // It looks and delays on time while the others think: an arbiter of its own.
-        let watching = Arbiter::try_new()?;
-        let foreign = starter.start(ActorName::RemoteQueue, &watching, MAILBOX, move |health| {
-            ForeignServer::new(&url, token.as_ref(), health, coverage_sender, outside_sender)
-        });
-        let ports = client_half::Ports {
-            client: "poll".to_owned(),
-            epoch: LeaseEpoch::sole(1),
-            source: Box::new(ForeignSource(foreign.port())),
-            states: Box::<MemoryStates>::default(),
-            control: foreign.port(),
-            policy: PolicyName::AtArrival,
-            applied: None,
-        };
-        let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut starter);
-        let (degraded, degraded_reader) = watch::channel(Vec::new());
-        let views = ClientViews {
-            access: Access::new(common.access.clone())?,
-            actors: starter.actors,
-            role: client.role.clone(),
-            decision: client.decision.clone(),
-            degraded: degraded_reader,
-            acceptance: client.acceptance.clone(),
-            outside,
-        };
-        let (http, address) = super::serve(&common.listen, http::client(&common.listen, views.clone()))?;
-        Ok(Self { address, client, coverage, gave_up, http, views, degraded })
-    }
-
-    /// Ends in order. What was delayed runs when it was delayed to: that is no peak.
-    async fn end(self) {
-        self.client.end().await;
-        self.http.stop(true).await;
-    }
+/// What was delayed runs when it was delayed to: that is no peak, so the end needs no more than the client's.
+fn start(settings: &PollSettings, process: &mut Process) -> anyhow::Result<()> {
+    let PollSettings { common, levelling, server, token } = settings;
+    let arbiter = Arbiter::try_new()?;
+    let (coverage_sender, coverage) = watch::channel(Coverage::default());
+    let (outside_sender, outside) = watch::channel(None);
+    let (url, token) = (server.clone(), token.clone());
+    // It looks and delays on time while the others think: an arbiter of its own.
+    let watching = Arbiter::try_new()?;
+    let foreign = process.starter.start(ActorName::RemoteQueue, &watching, MAILBOX, move |health| {
+        ForeignServer::new(&url, token.as_ref(), health, coverage_sender, outside_sender)
+    });
+    let ports = client_half::Ports {
+        client: "poll".to_owned(),
+        epoch: LeaseEpoch::sole(1),
+        source: Box::new(ForeignSource(foreign.port())),
+        states: Box::<MemoryStates>::default(),
+        control: foreign.port(),
+        policy: PolicyName::AtArrival,
+        applied: None,
+    };
+    let client = ClientHalf::start(*levelling, common.limits.clone(), ports, arbiter, &mut process.starter);
+    let alone = Alone::new(&client, outside, process);
+    let (mut line, views) = (line::Client::default(), alone.views.clone());
+    process.add(client);
+    process.add(alone);
+    process.add(EachSecond(move || line.print(&views, &seen(&coverage.borrow()))));
+    Ok(())
 }

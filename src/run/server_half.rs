@@ -8,38 +8,45 @@ use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::{Simulated, SimulatedWorkload},
     messages::{SetMode, StopTicking},
-    ports::{history::OpenHistory, ledger::Ledger},
+    ports::{
+        ledger::{CommitError, Ledger, Published},
+        sink::Remedy,
+    },
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
-        monitor::{LastWindow, Monitor},
-        observer::{Observer, Overview},
-        queue::{Queue, QueueView},
+        monitor::Monitor,
+        observer::Observer,
+        queue::Queue,
         shipper::{Shipper, Shipping},
     },
     stores::{
         outbox::{
-            Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter, Purpose,
+            Identity, Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter,
+            Purpose,
         },
-        redis::{Shipment, ShipmentSettings, Target},
+        redis::{Shipment, ShipmentSettings},
     },
-    supervise::health::{ActorHealth, ActorName},
+    supervise::{health::ActorName, port::Port},
 };
 use evenkeel_core::{
     journal::{Mode, Recovered, Stream},
-    server::queue::HoldLimits,
+    units::tick::Tick,
 };
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    degraded::Gatherer,
     limits,
+    process::{End, Process, Work},
     settings::{Common, Serving},
-    starter::{Started, Starter},
+    starter::Started,
 };
 use crate::{
     exit::{Exit, ExitError},
-    http::{About, Access, ClientTold, Degraded, Form, RedisView, Views},
+    http::{About, ClientTold, Degraded, Form, RedisView, ServerSlice, Slice, Views},
 };
 
 /// Messages that wait for an actor: HTTP requests of 250 clients, and a tick.
@@ -52,51 +59,22 @@ pub(super) struct ServerHalf {
     pub(super) queue: Started<Queue>,
     pub(super) journal: Started<Journal>,
     pub(super) observer: Started<Observer>,
-    overview: watch::Receiver<Arc<Overview>>,
-    history: OpenHistory,
-    /// Executions in the journal that no tick of this process has run.
-    executed_before: u64,
-    queue_view: watch::Receiver<QueueView>,
-    window: watch::Receiver<LastWindow>,
-    pace: watch::Receiver<Pace>,
     pub(super) writer: OutboxHandle,
-    pub(super) shipping: Option<watch::Receiver<Shipping>>,
+    /// What the HTTP handlers answer from.
+    pub(super) views: Views,
     daemon: Started<Daemon>,
     arbiters: Vec<Arbiter>,
+    until_tick: Option<u64>,
+    gatherer: Gatherer,
+    draining: watch::Sender<bool>,
+    degraded: watch::Sender<Degraded>,
 }
 
-/// Where the HTTP handlers hear of what the program itself finds out.
-pub(super) struct News {
-    pub(super) draining: watch::Receiver<bool>,
-    pub(super) degraded: watch::Receiver<Degraded>,
-    pub(super) told: watch::Receiver<Option<ClientTold>>,
-    /// Where the journal is handed out through Redis.
-    pub(super) redis: Option<watch::Receiver<RedisView>>,
-}
-
-/// Where the program tells it.
+/// Who tells the HTTP handlers what the client told.
 pub(super) struct Tellers {
-    pub(super) draining: watch::Sender<bool>,
-    pub(super) degraded: watch::Sender<Degraded>,
     pub(super) told: watch::Sender<Option<ClientTold>>,
+    /// What Redis shows of the copy that is handed out there.
     pub(super) redis: watch::Sender<RedisView>,
-}
-
-impl Tellers {
-    /// Nothing has been told yet.
-    pub(super) fn new(with_redis: bool) -> (Self, News) {
-        let (draining, draining_reader) = watch::channel(false);
-        let (degraded, degraded_reader) = watch::channel(Vec::new());
-        let (told, told_reader) = watch::channel(None);
-        let (redis, redis_reader) = watch::channel(RedisView::default());
-        let news = News {
-            draining: draining_reader,
-            degraded: degraded_reader,
-            told: told_reader,
-            redis: with_redis.then_some(redis_reader),
-        };
-        (Self { draining, degraded, told, redis }, news)
-    }
 }
 
 /// The outbox of this database, and what was found in it.
@@ -128,17 +106,20 @@ pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Out
 impl ServerHalf {
     /// Starts the actors; with `shipment` also the one that brings entries to Redis.
     pub(super) fn start(
+        common: &Common,
         serving: &Serving,
-        limits: HoldLimits,
         (outbox, recovered): (Outbox, &Recovered),
         shipment: Option<ShipmentSettings>,
-        starter: &mut Starter,
-    ) -> anyhow::Result<Self> {
+        process: &mut Process,
+    ) -> anyhow::Result<(Self, Tellers)> {
+        let starter = &mut process.starter;
+        let limits = common.limits.clone();
         let world = serving.scenario.world(serving.seed)?;
         let database = Simulated::new(world.clone(), serving.truth.as_deref()).with_context(|| {
             let path = serving.truth.as_deref().unwrap_or(&serving.data_dir);
             format!("{} cannot be used for --truth", path.display())
         })?;
+        let gatherer = Gatherer::new(outbox.clock_ahead_ms());
         let writer = OutboxWriter::spawn(outbox)?;
         // The last batch is started again first.
         let executed_before =
@@ -181,6 +162,7 @@ impl ServerHalf {
             let database = Box::new(database);
             Daemon::new(ports, database, workload, outbox_state, health, pace_sender, unix_ms, tick_ms)
         });
+        let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
             let (sender, shipping) = watch::channel(Shipping::default());
             let (sink, ledger) = (Shipment::opener(settings, &serving.data_dir), Arc::clone(&ledger));
@@ -189,87 +171,122 @@ impl ServerHalf {
             });
             shipping
         });
-        Ok(Self {
+        let (draining, draining_reader) = watch::channel(false);
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let (told, told_reader) = watch::channel(None);
+        let (redis, redis_reader) = watch::channel(RedisView::default());
+        let views = Views {
+            access: Arc::clone(&process.access),
+            about: Arc::new(about(common, serving, writer.meta(), redis_target, executed_before)),
+            history,
+            overview,
+            outbox: writer.published(),
+            redis: shipping.is_some().then_some(redis_reader),
+            shipping,
+            told: told_reader,
+            queue: queue_view,
+            window,
+            pace,
+            actors: starter.actors.clone(),
+            draining: draining_reader,
+            degraded: degraded_reader,
+            delay: queue.port(),
+            control: queue.port(),
+            set_mode: queue.port(),
+            steps: observer.port(),
+        };
+        if let Some(mode) = serving.mode {
+            actix::spawn(set_mode(queue.port(), mode));
+        }
+        let until_tick = serving.until_tick;
+        let half = Self {
             queue,
             journal,
             observer,
-            overview,
-            history,
-            executed_before,
-            queue_view,
-            window,
-            pace,
             writer,
-            shipping,
+            views,
             daemon,
             arbiters,
+            until_tick,
+            gatherer,
+            draining,
+            degraded,
+        };
+        Ok((half, Tellers { told, redis }))
+    }
+}
+
+/// What the process is, for people.
+fn about(
+    common: &Common,
+    serving: &Serving,
+    meta: &Meta,
+    redis: Option<String>,
+    executed_before: u64,
+) -> About {
+    About {
+        name: common.name.clone(),
+        form: if redis.is_some() { Form::Server } else { Form::Embedded },
+        database: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
+        tick_ms: serving.scenario.parameters.tick_ms,
+        started_ms: unix_ms(),
+        data_dir: serving.data_dir.clone(),
+        journal: meta.journal,
+        writer_epoch: meta.writer_epoch,
+        keys: common.keys.clone(),
+        redis,
+        executed_before,
+    }
+}
+
+/// Sets the mode as soon as the queue has been restored.
+async fn set_mode(queue: Port<SetMode>, mode: Mode) {
+    while !matches!(queue.send(SetMode(mode)).await, Ok(Ok(()))) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Work for ServerHalf {
+    fn slices(&self) -> Vec<Arc<dyn Slice>> {
+        vec![Arc::new(ServerSlice::new(self.views.clone()))]
+    }
+
+    fn each_second(&mut self) {
+        let found = self.gatherer.server(&self.views);
+        self.degraded.send_replace(found);
+    }
+
+    fn over(&self) -> LocalBoxFuture<'static, End> {
+        let until = until(self.views.pace.clone(), self.until_tick);
+        let over = over(self.views.outbox.clone());
+        let replaced = replaced(self.views.shipping.clone());
+        Box::pin(async {
+            tokio::select! {
+                end = until => end,
+                end = over => end,
+                end = replaced => end,
+            }
         })
     }
 
-    /// What the HTTP handlers answer from.
-    pub(super) fn views(
-        &self,
-        access: Arc<Access>,
-        about: About,
-        actors: Vec<ActorHealth>,
-        news: News,
-    ) -> Views {
-        let News { draining, degraded, told, redis } = news;
-        Views {
-            access,
-            about: Arc::new(about),
-            history: Arc::clone(&self.history),
-            overview: self.overview.clone(),
-            outbox: self.writer.published(),
-            shipping: self.shipping.clone(),
-            told,
-            redis,
-            queue: self.queue_view.clone(),
-            window: self.window.clone(),
-            pace: self.pace.clone(),
-            actors,
-            draining,
-            degraded,
-            delay: self.queue.port(),
-            control: self.queue.port(),
-            set_mode: self.queue.port(),
-            steps: self.observer.port(),
-        }
-    }
-
-    /// What the process is, for people.
-    pub(super) fn about(&self, common: &Common, serving: &Serving, redis: Option<&Target>) -> About {
-        About {
-            name: common.name.clone(),
-            form: if redis.is_some() { Form::Server } else { Form::Embedded },
-            database: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
-            tick_ms: serving.scenario.parameters.tick_ms,
-            started_ms: unix_ms(),
-            data_dir: serving.data_dir.clone(),
-            journal: self.writer.meta().journal,
-            writer_epoch: self.writer.meta().writer_epoch,
-            keys: common.keys.clone(),
-            redis: redis.map(ToString::to_string),
-            executed_before: self.executed_before,
-        }
-    }
-
-    /// Sets the mode as soon as the queue has been restored.
-    pub(super) async fn set_mode(&self, mode: Mode) {
-        while !matches!(self.queue.send(SetMode(mode)).await, Ok(Ok(()))) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Begins no further tick. What is under way is durable afterwards.
-    pub(super) async fn stop_ticking(&self) {
-        // A daemon that is away cannot be asked; what is durable is found at the next start.
-        let _ = self.daemon.send(StopTicking).await;
+    fn drain(&mut self) -> LocalBoxFuture<'_, ()> {
+        self.draining.send_replace(true);
+        Box::pin(async {
+            // A daemon that is away cannot be asked; what is durable is found at the next start.
+            let _ = self.daemon.send(StopTicking).await;
+        })
     }
 
     /// Ships what Redis takes, and closes the outbox.
-    pub(super) async fn end(mut self) {
-        if let Some(shipping) = &mut self.shipping {
+    fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        Box::pin(self.end())
+    }
+}
+
+impl ServerHalf {
+    async fn end(mut self: Box<Self>) {
+        if let Some(shipping) = &mut self.views.shipping {
             let last_seq = self.writer.published().borrow().last_seq;
             let shipped = shipping.wait_for(|shipping| shipping.lag(&last_seq) == 0 || !shipping.connected);
             match tokio::time::timeout(SHIP_MAX, shipped).await {
@@ -281,5 +298,40 @@ impl ServerHalf {
             arbiter.stop();
         }
         self.writer.shutdown().await;
+    }
+}
+
+/// When the tick before `until_tick` has run; never without one.
+async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u64>) -> End {
+    let Some(until) = until_tick.map(Tick) else { return std::future::pending().await };
+    let reached = |pace: &Pace| pace.last.is_some_and(|last| last.tick.next() >= until);
+    match pace.wait_for(reached).await {
+        Ok(_) => End::Asked("--until-tick"),
+        Err(_daemon_gone) => std::future::pending().await,
+    }
+}
+
+/// When another server has become the writer of this journal, or this one turns out to have begun with an older copy of it:
+/// the same executions would run twice.
+async fn replaced(shipping: Option<watch::Receiver<Shipping>>) -> End {
+    let Some(mut shipping) = shipping else { return std::future::pending().await };
+    let is_replaced = |shipping: &Shipping| {
+        shipping.trouble.as_ref().is_some_and(|trouble| trouble.fault.remedy == Remedy::None)
+    };
+    match shipping.wait_for(is_replaced).await {
+        Ok(shipping) => {
+            let fault = shipping.trouble.as_ref().map(|trouble| trouble.fault.to_string());
+            End::Failed(fault.unwrap_or_default())
+        }
+        Err(_shipper_gone) => std::future::pending().await,
+    }
+}
+
+/// When another server has become the writer of the outbox, or its files were taken away: this one must not go on.
+async fn over(mut outbox: watch::Receiver<Published>) -> End {
+    let is_over = |published: &Published| matches!(published.trouble, Some(CommitError::Over(_)));
+    match outbox.wait_for(is_over).await {
+        Ok(published) => End::Failed(published.trouble.as_ref().map(ToString::to_string).unwrap_or_default()),
+        Err(_writer_gone) => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use actix::{Actor, Addr, Arbiter, Handler, Message, dev::ToEnvelope};
 use evenkeel_actors::supervise::{
     guard::{self, GaveUp, Guarding, RestartPolicy},
-    health::{ActorHealth, ActorName},
+    health::{ActorHealth, ActorName, Roster},
     port::Port,
 };
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// See the module.
 pub(super) struct Starter {
     guarding: Guarding,
-    pub(super) actors: Vec<ActorHealth>,
+    pub(super) actors: Roster,
 }
 
 impl Starter {
@@ -21,7 +21,7 @@ impl Starter {
     pub(super) fn new() -> (Self, mpsc::Receiver<GaveUp>) {
         let (sender, gave_up) = mpsc::channel(ActorName::ALL.len());
         let guarding = Guarding { policy: RestartPolicy::default(), gave_up: sender };
-        (Self { guarding, actors: Vec::new() }, gave_up)
+        (Self { guarding, actors: Roster::default() }, gave_up)
     }
 
     pub(super) fn start<A>(
@@ -35,7 +35,7 @@ impl Starter {
         A: Actor<Context = actix::Context<A>> + actix::Supervised,
     {
         let health = ActorHealth::new(name);
-        self.actors.push(health.clone());
+        self.actors.add(health.clone());
         let own = health.clone();
         let guarded = health.clone();
         let address =

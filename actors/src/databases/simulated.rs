@@ -34,7 +34,7 @@ pub trait Workload: Send {
     fn arrivals(&mut self, tick: Tick) -> Vec<QueryId>;
 }
 
-/// The simulated database of design §3, and its own record of what it ran.
+/// The simulated database, and its own record of what it ran.
 pub struct Simulated {
     world: World,
     index: BTreeMap<QueryId, usize>,

@@ -1,7 +1,7 @@
 //! How the actors are, for readiness and for people: written by the guards, read by anybody.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, OnceLock, PoisonError, RwLock,
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
@@ -183,6 +183,22 @@ impl ActorHealth {
 
     pub(crate) fn beat(&self) {
         self.0.beat_ms.store(process_ms(), Ordering::Relaxed);
+    }
+}
+
+/// How the actors of a process are, for whoever watches them. Copies share it: an actor that is started later is in it, too.
+#[derive(Clone, Debug, Default)]
+pub struct Roster(Arc<RwLock<Vec<ActorHealth>>>);
+
+impl Roster {
+    /// Adds an actor that is about to start.
+    pub fn add(&self, health: ActorHealth) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(health);
+    }
+
+    /// Those that have been started, the first one first.
+    pub fn all(&self) -> Vec<ActorHealth> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpMessage as _, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite, time::Duration},
     http::header,
     web,
@@ -13,15 +13,9 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    Access, address, cookie_name,
-    needs::{Grant, To},
-    session_name,
-    sessions::LIFETIME,
+    Access, address, cookie_name, needs::To, principal::Principal, session_name, sessions::LIFETIME,
 };
-use crate::{
-    http::problem::Problem,
-    tokens::{Hashed, Scope},
-};
+use crate::{http::problem::Problem, tokens::Hashed};
 
 /// Largest body of a login: a token and its name.
 pub(crate) const LOGIN_BYTES_MAX: usize = 1_024;
@@ -109,11 +103,6 @@ pub(crate) struct Session {
 
 /// What whoever asks may do: the scopes of the token or of the session.
 #[utoipa::path(get, path = "/api/v1/session", tag = "status", responses((status = 200, body = Session)))]
-pub(crate) async fn session(access: web::Data<Arc<Access>>, request: HttpRequest) -> HttpResponse {
-    let open = access.is_open();
-    let granted = request.extensions().get::<Grant>().copied();
-    let token = granted.and_then(|grant| access.granted(grant.to));
-    let allowed = if open { Some(Scope::Admin) } else { token.map(|token| token.scope) };
-    let scopes = Scope::ALL.into_iter().filter(|scope| Some(*scope) <= allowed).map(Scope::name);
-    HttpResponse::Ok().json(Session { open, scopes: scopes.collect() })
+pub(crate) async fn session(access: web::Data<Arc<Access>>, principal: Principal) -> HttpResponse {
+    HttpResponse::Ok().json(Session { open: access.is_open(), scopes: principal.scopes.names().collect() })
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! request ─▶ plain? ─▶ Host known? ─▶ Origin ours, where ─▶ the router ─▶ token or session with the ─▶ within its
 //!            400, 415  403            something changes? 403              route's scope? 401, 403      rate? 429
+//!         ─▶ Principal, in the request: tenant and scopes, for the handlers and caches behind
 //! ```
 
 mod failures;
@@ -11,6 +12,7 @@ pub(super) mod login;
 mod needs;
 mod origin;
 mod plain;
+mod principal;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -37,11 +39,13 @@ use self::{
     failures::Failures,
     live::{Found, Live},
     needs::{Grant, To},
+    principal::Scopes,
     sessions::Sessions,
 };
 pub(super) use self::{
     login::{LOGIN_BYTES_MAX, login, logout, session},
     needs::{Needs, pass},
+    principal::{Principal, Tenant},
 };
 use super::{BasePath, problem::Problem};
 use crate::{
@@ -194,17 +198,17 @@ impl Access {
         &self.settings.base_path
     }
 
-    /// Whether this request may go on to a route that `needs` this.
-    fn admit(&self, request: &ServiceRequest, needs: Needs) -> Result<Grant, Problem> {
+    /// Whether this request may go on to a route that `needs` this, and for whom.
+    fn admit(&self, request: &ServiceRequest, needs: Needs) -> Result<(Grant, Principal), Problem> {
         let needed = match needs {
             Needs::Token(scope) | Needs::Wire(scope) => scope,
             Needs::Nothing => Scope::Read,
         };
-        let everybody = Grant { to: To::Everybody, needed };
+        let everybody = |scopes| Ok((Grant { to: To::Everybody, needed }, Principal::main(scopes)));
         match needs {
-            Needs::Nothing => return Ok(everybody),
-            Needs::Wire(_) if self.settings.open_wire => return Ok(everybody),
-            Needs::Token(_) | Needs::Wire(_) if self.is_open() => return Ok(everybody),
+            _ if self.is_open() => return everybody(Scopes::up_to(Scope::Admin)),
+            Needs::Nothing => return everybody(Scopes::NONE),
+            Needs::Wire(scope) if self.settings.open_wire => return everybody(Scopes::up_to(scope)),
             Needs::Token(_) | Needs::Wire(_) => {}
         }
         let given = [bearer(request.request()), session_name(request.request())];
@@ -220,7 +224,7 @@ impl Access {
                 ),
             ));
         }
-        Ok(Grant { to, needed })
+        Ok((Grant { to, needed }, Principal::main(Scopes::up_to(token.scope))))
     }
 
     /// The token that stands behind `to`, if it is alive.

@@ -92,11 +92,11 @@ pub(crate) async fn pass(
         let problem = Problem::unavailable("this server does not know who may ask");
         return Ok(request.into_response(problem.to_response()));
     };
-    let grant = match access.admit(&request, needs) {
-        Ok(grant) => grant,
+    let (grant, principal) = match access.admit(&request, needs) {
+        Ok(admitted) => admitted,
         Err(problem) => return Ok(request.into_response(problem.to_response())),
     };
-    request.extensions_mut().insert(grant);
+    request.extensions_mut().insert(principal);
     let answer = next.call(request).await?;
     if !matches!(answer.response().body().size(), BodySize::Stream) {
         return Ok(answer.map_into_boxed_body());

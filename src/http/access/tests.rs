@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use actix_web::test::TestRequest;
+
 use super::*;
 
 /// A file of tokens, and who may ask by it.
@@ -80,4 +82,36 @@ fn what_is_printed_of_it_is_how_it_is_set_and_no_token() {
     let said = format!("{:?}", world.access);
     assert!(said.contains("AccessSettings") && said.contains("requests_per_second"), "{said}");
     assert!(!said.contains("sha256") && !said.contains("kept"), "{said}");
+}
+
+#[test]
+fn a_request_is_answered_for_its_tenant_with_the_scopes_that_it_has_shown() {
+    let world = World::of(&["kept"]);
+    let admitted = |access: &Access, token: Option<&str>, needs| {
+        let mut request = TestRequest::default();
+        if let Some(token) = token {
+            request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+        }
+        access.admit(&request.to_srv_request(), needs).map(|(_, principal)| principal).ok()
+    };
+    let main = |scopes: Scopes| Some(Principal { tenant: Tenant::MAIN, scopes });
+    let control = Scopes::up_to(Scope::Control);
+    assert_eq!(
+        admitted(&world.access, Some("kept"), Needs::READ),
+        main(control),
+        "more than the route needs"
+    );
+    assert_eq!(admitted(&world.access, Some("kept"), Needs::ADMIN), None);
+    assert_eq!(admitted(&world.access, Some("kept"), Needs::Nothing), main(Scopes::NONE), "nobody looked");
+    assert_eq!(admitted(&world.access, None, Needs::READ), None);
+
+    let open = Access::new(AccessSettings::open()).unwrap();
+    assert_eq!(admitted(&open, None, Needs::READ), main(Scopes::up_to(Scope::Admin)));
+
+    let settings =
+        AccessSettings { tokens: Some(world.file.clone()), open_wire: true, ..AccessSettings::open() };
+    let open_wire = Access::new(settings).unwrap();
+    assert_eq!(admitted(&open_wire, None, Needs::Wire(Scope::Control)), main(control));
+    assert_eq!(admitted(&open_wire, None, Needs::READ), None);
+    assert_eq!(control.names().collect::<Vec<_>>(), ["read", "control"]);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use evenkeel_actors::leveller::consumer::Role;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::{server::write_degraded, write::Writer};
+use super::write::Writer;
 use crate::http::ClientViews;
 
 /// See the module.
@@ -20,7 +20,6 @@ impl fmt::Debug for ClientNumbers {
 impl Collector for ClientNumbers {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
-        write_degraded(&mut writer, &self.0.degraded.borrow())?;
         let now = match &*self.0.role.borrow() {
             Role::Restoring => "restoring",
             Role::Waiting { .. } => "waiting",

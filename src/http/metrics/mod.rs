@@ -2,6 +2,9 @@
 //! Labels take only values that are known here.
 
 mod client;
+#[cfg(test)]
+mod document;
+mod process;
 mod requests;
 mod server;
 mod text;
@@ -12,8 +15,9 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::{
     client::ClientNumbers,
+    process::{Actors, Condition, Outputs},
     requests::{Requests, literal},
-    server::{Actors, Outputs, ServerNumbers},
+    server::ServerNumbers,
 };
 use super::problem::Problem;
 

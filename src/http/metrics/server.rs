@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use evenkeel_actors::supervise::health::{ActorHealth, ActorState};
 use evenkeel_core::{
     insight::recap::{DELAY_BOUNDS, Step},
     journal::{Mode, Stream},
@@ -11,12 +10,9 @@ use evenkeel_core::{
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::write::Writer;
-use crate::{
-    http::{
-        Cause, Kind, Views,
-        v1::{Capture, Frames},
-    },
-    output,
+use crate::http::{
+    Views,
+    v1::{Capture, Frames},
 };
 
 /// See the module.
@@ -49,9 +45,6 @@ impl ServerNumbers {
         writer.gauge("tick", "The last tick that ran.", tick)?;
         writer.counter("late_ticks", "Ticks that began more than half a tick late.", pace.late_ticks)?;
         writer.counter("refused_arrivals", "Arrivals refused for want of room.", pace.refused_arrivals)?;
-        let ready = if crate::http::health::not_ready(&self.views).is_empty() { 1.0 } else { 0.0 };
-        writer.gauge("ready", "1 when /readyz answers 200.", Some(ready))?;
-        write_degraded(writer, &self.views.degraded.borrow())?;
         writer.gauge("event_readers", "Connected readers of events.", Some(self.frames.readers() as f64))?;
         let queue = self.views.queue.borrow().clone();
         let modes = [Mode::Off, Mode::Shadow, Mode::Enforce].into_iter().filter_map(|mode| {
@@ -195,55 +188,5 @@ impl ServerNumbers {
             "Root mean square of the model's relative error.",
             told.report.residual,
         )
-    }
-}
-
-/// How many causes there are, and of which kinds.
-pub(super) fn write_degraded(writer: &mut Writer<'_>, degraded: &[Cause]) -> fmt::Result {
-    let count = degraded.len() as f64;
-    writer.gauge("degraded", "Things that work less well than they should.", Some(count))?;
-    let kinds = Kind::ALL.map(|kind| {
-        let count = degraded.iter().filter(|cause| cause.kind == kind).count();
-        ([("cause", kind.name())], count as f64)
-    });
-    writer.gauges("degraded_cause", "The same, by what they are about.", kinds)
-}
-
-/// What a process prints.
-#[derive(Debug)]
-pub(crate) struct Outputs;
-
-impl Collector for Outputs {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let outputs = [("log", output::log_condition()), ("line", output::lines_condition())];
-        Writer(encoder).counters(
-            "output_lines_dropped",
-            "Lines of the log and of the line each second that nobody took.",
-            outputs.map(|(name, condition)| ([("output", name)], condition.dropped)),
-        )
-    }
-}
-
-/// How the actors of a process are.
-#[derive(Debug)]
-pub(crate) struct Actors(pub(crate) Vec<ActorHealth>);
-
-impl Collector for Actors {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut writer = Writer(encoder);
-        let named = |number: fn(&ActorHealth) -> u64| {
-            self.0.iter().map(move |actor| ([("actor", actor.name().name())], number(actor)))
-        };
-        writer.counters(
-            "actor_restarts",
-            "Failures after which it was started again.",
-            named(ActorHealth::restarts),
-        )?;
-        let float = |number: fn(&ActorHealth) -> u64| named(number).map(|(labels, n)| (labels, n as f64));
-        writer.gauges("actor_mailbox", "Messages without an answer.", float(ActorHealth::unanswered))?;
-        let running = |actor: &ActorHealth| u64::from(actor.state() == ActorState::Running);
-        writer.gauges("actor_running", "1 while it takes messages.", float(running))?;
-        let silent = named(ActorHealth::silent_ms).map(|(labels, ms)| (labels, ms as f64 / 1e3));
-        writer.gauges("actor_silent_seconds", "Time since its thread looked after it.", silent)
     }
 }

@@ -45,5 +45,5 @@ impl From<&ActorHealth> for Actor {
 /// How each actor is.
 #[utoipa::path(get, path = "/api/v1/actors", tag = "status", responses((status = 200, body = Actors)))]
 pub(super) async fn actors(views: web::Data<Views>, _: Query<NoParameters>) -> web::Json<Actors> {
-    web::Json(Actors { actors: views.actors.iter().map(Into::into).collect() })
+    web::Json(Actors { actors: views.actors.all().iter().map(Into::into).collect() })
 }
