@@ -98,6 +98,7 @@ proptest! {
         }
         // The longest hold after the last arrival is over.
         prop_assert_eq!(ran, arrived);
-        prop_assert_eq!(scheduler.pending_len(), 0);
+        let kept = serde_json::to_value(scheduler.snapshot()).unwrap();
+        prop_assert_eq!(&kept["waiting"], &serde_json::json!([]));
     }
 }

@@ -15,7 +15,6 @@
 
 mod checks;
 mod client;
-mod dice;
 mod differential;
 mod disk;
 mod faults;

@@ -98,11 +98,6 @@ impl Scheduler {
         self.gone.extend(gone.map(|result| result.execution));
     }
 
-    /// Executions that wait.
-    pub fn pending_len(&self) -> usize {
-        self.fold.backlog.pending().len()
-    }
-
     /// What should run when, seen from after `tick`: its slots act from the next tick on.
     pub fn decide(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
         let window = Tick(tick.next().0 / WINDOW_TICKS);

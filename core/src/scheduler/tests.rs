@@ -188,7 +188,7 @@ fn a_snapshot_that_cannot_be_is_an_error_and_no_panic() {
         Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot)
             .map_err(|error| error.to_string())
     };
-    assert_eq!(restore(good.clone()).map(|restored| restored.pending_len()), Ok(2));
+    assert_eq!(restore(good.clone()).map(|restored| restored.fold.backlog.pending().len()), Ok(2));
 
     let mut twice = good.clone();
     twice["waiting"][1] = twice["waiting"][0].clone();

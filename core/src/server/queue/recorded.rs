@@ -1,9 +1,10 @@
 //! The queue as the server runs it: every durable change comes with the commit that records it.
 
 use super::{DelayError, HoldLimits, OutOfStep, Queue, Step};
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::{
     journal::{Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
-    mutant::{self, Mutant},
     server::control::{ControlError, ControlRequest, ControlResponse},
     units::{
         ids::{ExecutionId, QueryId},
@@ -21,7 +22,8 @@ pub struct RecordedQueue {
     queue: Queue,
     measured: Measured,
     revision: u64,
-    /// Only with [`Mutant::NoIntent`]: what ran and has not been recorded.
+    /// With [`Mutant::NoIntent`]: what ran and has not been recorded.
+    #[cfg(feature = "mutants")]
     unrecorded: Vec<Executed>,
 }
 
@@ -34,6 +36,7 @@ impl RecordedQueue {
             queue: Queue::recover(tick_ms, limits, state, queue),
             measured,
             revision: *revision,
+            #[cfg(feature = "mutants")]
             unrecorded: Vec::new(),
         }
     }
@@ -67,10 +70,10 @@ impl RecordedQueue {
             due_tick: queued.due_tick,
             added_ticks: 0,
         });
-        let mut ran = executed.clone();
-        if mutant::is(Mutant::NoIntent) {
-            ran = std::mem::replace(&mut self.unrecorded, ran);
-        }
+        let ran = executed.clone();
+        #[cfg(feature = "mutants")]
+        let ran =
+            if mutant::is(Mutant::NoIntent) { std::mem::replace(&mut self.unrecorded, ran) } else { ran };
         let records = ran.into_iter().map(Record::Executed);
         let records = records.chain(arrived.map(Record::Queue)).chain(measured.closed.map(Record::Window));
         let records = records.collect();
