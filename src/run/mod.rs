@@ -19,6 +19,7 @@ mod embedded;
 mod foreign;
 mod limits;
 mod line;
+mod over;
 mod poll;
 mod process;
 mod remote_queue;

@@ -8,10 +8,7 @@ use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::{Simulated, SimulatedWorkload},
     messages::{SetMode, StopTicking},
-    ports::{
-        ledger::{CommitError, Ledger, Published},
-        sink::Remedy,
-    },
+    ports::{ledger::Ledger, sink::OpenSink},
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
@@ -29,20 +26,17 @@ use evenkeel_actors::{
     },
     supervise::{health::ActorName, port::Port},
 };
-use evenkeel_core::{
-    journal::{Mode, Recovered, Stream},
-    units::tick::Tick,
-};
+use evenkeel_core::journal::{Mode, Recovered, Stream};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
     degraded::Gatherer,
-    limits,
+    limits, over,
     process::{End, Process, Work},
     settings::{Common, Serving},
-    starter::Started,
+    starter::{Started, Starter},
 };
 use crate::{
     exit::{Exit, ExitError},
@@ -164,12 +158,8 @@ impl ServerHalf {
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
-            let (sender, shipping) = watch::channel(Shipping::default());
-            let (sink, ledger) = (Shipment::opener(settings, &serving.data_dir), Arc::clone(&ledger));
-            starter.start(ActorName::Shipper, server, MAILBOX, move |health| {
-                Shipper::new(sink, ledger, health, sender)
-            });
-            shipping
+            let sink = Shipment::opener(settings, &serving.data_dir);
+            start_shipper(sink, ledger, server, starter)
         });
         let (draining, draining_reader) = watch::channel(false);
         let (degraded, degraded_reader) = watch::channel(Vec::new());
@@ -239,6 +229,20 @@ fn about(
     }
 }
 
+/// Starts the actor that brings entries to Redis.
+fn start_shipper(
+    sink: OpenSink,
+    ledger: Arc<dyn Ledger>,
+    arbiter: &Arbiter,
+    starter: &mut Starter,
+) -> watch::Receiver<Shipping> {
+    let (sender, shipping) = watch::channel(Shipping::default());
+    starter.start(ActorName::Shipper, arbiter, MAILBOX, move |health| {
+        Shipper::new(sink, ledger, health, sender)
+    });
+    shipping
+}
+
 /// Sets the mode as soon as the queue has been restored.
 async fn set_mode(queue: Port<SetMode>, mode: Mode) {
     while !matches!(queue.send(SetMode(mode)).await, Ok(Ok(()))) {
@@ -257,16 +261,7 @@ impl Work for ServerHalf {
     }
 
     fn over(&self) -> LocalBoxFuture<'static, End> {
-        let until = until(self.views.pace.clone(), self.until_tick);
-        let over = over(self.views.outbox.clone());
-        let replaced = replaced(self.views.shipping.clone());
-        Box::pin(async {
-            tokio::select! {
-                end = until => end,
-                end = over => end,
-                end = replaced => end,
-            }
-        })
+        Box::pin(over::server(&self.views, self.until_tick))
     }
 
     /// Begins no further tick. What is under way is durable afterwards.
@@ -298,40 +293,5 @@ impl ServerHalf {
             arbiter.stop();
         }
         self.writer.shutdown().await;
-    }
-}
-
-/// When the tick before `until_tick` has run; never without one.
-async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u64>) -> End {
-    let Some(until) = until_tick.map(Tick) else { return std::future::pending().await };
-    let reached = |pace: &Pace| pace.last.is_some_and(|last| last.tick.next() >= until);
-    match pace.wait_for(reached).await {
-        Ok(_) => End::Asked("--until-tick"),
-        Err(_daemon_gone) => std::future::pending().await,
-    }
-}
-
-/// When another server has become the writer of this journal, or this one turns out to have begun with an older copy of it:
-/// the same executions would run twice.
-async fn replaced(shipping: Option<watch::Receiver<Shipping>>) -> End {
-    let Some(mut shipping) = shipping else { return std::future::pending().await };
-    let is_replaced = |shipping: &Shipping| {
-        shipping.trouble.as_ref().is_some_and(|trouble| trouble.fault.remedy == Remedy::None)
-    };
-    match shipping.wait_for(is_replaced).await {
-        Ok(shipping) => {
-            let fault = shipping.trouble.as_ref().map(|trouble| trouble.fault.to_string());
-            End::Failed(fault.unwrap_or_default())
-        }
-        Err(_shipper_gone) => std::future::pending().await,
-    }
-}
-
-/// When another server has become the writer of the outbox, or its files were taken away: this one must not go on.
-async fn over(mut outbox: watch::Receiver<Published>) -> End {
-    let is_over = |published: &Published| matches!(published.trouble, Some(CommitError::Over(_)));
-    match outbox.wait_for(is_over).await {
-        Ok(published) => End::Failed(published.trouble.as_ref().map(ToString::to_string).unwrap_or_default()),
-        Err(_writer_gone) => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
 //! docs/metrics.md, made of what the collectors write about a process that has everything.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
 
 use evenkeel_actors::{
     leveller::{consumer::Role, scheduler::Decision},
@@ -109,7 +109,7 @@ fn client() -> ClientViews {
         access: Access::new(AccessSettings::open()).expect("no file is read"),
         actors: Roster::default(),
         role: still(Role::Levelling),
-        decision: still(Some(decision.into())),
+        decision: still(Some(decision)),
         degraded: still(Vec::new()),
         acceptance: still(evenkeel_actors::leveller::acceptance::Acceptance::default()),
         outside: still(None),
@@ -193,7 +193,7 @@ fn document() -> String {
         &"GET".parse().expect("a method"),
         None,
         actix_web::http::StatusCode::OK,
-        Default::default(),
+        Duration::default(),
     );
     let roster = Roster::default();
     roster.add(ActorHealth::new(ActorName::Queue));
