@@ -114,8 +114,7 @@ impl World {
         let settings = AccessSettings { tokens: Some(file), ..AccessSettings::open() };
         let (server, address) = server("127.0.0.1:0", views(Access::new(settings).unwrap())).unwrap();
         actix_web::rt::spawn(server);
-        let mut routes = Vec::new();
-        let _ = App::new().configure(|config| routes = server_routes(config).declared);
+        let routes = declared(server_routes);
         assert!(routes.len() > 20, "{routes:?}");
         Self { address, tokens: tokens.to_vec(), routes, _folder: folder }
     }
@@ -249,17 +248,30 @@ async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
 const NOT_OF_THE_API: [&str; 7] =
     ["/", "/login", "/logout", "/assets/{name}", "/api/v1/openapi.json", "/api/docs", "/api/docs/{file:.*}"];
 
+/// What the router of a server answers, or that of a client.
+fn declared(of: fn(&mut ServiceConfig) -> Routes<'_>) -> Vec<Declared> {
+    let mut found = Vec::new();
+    let _ = App::new().configure(|config| found = of(config).declared);
+    found
+}
+
+fn operation(route: &Declared) -> String {
+    format!("{} {}", route.method.as_str().to_ascii_lowercase(), route.path)
+}
+
 #[test]
 fn the_document_describes_every_route_and_no_other() {
-    let mut declared = Vec::new();
-    let _ = App::new().configure(|config| declared = server_routes(config).declared);
-    let document = serde_json::to_value(v1::document()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let mut routes: Vec<_> = declared
+    let declared_by_server = declared(server_routes);
+    for path in NOT_OF_THE_API {
+        assert!(declared_by_server.iter().any(|route| route.path == path), "there is no {path} any more");
+    }
+    let mut routes: Vec<_> = declared_by_server
         .iter()
         .filter(|route| !NOT_OF_THE_API.contains(&route.path))
-        .map(|route| format!("{} {}", route.method.as_str().to_ascii_lowercase(), route.path))
+        .map(operation)
         .collect();
+    let document = serde_json::to_value(v1::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
     let mut described: Vec<_> = paths
         .iter()
         .flat_map(|(path, item)| {
@@ -269,4 +281,7 @@ fn the_document_describes_every_route_and_no_other() {
     routes.sort();
     described.sort();
     assert_eq!(routes, described);
+    for route in declared(client_routes) {
+        assert!(described.contains(&operation(&route)), "a client's {} is not described", operation(&route));
+    }
 }
