@@ -7,7 +7,7 @@ use crate::support::World;
 use evenkeel::config::File;
 use evenkeel_core::{
     estimator::Estimator,
-    journal::{Executed, Outcome, Positions},
+    journal::{Executed, Outcome, Positions, Record},
     leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
@@ -66,8 +66,9 @@ fn some_state() -> Vec<u8> {
             outcome: Outcome::Ok,
             executed_at_ms: 1,
         };
-        estimator.executed(&executed);
-        scheduler.executed(&executed);
+        let record = Record::Executed(executed);
+        estimator.apply(&record);
+        scheduler.apply(&record);
         if tick % 10 == 9 {
             let usage = PerResource::from_fn(|_| Extent { average: 40, min: 20, max: 70 });
             estimator.window(&Window {

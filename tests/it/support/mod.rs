@@ -24,7 +24,7 @@ use std::{
 use evenkeel_actors::stores::outbox::OutboxReader;
 use evenkeel_core::{
     estimator::Estimator,
-    journal::{Entry, EntryId, Positions, Record, Stream},
+    journal::{Entry, EntryId, Positions, Stream},
     leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
@@ -194,17 +194,8 @@ pub fn fold_of(mut entries: impl FnMut(Stream) -> Vec<Entry>, positions: Positio
     let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
     for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
         for entry in entries(stream).iter().take_while(|entry| entry.id <= positions.get(stream)) {
-            match &entry.record {
-                Record::Executed(executed) => {
-                    estimator.executed(executed);
-                    scheduler.executed(executed);
-                }
-                Record::Queue(event) => scheduler.queue_event(event),
-                Record::Window(window) => {
-                    estimator.window(window);
-                    scheduler.window(window);
-                }
-            }
+            estimator.apply(&entry.record);
+            scheduler.apply(&entry.record);
         }
     }
     ClientState { positions, estimator, scheduler: Some(scheduler.snapshot()) }
