@@ -347,7 +347,7 @@ fn example() -> String {
         # Copy it, take the # away from what you change, and start with --config FILE. docs/configuration.md says more.\n\
         # Made from the code by `make docs`.\n"
         .to_owned();
-    for key in KEYS.iter() {
+    for key in &KEYS {
         let default = defaults().into_iter().find(|(name, _)| *name == key.name).and_then(|(_, value)| value);
         let commands = commands_with(&root, key.name).join(", ").replace('`', "");
         let unit = if key.unit.is_empty() { String::new() } else { format!("; in {}", key.unit) };

@@ -257,7 +257,10 @@ fn one_version_of_rust_is_named() {
     let toolchain: toml::Table = read("rust-toolchain.toml").parse().unwrap();
     let version = toolchain["toolchain"]["channel"].as_str().unwrap();
     for name in ["Dockerfile", "tests/compose/bases"] {
-        assert!(read(name).contains(&format!("rust:{version}-slim")), "{name} has another Rust than {version}");
+        assert!(
+            read(name).contains(&format!("rust:{version}-slim")),
+            "{name} has another Rust than {version}"
+        );
     }
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let least = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();

@@ -109,7 +109,7 @@ fn client() -> ClientViews {
         access: Access::new(AccessSettings::open()).expect("no file is read"),
         actors: Roster::default(),
         role: still(Role::Levelling),
-        decision: still(Some(decision.into())),
+        decision: still(Some(decision)),
         degraded: still(Vec::new()),
         acceptance: still(evenkeel_actors::leveller::acceptance::Acceptance::default()),
         outside: still(None),
@@ -193,7 +193,7 @@ fn document() -> String {
         &"GET".parse().expect("a method"),
         None,
         actix_web::http::StatusCode::OK,
-        Default::default(),
+        std::time::Duration::default(),
     );
     let roster = Roster::default();
     roster.add(ActorHealth::new(ActorName::Queue));
