@@ -25,7 +25,7 @@ pub(super) struct Alive {
 
 /// The process does its work.
 #[derive(Serialize)]
-struct Ready {
+struct ReadyNow {
     status: &'static str,
     degraded: Vec<String>,
     /// What its slices add.
@@ -35,8 +35,8 @@ struct Ready {
 
 /// The server does its work.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what the server's slices make of `Ready`")]
-pub(super) struct ServerReady {
+#[allow(dead_code, reason = "describes what the server's slices make of `ReadyNow`")]
+pub(super) struct Ready {
     /// `ready`.
     status: &'static str,
     /// What works less well than it should, in sentences.
@@ -52,13 +52,13 @@ pub(super) async fn healthz() -> HttpResponse {
 }
 
 /// Whether the server does its work, and what keeps it from that.
-#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = ServerReady),
+#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = Ready),
     (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn readyz(slices: web::Data<Slices>) -> Result<HttpResponse, Problem> {
     let Readiness { reasons, degraded, says } = slices.readiness();
     let degraded = degraded::sentences(&degraded);
     if reasons.is_empty() {
-        return Ok(HttpResponse::Ok().json(Ready { status: "ready", degraded, says }));
+        return Ok(HttpResponse::Ok().json(ReadyNow { status: "ready", degraded, says }));
     }
     Err(Problem::unavailable(reasons.join("; ")).with_reasons(&reasons).with_degraded(&degraded))
 }
