@@ -262,17 +262,24 @@ async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
 const NOT_OF_THE_API: [&str; 7] =
     ["/", "/login", "/logout", "/assets/{name}", "/api/v1/openapi.json", "/api/docs", "/api/docs/{file:.*}"];
 
+fn operation(route: &Declared) -> String {
+    format!("{} {}", route.method.as_str().to_ascii_lowercase(), route.path)
+}
+
 #[actix_web::test]
 async fn the_document_describes_every_route_and_no_other() {
     let access = Access::new(AccessSettings::open()).unwrap();
-    let declared = declared(vec![Arc::new(ServerSlice::new(views(access)))]);
-    let document = serde_json::to_value(v1::document()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let mut routes: Vec<_> = declared
+    let declared_by_server = declared(vec![Arc::new(ServerSlice::new(views(access)))]);
+    for path in NOT_OF_THE_API {
+        assert!(declared_by_server.iter().any(|route| route.path == path), "there is no {path} any more");
+    }
+    let mut routes: Vec<_> = declared_by_server
         .iter()
         .filter(|route| !NOT_OF_THE_API.contains(&route.path))
-        .map(|route| format!("{} {}", route.method.as_str().to_ascii_lowercase(), route.path))
+        .map(operation)
         .collect();
+    let document = serde_json::to_value(v1::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
     let mut described: Vec<_> = paths
         .iter()
         .flat_map(|(path, item)| {
@@ -282,4 +289,8 @@ async fn the_document_describes_every_route_and_no_other() {
     routes.sort();
     described.sort();
     assert_eq!(routes, described);
+    // What every process answers, a client as well.
+    for route in declared(Vec::new()) {
+        assert!(described.contains(&operation(&route)), "a process' {} is not described", operation(&route));
+    }
 }

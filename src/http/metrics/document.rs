@@ -1,6 +1,6 @@
 //! docs/metrics.md, made of what the collectors write about a process that has everything.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use evenkeel_actors::{
     leveller::{consumer::Role, scheduler::Decision},
@@ -193,7 +193,7 @@ fn document() -> String {
         &"GET".parse().expect("a method"),
         None,
         actix_web::http::StatusCode::OK,
-        Duration::default(),
+        std::time::Duration::default(),
     );
     let roster = Roster::default();
     roster.add(ActorHealth::new(ActorName::Queue));
