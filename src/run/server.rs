@@ -137,7 +137,7 @@ impl Process {
             writer_epoch: meta.writer_epoch,
             writer: Uuid::new_v4(),
             label: meta.identity.label.clone(),
-            tick_ms: serving.scenario.parameters.tick_ms,
+            lengths: meta.identity.lengths,
             age_max: Duration::from_hours(24),
             entries_max: 5_000_000,
         };

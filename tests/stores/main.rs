@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 mod contract;
+mod earlier;
 mod formats;
 mod reading;
 mod shipping;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use evenkeel_core::{
     journal::{
         Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
-        ServerState, Stream,
+        Released, ReleasedChange, ServerState, Stream,
     },
     mutant::{self, Mutant},
     units::{ids::ExecutionId, tick::Tick},
@@ -27,6 +27,7 @@ pub(super) struct Head {
     numbering: Numbering,
     pub(super) state: ServerState,
     pub(super) queue: BTreeMap<ExecutionId, Queued>,
+    pub(super) released: BTreeMap<ExecutionId, Released>,
     /// Entries of each stream.
     lengths: PerStream<usize>,
     /// The first execution of the last tick: it is started again.
@@ -48,7 +49,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes a commit durable; false when it is refused.
     pub(super) fn commit(&mut self, commit: Commit) -> bool {
-        let Commit { revision, at_ms, records, queue, state } = commit;
+        let Commit { revision, at_ms, records, queue, released, state } = commit;
         if revision != self.head.revision + 1 {
             return false;
         }
@@ -61,6 +62,12 @@ impl Disk {
             match change {
                 QueueChange::Put(queued) => drop(self.head.queue.insert(queued.execution, queued)),
                 QueueChange::Remove(execution) => drop(self.head.queue.remove(&execution)),
+            }
+        }
+        for change in released {
+            match change {
+                ReleasedChange::Put(row) => drop(self.head.released.insert(row.execution, row)),
+                ReleasedChange::Remove(execution) => drop(self.head.released.remove(&execution)),
             }
         }
         for record in records {
@@ -87,7 +94,7 @@ impl Disk {
     }
 
     pub(super) fn recover(&self) -> Recovered {
-        let Head { revision, state, queue, batch_begins, .. } = &self.head;
+        let Head { revision, state, queue, released, batch_begins, .. } = &self.head;
         let batch = self.entries[Stream::Executions][*batch_begins..].iter().filter_map(|entry| match &entry
             .record
         {
@@ -98,6 +105,7 @@ impl Disk {
             revision: *revision,
             state: state.clone(),
             queue: queue.values().copied().collect(),
+            released: released.values().cloned().collect(),
             last_batch: batch.collect(),
         }
     }
@@ -217,7 +225,8 @@ mod tests {
         for seed in 1..=5 {
             let mut dice = Dice::new(seed);
             let folder = tempfile::TempDir::new().unwrap();
-            let identity = Identity { label: "a test".to_owned(), text: String::new() };
+            let identity =
+                Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
             let (mut outbox, found) =
                 Outbox::open(folder.path(), &identity, Uuid::nil(), NOW_MS, Limits::shipping()).unwrap();
             let mut disk = Disk::default();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Commit, Executed, Recovered},
+    journal::{Commit, Executed, Lengths, Recovered},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
         queue::{HoldLimits, RecordedQueue},
@@ -209,7 +209,7 @@ impl Shipper {
                 writer_epoch: world.disk.writer_epoch,
                 writer: Uuid::from_u128(u128::from(world.disk.writer_epoch) << 64),
                 label: "a modelled world".to_owned(),
-                tick_ms: TICK_MS,
+                lengths: Lengths::at_pace(TICK_MS),
                 age_max: Duration::from_hours(24),
                 entries_max: world.redis_keeps,
             }

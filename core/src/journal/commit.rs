@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Executed, Record};
 use crate::{
-    journal::{Lease, Mode, Queued},
+    journal::{Lease, Mode, Queued, Released},
     units::{
         ids::ExecutionId,
         tick::Tick,
@@ -27,6 +27,8 @@ pub struct Commit {
     pub records: Vec<Record>,
     /// What changes in the queue's rows, in order.
     pub queue: Vec<QueueChange>,
+    /// What changes in the rows of what has been released and has no outcome.
+    pub released: Vec<ReleasedChange>,
     /// The other state rows, as they are afterwards.
     pub state: ServerState,
 }
@@ -37,6 +39,15 @@ pub enum QueueChange {
     /// A new execution, or one whose due tick changed.
     Put(Queued),
     /// It ran.
+    Remove(ExecutionId),
+}
+
+/// A change of the rows of what has been released.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReleasedChange {
+    /// It is about to be sent.
+    Put(Released),
+    /// Its outcome is recorded.
     Remove(ExecutionId),
 }
 
@@ -66,6 +77,8 @@ pub struct Recovered {
     pub state: ServerState,
     /// The queue's rows, in the order of their ids.
     pub queue: Vec<Queued>,
+    /// What was released and has no outcome, in the order of the ids: it was sent or not, and is never sent again.
+    pub released: Vec<Released>,
     /// Executions of the last committed tick: whether they reached the database is unknown, so their
     /// effect is done again, keyed by execution id.
     pub last_batch: Vec<Executed>,

@@ -173,6 +173,8 @@ fn journal(rows: &[(usize, u64, bool)]) -> (Vec<QueueRecord>, Vec<Executed>) {
                 reason: String::new(),
                 outcome: Outcome::Ok,
                 executed_at_ms: 0,
+                tenant: None,
+                trace: None,
             });
         }
     }

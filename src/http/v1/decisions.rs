@@ -7,8 +7,10 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{
     journal::{EntryId, Executed, Record, Stream},
-    server::queue::DEFAULT_DELAY_TICKS,
-    units::{ids::ExecutionId, tick::Tick},
+    units::{
+        ids::ExecutionId,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -221,6 +223,8 @@ mod tests {
             reason: "tick 113 lacked 47 cpu".to_owned(),
             outcome: Outcome::Ok,
             executed_at_ms: 0,
+            tenant: None,
+            trace: None,
         };
         assert_eq!(
             executed(&ran, 100).sentence,

@@ -23,9 +23,11 @@ mod fence;
 mod head;
 mod limits;
 mod lock;
+mod migrate;
 mod open;
 mod queue_rows;
 mod reader;
+mod released_rows;
 mod restore;
 mod retention;
 mod schema;
@@ -48,6 +50,7 @@ pub use self::{
     head::{Identity, Meta},
     limits::{Limits, Pressure},
     lock::LOCK_FILE,
+    migrate::FIRST_FORMAT_FILE,
     open::{Opening, Purpose},
     reader::{Head, Moment, OutboxReader, Since, StreamInfo},
     restore::restore,

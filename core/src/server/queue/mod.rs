@@ -30,13 +30,11 @@ use crate::{
     text,
     units::{
         ids::{ExecutionId, QueryId},
-        tick::Tick,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
         window::{WINDOW_TICKS, Window},
     },
 };
 
-/// Ticks between queueing and the base due tick when nobody delays.
-pub const DEFAULT_DELAY_TICKS: u64 = 1;
 /// Longest delay of one `/delay`: a day at the default pace.
 pub const DELAY_TICKS_MAX: u64 = 864_000;
 /// Longest time that a slot may hold an execution, unless configured for its query: two minutes.
@@ -392,6 +390,8 @@ impl Queue {
             reason,
             outcome: Outcome::Ok,
             executed_at_ms: at_ms,
+            tenant: None,
+            trace: None,
         }
     }
 

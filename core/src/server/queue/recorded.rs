@@ -115,6 +115,6 @@ impl RecordedQueue {
             mode: self.queue.mode(),
             lease: self.queue.lease().cloned(),
         };
-        Commit { revision: self.revision, at_ms, records, queue, state }
+        Commit { revision: self.revision, at_ms, records, queue, released: Vec::new(), state }
     }
 }

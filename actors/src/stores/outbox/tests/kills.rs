@@ -82,7 +82,7 @@ fn effect(database: &mut fs::File, batch: &[&Executed]) {
 
 fn spawn(command: &mut Command, dir: &Path) -> Child {
     command
-        .args(["--exact", "journal::outbox::tests::kills::child", "--nocapture"])
+        .args(["--exact", "stores::outbox::tests::kills::child", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()
