@@ -26,11 +26,10 @@ use std::{
 
 use decider::{Decider, NOW_MS};
 use evenkeel_actors::{
-    leveller::consumer::Source as _,
+    ports::{lease::LeaseEpoch, source::Source as _, state_store::StateStore as _},
     stores::{
-        file::state::StateStore as _,
         outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxWriter},
-        redis::{Keys, LeaseEpoch, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
+        redis::{Keys, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
     },
 };
 use evenkeel_core::{

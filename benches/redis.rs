@@ -17,11 +17,8 @@ use std::{
 };
 
 use evenkeel_actors::{
-    leveller::consumer::Source as _,
-    stores::{
-        file::state::StateStore as _,
-        redis::{Keys, LeaseEpoch, RedisSource, RedisStateStore, Target},
-    },
+    ports::{lease::LeaseEpoch, source::Source as _, state_store::StateStore as _},
+    stores::redis::{Keys, RedisSource, RedisStateStore, Target},
 };
 use evenkeel_core::{invariants::TruthRow, journal::Record, units::tick::Tick};
 use support::{World, pair::Pair};

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod databases;
 pub mod leveller;
 pub mod messages;
+pub mod ports;
 pub mod server;
 #[cfg(test)]
 mod simulation;

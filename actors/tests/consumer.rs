@@ -12,12 +12,16 @@ use actix::{Actor, Arbiter, Context, Handler, MessageResult, Supervised, System}
 use evenkeel_actors::{
     leveller::{
         acceptance::Acceptance,
-        consumer::{self, Consumer, Read, Role, Source, SourceError},
+        consumer::{self, Consumer, Role},
     },
     messages::{
         Batch, GetEstimator, GetScheduler, LearnError, Lost, RestoreEstimator, RestoreScheduler, SaveState,
     },
-    stores::file::state::{DeadLetter, FileStateStore, StateError, StateStore, dead_letters},
+    ports::{
+        source::{Read, Source, SourceError},
+        state_store::{DeadLetter, StateError, StateStore},
+    },
+    stores::file::state::{FileStateStore, dead_letters},
     supervise::{
         guard::{self, Guarding, RestartPolicy},
         health::{ActorHealth, ActorName},

@@ -18,6 +18,7 @@ use evenkeel_actors::{
         scheduler::{LastDecision, Scheduler, Settings},
     },
     messages::{SaveState, StopTicking},
+    ports::lease::LeaseEpoch,
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
@@ -30,7 +31,6 @@ use evenkeel_actors::{
         outbox::{
             Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, source::OutboxSource, verify,
         },
-        redis::LeaseEpoch,
     },
     supervise::{
         guard::{self, GaveUp, Guarding, RestartPolicy},
@@ -143,11 +143,11 @@ fn circle() -> Circle {
     let (pace_sender, pace) = watch::channel(Pace::default());
     let (decision_sender, decision) = watch::channel(None);
 
-    let (seen, of) = (queue_view.clone(), dir.clone());
+    let (seen, of) = (queue_view.clone(), OutboxReader::opener(&dir));
     let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
         Observer::new(of, seen, own, watch::channel(Arc::default()).0)
     });
-    let (handle, recorded) = (outbox.clone(), observer.clone().recipient().into());
+    let (handle, recorded) = (Arc::new(outbox.clone()), observer.clone().recipient().into());
     let journal =
         start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();

@@ -10,9 +10,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use evenkeel_actors::stores::{
-    outbox::{OutboxReader, ReadError},
-    redis::{Keys, RedisFault, RedisReader, Target},
+use evenkeel_actors::{
+    ports::history::{History, ReadError},
+    stores::{
+        outbox::OutboxReader,
+        redis::{Keys, RedisFault, RedisReader, Target},
+    },
 };
 
 use super::options::RedisSecrets;
@@ -76,6 +79,16 @@ struct CopyOptions {
 enum Opened {
     Outbox(OutboxReader),
     Redis(RedisReader),
+}
+
+impl Opened {
+    /// What both can tell.
+    fn history(self) -> Box<dyn History> {
+        match self {
+            Self::Outbox(reader) => Box::new(reader),
+            Self::Redis(reader) => Box::new(reader),
+        }
+    }
 }
 
 impl Which {

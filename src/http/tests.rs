@@ -79,11 +79,12 @@ fn views(access: Arc<Access>) -> Views {
     Views {
         about: Arc::new(about),
         access,
+        history: Arc::new(|| Err(evenkeel_actors::ports::history::ReadError::Stopped)),
         queue: still(None),
         window: still(None),
         overview: still(Arc::default()),
         pace: still(Pace::default()),
-        outbox: still(evenkeel_actors::stores::outbox::Published::default()),
+        outbox: still(evenkeel_actors::ports::ledger::Published::default()),
         shipping: None,
         told: still(None),
         redis: None,

@@ -4,11 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
     messages::{Control, Delay, GetSteps, SetMode},
+    ports::{history::OpenHistory, ledger::Published},
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
-    stores::{
-        outbox::Published,
-        redis::{GroupState, Keys},
-    },
+    stores::redis::{GroupState, Keys},
     supervise::{health::ActorHealth, port::Port},
 };
 use evenkeel_core::{
@@ -94,6 +92,8 @@ pub struct Views {
     pub about: Arc<About>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What has been recorded.
+    pub history: OpenHistory,
     /// The queue, as last published.
     pub queue: watch::Receiver<QueueView>,
     /// The last window.

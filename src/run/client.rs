@@ -5,7 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
-    stores::redis::{LeaseEpoch, Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
+    ports::lease::LeaseEpoch,
+    stores::redis::{Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
     supervise::{guard::GaveUp, health::ActorName},
 };
 use evenkeel_core::scheduler::PolicyName;

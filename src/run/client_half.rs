@@ -4,12 +4,12 @@ use actix::Arbiter;
 use evenkeel_actors::{
     leveller::{
         acceptance::Acceptance,
-        consumer::{self, Consumer, Role, Source, Unsaved},
+        consumer::{self, Consumer, Role, Unsaved},
         estimator::Estimator,
         scheduler::{self, LastDecision, Scheduler},
     },
     messages::{Applied, Control, SaveState},
-    stores::{file::state::StateStore, redis::LeaseEpoch},
+    ports::{lease::LeaseEpoch, source::Source, state_store::StateStore},
     supervise::{health::ActorName, port::Port},
 };
 use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};

@@ -7,11 +7,12 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use evenkeel_actors::{
     clock::unix_ms,
     leveller::consumer::Unsaved,
+    ports::ledger::{CommitError, Pressure, Published},
     server::{
         queue::QueueSnapshot,
         shipper::{self, Shipping},
     },
-    stores::outbox::{CommitError, DATABASE_FILE, Pressure, Published},
+    stores::outbox::DATABASE_FILE,
 };
 use evenkeel_core::journal::{Mode, Stream};
 

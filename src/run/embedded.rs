@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
+    ports::lease::LeaseEpoch,
     stores::{
         file::state::FileStateStore,
         outbox::{Limits, source::OutboxSource},
-        redis::LeaseEpoch,
     },
     supervise::guard::GaveUp,
 };

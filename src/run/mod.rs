@@ -32,7 +32,7 @@ use actix::System;
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::Context as _;
 use evenkeel_actors::{
-    stores::outbox::{CommitError, Published},
+    ports::ledger::{CommitError, Published},
     supervise::guard::GaveUp,
 };
 use tokio::{

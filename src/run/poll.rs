@@ -9,7 +9,7 @@ use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 use actix::Arbiter;
 use actix_web::dev::ServerHandle;
 use evenkeel_actors::{
-    stores::redis::LeaseEpoch,
+    ports::lease::LeaseEpoch,
     supervise::{guard::GaveUp, health::ActorName},
 };
 use evenkeel_core::{foreign::Coverage, scheduler::PolicyName};

@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 use evenkeel_actors::{
+    ports::sink::Remedy,
     server::{daemon::Pace, shipper::Shipping},
     stores::{
         outbox::{Limits, Outbox},
@@ -96,9 +97,7 @@ pub(super) async fn until(mut pace: watch::Receiver<Pace>, until_tick: Option<u6
 /// the same executions would run twice.
 fn replaced(mut shipping: watch::Receiver<Shipping>) -> impl Future<Output = End> {
     let is_replaced = |shipping: &Shipping| {
-        shipping.trouble.as_ref().is_some_and(|trouble| {
-            matches!(trouble.fault, ShippingFault::Replaced { .. } | ShippingFault::Older { .. })
-        })
+        shipping.trouble.as_ref().is_some_and(|trouble| trouble.fault.remedy == Remedy::None)
     };
     async move {
         match shipping.wait_for(is_replaced).await {

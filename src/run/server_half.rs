@@ -1,6 +1,6 @@
 //! The server's half: the queue, its ticks, its journal, and who may ask it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use anyhow::Context as _;
@@ -8,6 +8,7 @@ use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::{Simulated, SimulatedWorkload},
     messages::{SetMode, StopTicking},
+    ports::{history::OpenHistory, ledger::Ledger},
     server::{
         daemon::{self, Daemon, Pace},
         journal::Journal,
@@ -17,8 +18,10 @@ use evenkeel_actors::{
         shipper::{Shipper, Shipping},
     },
     stores::{
-        outbox::{Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxWriter, Purpose},
-        redis::{ShipmentSettings, Target},
+        outbox::{
+            Identity, Limits, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter, Purpose,
+        },
+        redis::{Shipment, ShipmentSettings, Target},
     },
     supervise::health::{ActorHealth, ActorName},
 };
@@ -51,6 +54,7 @@ pub(super) struct ServerHalf {
     pub(super) journal: Started<Journal>,
     pub(super) observer: Started<Observer>,
     overview: watch::Receiver<Arc<Overview>>,
+    history: OpenHistory,
     /// Executions in the journal that no tick of this process has run.
     executed_before: u64,
     queue_view: watch::Receiver<QueueView>,
@@ -164,11 +168,13 @@ impl ServerHalf {
         let tick_ms = serving.scenario.parameters.tick_ms;
 
         let (overview_sender, overview) = watch::channel(Arc::default());
-        let (dir, seen): (PathBuf, _) = (serving.data_dir.clone(), queue_view.clone());
+        let history = OutboxReader::opener(&serving.data_dir);
+        let (of, seen) = (Arc::clone(&history), queue_view.clone());
         let observer = starter.start(ActorName::Observer, for_people, MAILBOX, move |health| {
-            Observer::new(dir, seen, health, overview_sender)
+            Observer::new(of, seen, health, overview_sender)
         });
-        let (handle, recorded) = (writer.clone(), observer.port());
+        let (ledger, recorded): (Arc<dyn Ledger>, _) = (Arc::new(writer.clone()), observer.port());
+        let handle = Arc::clone(&ledger);
         let journal = starter
             .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
         let append = journal.port();
@@ -192,9 +198,9 @@ impl ServerHalf {
         });
         let shipping = shipment.map(|settings| {
             let (sender, shipping) = watch::channel(Shipping::default());
-            let (dir, handle): (PathBuf, _) = (serving.data_dir.clone(), writer.clone());
+            let (sink, ledger) = (Shipment::opener(settings, &serving.data_dir), Arc::clone(&ledger));
             starter.start(ActorName::Shipper, server, MAILBOX, move |health| {
-                Shipper::new(settings, dir, handle, health, sender)
+                Shipper::new(sink, ledger, health, sender)
             });
             shipping
         });
@@ -203,6 +209,7 @@ impl ServerHalf {
             journal,
             observer,
             overview,
+            history,
             executed_before,
             queue_view,
             window,
@@ -226,6 +233,7 @@ impl ServerHalf {
         Views {
             access,
             about: Arc::new(about),
+            history: Arc::clone(&self.history),
             overview: self.overview.clone(),
             outbox: self.writer.published(),
             shipping: self.shipping.clone(),

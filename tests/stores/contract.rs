@@ -1,10 +1,10 @@
 //! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
 
-use evenkeel_actors::stores::file::state::DeadLetter;
+use evenkeel_actors::ports::state_store::DeadLetter;
 use evenkeel_core::{
-    journal::{EntryId, Stream},
+    journal::{EntryId, Record, Stream},
     leveller::ClientState,
-    units::tick::Tick,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 use super::world::{Embedded, Handed, Store, at, read_up_to, state};
@@ -74,6 +74,40 @@ async fn the_newest_whole_state_is_loaded<S: Store>() {
     assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 3));
 }
 
+async fn a_history_is_read_from_any_place_in_both_directions<S: Store>() {
+    let mut server = Server::new();
+    server.tick(60).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let recorded = server.recorded();
+    let mut history = store.history()().unwrap();
+    assert_eq!(history.next_tick().unwrap(), Tick(60));
+    for stream in Stream::ALL {
+        let all = &recorded[stream];
+        let (first, middle, last) = (&all[0], &all[all.len() / 2], &all[all.len() - 1]);
+        let info = history.info(stream).unwrap();
+        assert_eq!((info.length, info.first), (all.len() as u64, Some((first.seq, first.id))));
+        assert_eq!(info.last, Some((last.seq, last.id)));
+        assert_eq!(history.tail(stream, 2).unwrap().entries, all[all.len() - 2..]);
+        assert_eq!(history.after(stream, middle.id, 2).unwrap().entries, all[all.len() / 2 + 1..][..2]);
+        assert_eq!(history.before(stream, middle.id, 2).unwrap().entries, all[all.len() / 2 - 2..][..2]);
+        assert!(history.after(stream, last.id, 1).unwrap().is_empty());
+        assert!(history.before(stream, first.id, 1).unwrap().is_empty());
+        for tick in [0, 1, 20, 21, 59, 60, 99].map(Tick) {
+            let place = history.before_tick(stream, tick).unwrap();
+            let (before, from) = all.split_at(all.partition_point(|entry| entry.record.tick() < tick));
+            let page = history.after(stream, place, 1).unwrap();
+            assert_eq!(page.entries.first(), from.first(), "{stream} from {tick}");
+            assert!(before.last().is_none_or(|entry| entry.id <= place), "{stream} before {tick}");
+        }
+    }
+    for entry in &recorded[Stream::Executions] {
+        let Record::Executed(executed) = &entry.record else { unreachable!("of this stream") };
+        assert_eq!(history.find(executed.execution).unwrap().as_ref(), Some(executed));
+    }
+    assert_eq!(history.find(ExecutionId::new(NOW_MS, 12_345)).unwrap(), None);
+}
+
 async fn a_dead_letter_is_kept_once<S: Store>() {
     let mut server = Server::new();
     server.tick(5).await;
@@ -107,5 +141,6 @@ contract!(
     a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_caught_up,
     a_reader_that_saved_nothing_gets_everything_again,
     the_newest_whole_state_is_loaded,
+    a_history_is_read_from_any_place_in_both_directions,
     a_dead_letter_is_kept_once
 );

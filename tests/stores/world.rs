@@ -3,14 +3,16 @@
 use std::{path::PathBuf, time::Duration};
 
 use evenkeel_actors::{
-    leveller::consumer::{Read, Source},
+    ports::{
+        history::OpenHistory,
+        lease::LeaseEpoch,
+        source::{Read, Source},
+        state_store::{DeadLetter, StateStore},
+    },
     stores::{
-        file::state::{DeadLetter, FileStateStore, StateStore, dead_letters},
+        file::state::{FileStateStore, dead_letters},
         outbox::{OutboxHandle, OutboxReader, source::OutboxSource},
-        redis::{
-            self, Keys, LeaseEpoch, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings,
-            Target,
-        },
+        redis::{self, Keys, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
     },
 };
 use evenkeel_core::{
@@ -35,6 +37,8 @@ pub(super) trait Store {
     fn states(&self) -> Box<dyn StateStore>;
     /// Spoils the newest snapshot.
     fn spoil_snapshot(&self);
+    /// Opens what is read of it for people.
+    fn history(&self) -> OpenHistory;
     fn entries(&self, stream: Stream) -> Vec<Entry>;
     fn dead_letters(&self) -> Vec<DeadLetter>;
     /// Findings of the audit, and the ticks that it proved.
@@ -65,6 +69,10 @@ impl Store for Embedded {
         let newest = ["client-snapshot.0", "client-snapshot.1"].map(|name| self.dir.join(name));
         let newest = newest.iter().max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
         std::fs::write(newest, "spoiled").unwrap();
+    }
+
+    fn history(&self) -> OpenHistory {
+        OutboxReader::opener(&self.dir)
     }
 
     fn entries(&self, stream: Stream) -> Vec<Entry> {
@@ -163,6 +171,10 @@ impl Store for Handed {
 
     fn spoil_snapshot(&self) {
         self.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", "spoiled"]);
+    }
+
+    fn history(&self) -> OpenHistory {
+        RedisReader::opener(&self.target("inspection"), &Self::keys())
     }
 
     fn entries(&self, stream: Stream) -> Vec<Entry> {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use evenkeel_actors::stores::{
-    file::state::StateStore as _,
-    outbox::OutboxReader,
-    redis::{Keys, LeaseEpoch, RedisReader, RedisStateStore},
+use evenkeel_actors::{
+    ports::{lease::LeaseEpoch, state_store::StateStore as _},
+    stores::{
+        outbox::OutboxReader,
+        redis::{Keys, RedisReader, RedisStateStore},
+    },
 };
 use evenkeel_core::{
     journal::{Entry, EntryId, Stream},

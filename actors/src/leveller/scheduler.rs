@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
-    stores::redis::LeaseEpoch,
+    ports::lease::LeaseEpoch,
     supervise::{fault, health::ActorHealth, port::Port},
 };
 

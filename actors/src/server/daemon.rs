@@ -33,7 +33,7 @@ use uuid::Uuid;
 use crate::{
     databases::simulated::{Database, Workload},
     messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
-    stores::outbox::{Pressure, Published},
+    ports::ledger::{Pressure, Published},
     supervise::{fault, health::ActorHealth, port::Port},
 };
 

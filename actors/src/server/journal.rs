@@ -1,9 +1,10 @@
 //! Journal: makes things durable, in order.
 //!
 //! In: [`Append`] from the queue, [`Recover`] from the daemon, [`Applied`] from the consumer. Out: the
-//! answers, once durable, and [`Recorded`] to the observer. Commits run on the outbox's own thread; readers are woken by what it publishes.
+//! answers, once durable, and [`Recorded`] to the observer. Commits run on the ledger's own thread; readers are woken by
+//! what it publishes.
 //!
-//! Invariant: it has no state of its own. What the outbox says is durable is durable.
+//! Invariant: it has no state of its own. What the ledger says is durable is durable.
 
 use std::sync::Arc;
 
@@ -12,21 +13,21 @@ use evenkeel_core::{journal::Recovered, units::tick::Tick};
 
 use crate::{
     messages::{Append, AppendError, Applied, Recorded, Recover},
-    stores::outbox::{OutboxHandle, Trim},
+    ports::ledger::Ledger,
     supervise::{fault, health::ActorHealth, port::Port},
 };
 
 /// See the module.
 pub struct Journal {
-    outbox: OutboxHandle,
+    ledger: Arc<dyn Ledger>,
     observer: Port<Recorded>,
     health: ActorHealth,
 }
 
 impl Journal {
-    /// A journal over an open outbox.
-    pub fn new(outbox: OutboxHandle, observer: Port<Recorded>, health: ActorHealth) -> Self {
-        Self { outbox, observer, health }
+    /// A journal over an open ledger.
+    pub fn new(ledger: Arc<dyn Ledger>, observer: Port<Recorded>, health: ActorHealth) -> Self {
+        Self { ledger, observer, health }
     }
 }
 
@@ -46,7 +47,7 @@ impl Handler<Append> for Journal {
     fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("journal");
         let next_tick = commit.state.next_tick;
-        let committed = self.outbox.commit(commit);
+        let committed = self.ledger.commit(commit);
         let observer = self.observer.clone();
         Box::pin(async move {
             let committed = committed.await.map_err(|error| AppendError::Refused(Arc::new(error)))?;
@@ -61,7 +62,7 @@ impl Handler<Recover> for Journal {
     type Result = ResponseFuture<Result<Arc<Recovered>, AppendError>>;
 
     fn handle(&mut self, _: Recover, _context: &mut Self::Context) -> Self::Result {
-        let recovered = self.outbox.recover();
+        let recovered = self.ledger.recover();
         Box::pin(async move { Ok(Arc::new(recovered.await?)) })
     }
 }
@@ -70,7 +71,7 @@ impl Handler<Applied> for Journal {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Applied(positions): Applied, _context: &mut Self::Context) -> Self::Result {
-        let trimmed = self.outbox.trim_all(Trim { applied: positions });
+        let trimmed = self.ledger.trim(positions);
         Box::pin(async move {
             // What is left then is removed after the next snapshot.
             if let Err(cause) = trimmed.await {

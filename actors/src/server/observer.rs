@@ -4,9 +4,9 @@
 //! Out: [`Overview`], published once a window.
 //!
 //! Invariant: nothing waits for it. What it misses is missing in pictures and nowhere else; after a restart
-//! it is filled again from what the outbox keeps.
+//! it is filled again from what the journal keeps.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Supervised, WrapFuture};
 use evenkeel_core::{
@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 use crate::{
     messages::{GetSteps, Recorded, Reported},
+    ports::history::{OpenHistory, ReadError},
     server::queue::QueueView,
-    stores::outbox::{OutboxReader, ReadError},
     supervise::health::ActorHealth,
 };
 
@@ -48,21 +48,21 @@ pub struct Overview {
 /// See the module.
 pub struct Observer {
     recap: Recap,
-    dir: PathBuf,
+    history: OpenHistory,
     queue: watch::Receiver<QueueView>,
     health: ActorHealth,
     published: watch::Sender<Arc<Overview>>,
 }
 
 impl Observer {
-    /// An observer of the journal whose outbox is in `dir`.
+    /// An observer of the journal that `history` opens.
     pub fn new(
-        dir: PathBuf,
+        history: OpenHistory,
         queue: watch::Receiver<QueueView>,
         health: ActorHealth,
         published: watch::Sender<Arc<Overview>>,
     ) -> Self {
-        Self { recap: Recap::default(), dir, queue, health, published }
+        Self { recap: Recap::default(), history, queue, health, published }
     }
 
     fn publish(&self) {
@@ -95,12 +95,12 @@ impl Observer {
     }
 }
 
-/// What the outbox in `dir` still knows of the last hours. Blocking.
-fn recall(dir: &std::path::Path) -> Result<Recap, ReadError> {
-    let reader = OutboxReader::open(dir)?;
+/// What is still recorded of the last hours. Blocking.
+fn recall(history: &OpenHistory) -> Result<Recap, ReadError> {
+    let mut history = history()?;
     // A tick is recorded whole; what is recorded while this reads comes as a message.
-    let next_tick = reader.head()?.state.next_tick;
-    let mut windows = reader.tail(Stream::Windows, evenkeel_core::insight::recap::HISTORY_WINDOWS)?;
+    let next_tick = history.next_tick()?;
+    let mut windows = history.tail(Stream::Windows, evenkeel_core::insight::recap::HISTORY_WINDOWS)?.entries;
     windows.retain(|entry| entry.record.tick().next() < next_tick);
     let recent = windows.len().saturating_sub(RECENT_WINDOWS);
     let mut recap = Recap::default();
@@ -110,15 +110,15 @@ fn recall(dir: &std::path::Path) -> Result<Recap, ReadError> {
     }
     let mut windows = windows.into_iter().peekable();
     let mut position = match windows.peek().map(|window| &window.record) {
-        Some(Record::Window(window)) => reader.before_tick(Stream::Executions, window.first_tick)?,
+        Some(Record::Window(window)) => history.before_tick(Stream::Executions, window.first_tick)?,
         _ => EntryId::default(),
     };
     let mut tick_entries: Vec<Entry> = Vec::new();
     loop {
-        let executions = reader.after(Stream::Executions, position, CHUNK)?;
-        let Some(last) = executions.last() else { break };
-        position = last.id;
-        for entry in executions {
+        let executions = history.after(Stream::Executions, position, CHUNK)?;
+        let Some(last) = executions.last_id() else { break };
+        position = last;
+        for entry in executions.entries {
             let tick = entry.record.tick();
             if tick >= next_tick {
                 break;
@@ -161,8 +161,8 @@ impl Actor for Observer {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.health.set_recovering(true);
-        let dir = self.dir.clone();
-        let read = tokio::task::spawn_blocking(move || recall(&dir));
+        let history = Arc::clone(&self.history);
+        let read = tokio::task::spawn_blocking(move || recall(&history));
         // Messages wait meanwhile, as long as there is room for them.
         context.wait(read.into_actor(self).map(|read, actor, _context| match read {
             Ok(read) => actor.remember(read),

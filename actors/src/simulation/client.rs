@@ -16,11 +16,9 @@ use super::{
     world::{self, ProcessId, Shadow, Slot, World},
 };
 use crate::{
-    leveller::consumer::{Read, States},
-    stores::{
-        file::state::StateError,
-        redis::{LeaseEpoch, RedisStateStore, Target, source::Follower},
-    },
+    leveller::consumer::States,
+    ports::{lease::LeaseEpoch, source::Read, state_store::StateError},
+    stores::redis::{RedisStateStore, Target, source::Follower},
 };
 
 /// Reads that may wait, as between the real reader and consumer.

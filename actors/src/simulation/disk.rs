@@ -15,9 +15,9 @@ use evenkeel_core::{
 };
 
 use super::world;
-use crate::stores::{
-    outbox::{ReadError, Since},
-    redis::backlog::Backlog,
+use crate::{
+    ports::history::ReadError,
+    stores::{outbox::Since, redis::backlog::Backlog},
 };
 
 /// Everything but the entries.

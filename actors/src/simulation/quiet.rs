@@ -15,10 +15,13 @@ use super::{
     wire::Way,
     world::{self, ProcessId},
 };
-use crate::stores::{
-    file::state::{StateError, StateStore},
-    redis::{
-        GROUP, LeaseEpoch, RedisStateStore, Target,
+use crate::{
+    ports::{
+        lease::LeaseEpoch,
+        state_store::{StateError, StateStore},
+    },
+    stores::redis::{
+        GROUP, RedisStateStore, Target,
         source::{FollowFault, Follower},
     },
 };

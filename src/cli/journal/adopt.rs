@@ -5,8 +5,9 @@ use std::io::Write;
 use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
+    ports::ledger::CommitError,
     stores::{
-        outbox::{CommitError, Continued, Identity, Limits, Opening, Outbox, OutboxReader, Purpose},
+        outbox::{Continued, Identity, Limits, Opening, Outbox, OutboxReader, Purpose},
         redis::{self, AdoptError, Adopted},
     },
 };

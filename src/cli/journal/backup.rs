@@ -5,7 +5,8 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use evenkeel_actors::{
     clock::unix_ms,
-    stores::outbox::{self, Copied, CopyError, ReadError},
+    ports::history::ReadError,
+    stores::outbox::{self, Copied, CopyError},
 };
 use serde_json::{Value, json};
 

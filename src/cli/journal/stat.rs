@@ -7,10 +7,13 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::{
-    file::{snapshot, state::DeadLetter},
-    outbox::{DATABASE_FILE, OutboxReader},
-    redis::{RedisFault, RedisMeta, RedisReader, StreamState},
+use evenkeel_actors::{
+    ports::state_store::DeadLetter,
+    stores::{
+        file::snapshot,
+        outbox::{DATABASE_FILE, OutboxReader},
+        redis::{RedisFault, RedisMeta, RedisReader, StreamState},
+    },
 };
 use evenkeel_core::journal::{Entry, PerStream, Positions, Stream};
 use serde_json::{Value, json};
@@ -122,7 +125,7 @@ fn outbox(options: &Options, reader: &OutboxReader) -> anyhow::Result<Exit> {
         let first = end(info.first).map_err(|error| failed(&error))?;
         let last = end(info.last).map_err(|error| failed(&error))?;
         let ends = first.zip(last).map(|(first, last)| [first, last].map(|entry| described(&entry)));
-        rows.push(Row { stream, length: info.length, bytes: Some(info.bytes), ends });
+        rows.push(Row { stream, length: info.length, bytes: info.bytes, ends });
     }
     let database_bytes = size(&dir.join(DATABASE_FILE));
     let log_bytes = size(&dir.join(format!("{DATABASE_FILE}-wal")));

@@ -7,11 +7,11 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::{file::state::DeadLetter, redis::RedisFault};
+use evenkeel_actors::ports::history::{Page, ReadError};
 use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
 use serde_json::{Map, Value, json};
 
-use super::{Opened, Which, failed, redis_failed};
+use super::{Which, failed};
 use crate::{
     exit::{Exit, ExitError},
     output,
@@ -38,7 +38,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let mut journal = options.which.open()?;
+    let mut journal = options.which.open()?.history();
     let streams = if options.stream.is_empty() { Stream::ALL.to_vec() } else { options.stream.clone() };
     let mut printed = PerStream::from_fn(|_| EntryId::default());
     let mut entries = read(&streams, |stream| journal.tail(stream, options.lines))?;
@@ -55,27 +55,10 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     }
 }
 
-impl Opened {
-    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Vec<Entry>, ExitError> {
-        match self {
-            Self::Outbox(reader) => reader.tail(stream, limit).map_err(|error| failed(&error)),
-            Self::Redis(reader) => readable(reader.tail(stream, limit)),
-        }
-    }
-
-    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Vec<Entry>, ExitError> {
-        match self {
-            Self::Outbox(reader) => reader.after(stream, id, limit).map_err(|error| failed(&error)),
-            Self::Redis(reader) => readable(reader.after(stream, id, limit)),
-        }
-    }
-}
-
 /// The entries that can be read as such; the others are named on standard error.
-fn readable(found: Result<Vec<Result<Entry, DeadLetter>>, RedisFault>) -> Result<Vec<Entry>, ExitError> {
-    let found = found.map_err(|fault| redis_failed(&fault))?;
-    let entries = found.into_iter().filter_map(|one| one.map_err(output::note).ok());
-    Ok(entries.collect())
+fn readable(page: Page) -> Vec<Entry> {
+    page.unreadable.into_iter().for_each(output::note);
+    page.entries
 }
 
 #[expect(clippy::disallowed_methods, reason = "this thread does nothing else, there is no arbiter to block")]
@@ -86,11 +69,11 @@ fn pause() {
 /// The streams' entries in the order of their ids.
 fn read(
     streams: &[Stream],
-    mut read: impl FnMut(Stream) -> Result<Vec<Entry>, ExitError>,
+    mut read: impl FnMut(Stream) -> Result<Page, ReadError>,
 ) -> Result<Vec<Entry>, ExitError> {
     let mut entries = Vec::new();
     for &stream in streams {
-        entries.extend(read(stream)?);
+        entries.extend(readable(read(stream).map_err(|error| failed(&error))?));
     }
     entries.sort_by_key(|entry| (entry.id, entry.record.stream()));
     Ok(entries)

@@ -1,12 +1,9 @@
 //! `GET /api/v1/decisions/{execution}`: why an execution was held, and why it was let go.
 
 use actix_web::web;
-use evenkeel_actors::{
-    server::queue::{QueueSnapshot, WaitingExecution},
-    stores::outbox::{OutboxReader, ReadError},
-};
+use evenkeel_actors::server::queue::{QueueSnapshot, WaitingExecution};
 use evenkeel_core::{
-    journal::{EntryId, Executed, Record, Stream},
+    journal::Executed,
     units::{
         ids::ExecutionId,
         tick::{DEFAULT_DELAY_TICKS, Tick},
@@ -22,11 +19,6 @@ use crate::http::{
     fields::{NoParameters, Query},
     problem::Problem,
 };
-
-/// Entries read at a time.
-const CHUNK: usize = 5_000;
-/// Most entries that are looked through: two minutes, the longest hold, at 2,500 executions a second.
-const LOOKED_AT_MAX: usize = 300_000;
 
 /// Whether it has run.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -174,35 +166,12 @@ pub(super) async fn explain(
     if let Some(found) = found {
         return Ok(web::Json(found));
     }
-    let found = read(views.about.data_dir.clone(), move |outbox| find(outbox, id)).await?;
+    let found = read(&views, move |history| history.find(id)).await?;
     found.map(|found| web::Json(executed(&found, tick_ms))).ok_or_else(|| {
         Problem::not_found(format!(
-            "execution {id} is neither queued nor among those that the outbox still keeps"
+            "execution {id} is neither queued nor among those that the journal still keeps"
         ))
     })
-}
-
-/// An id of version 7 says when the execution was queued: it ran after that.
-fn find(outbox: &OutboxReader, id: ExecutionId) -> Result<Option<Executed>, ReadError> {
-    if id.0.get_version_num() != 7 {
-        return Ok(None);
-    }
-    let queued_ms = (id.0.as_u128() >> 80) as u64;
-    let mut position = EntryId { ms: queued_ms, n: 0 };
-    let mut looked_at = 0;
-    while looked_at < LOOKED_AT_MAX {
-        let entries = outbox.after(Stream::Executions, position, CHUNK)?;
-        let Some(last) = entries.last() else { break };
-        (position, looked_at) = (last.id, looked_at + entries.len());
-        let executed = entries.into_iter().filter_map(|entry| match entry.record {
-            Record::Executed(executed) => Some(executed),
-            _ => None,
-        });
-        if let Some(found) = executed.into_iter().find(|executed| executed.execution == id) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

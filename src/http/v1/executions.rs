@@ -1,9 +1,9 @@
-//! `GET /api/v1/executions`: what ran, page by page, from the outbox.
+//! `GET /api/v1/executions`: what ran, page by page, from the history.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use actix_web::web;
-use evenkeel_actors::stores::outbox::{OutboxReader, ReadError};
+use evenkeel_actors::ports::history::{History, ReadError};
 use evenkeel_core::journal::{Entry, EntryId, Executed, Outcome, Record, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -156,28 +156,29 @@ pub(super) async fn executions(
     Query(page): Query<Page>,
 ) -> Result<web::Json<Executions>, Problem> {
     let cursor = page.cursor()?;
-    let read = read(views.about.data_dir.clone(), move |outbox| fetch(outbox, cursor, &page));
+    let read = read(&views, move |history| fetch(history, cursor, &page));
     Ok(web::Json(read.await?))
 }
 
-/// Reads the outbox in `dir` on a thread that may block.
+/// Reads the history on a thread that may block.
 pub(super) async fn read<T: Send + 'static>(
-    dir: PathBuf,
-    read: impl FnOnce(&OutboxReader) -> Result<T, ReadError> + Send + 'static,
+    views: &Views,
+    read: impl FnOnce(&mut dyn History) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let read = web::block(move || read(&OutboxReader::open(&dir)?)).await;
+    let open = Arc::clone(&views.history);
+    let read = web::block(move || read(&mut *open()?)).await;
     match read {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(cause)) => {
-            tracing::warn!(%cause, "the outbox cannot be read");
-            Err(Problem::unavailable("the outbox cannot be read now; the log says why"))
+            tracing::warn!(%cause, "the journal cannot be read");
+            Err(Problem::unavailable("the journal cannot be read now; the log says why"))
         }
         Err(_no_thread) => Err(Problem::unavailable("too much is being read at once: try again in a moment")),
     }
 }
 
 fn fetch(
-    outbox: &OutboxReader,
+    history: &mut dyn History,
     (mut cursor, end): (Cursor, EntryId),
     page: &Page,
 ) -> Result<Executions, ReadError> {
@@ -185,16 +186,21 @@ fn fetch(
     let mut looked_at = 0;
     let chunk = if page.query.is_some() { CHUNK } else { page.limit };
     loop {
-        let mut entries = match cursor {
-            Cursor::After(id) => outbox.after(Stream::Executions, id, chunk)?,
-            Cursor::Before(id) => outbox.before(Stream::Executions, id, chunk)?,
+        let read = match cursor {
+            Cursor::After(id) => history.after(Stream::Executions, id, chunk)?,
+            Cursor::Before(id) => history.before(Stream::Executions, id, chunk)?,
         };
+        let ended = read.len() < chunk || read.last_id().is_some_and(|last| last >= end);
+        looked_at += read.len();
+        let furthest = match cursor {
+            Cursor::After(_) => read.last_id().map(Cursor::After),
+            Cursor::Before(_) => read.first_id().map(Cursor::Before),
+        };
+        let mut entries = read.entries;
         if matches!(cursor, Cursor::Before(_)) {
             entries.reverse();
         }
-        let ended = entries.len() < chunk || entries.iter().any(|entry| entry.id >= end);
         entries.retain(|entry| entry.id < end);
-        looked_at += entries.len();
         for entry in &entries {
             cursor = match cursor {
                 Cursor::After(_) => Cursor::After(entry.id),
@@ -210,6 +216,8 @@ fn fetch(
             }
         }
         let full = found.len() == page.limit;
+        // Past what cannot be decoded, too.
+        cursor = furthest.filter(|_| !full).unwrap_or(cursor);
         if full || ended || looked_at >= LOOKED_AT_MAX {
             let (Cursor::After(id) | Cursor::Before(id)) = cursor;
             let next = (full || !ended).then(|| id.to_string());

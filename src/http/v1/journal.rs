@@ -2,14 +2,15 @@
 
 use actix_web::web;
 use evenkeel_actors::{
-    server::shipper::Shipping,
-    stores::{
-        outbox::{OutboxReader, Pressure, Published, ReadError, StreamInfo},
-        redis::GroupState,
+    ports::{
+        history::{History, ReadError, StreamInfo},
+        ledger::{Pressure, Published},
     },
+    server::shipper::Shipping,
+    stores::redis::GroupState,
 };
 use evenkeel_core::{
-    journal::{PerStream, Stream},
+    journal::{PerStream, Positions, Stream},
     units::tick::Tick,
 };
 use serde::Serialize;
@@ -113,26 +114,22 @@ impl From<&GroupState> for Group {
     }
 }
 
-/// What the outbox itself says.
+/// What the history itself says.
 struct Kept {
     streams: PerStream<StreamInfo>,
     oldest_unshipped_ms: Option<u64>,
 }
 
-fn kept(outbox: &OutboxReader, shipped: Option<PerStream<u64>>, tick_ms: u64) -> Result<Kept, ReadError> {
-    let streams = PerStream::try_from_fn(|stream| outbox.info(stream))?;
+fn kept(history: &mut dyn History, shipped: Option<Positions>, tick_ms: u64) -> Result<Kept, ReadError> {
+    let streams = PerStream::try_from_fn(|stream| history.info(stream))?;
     let mut oldest: Option<Tick> = None;
     for stream in Stream::ALL {
-        let (Some(shipped), Some((last, _))) = (shipped, streams[stream].last) else { continue };
-        let first = (shipped[stream] + 1).max(streams[stream].first.map_or(0, |(seq, _)| seq));
-        if first <= last {
-            // Trimmed meanwhile means shipped meanwhile.
-            let found = outbox.entries(stream, first..=first).ok();
-            let tick = found.and_then(|found| Some(found.first()?.record.tick()));
-            oldest = oldest.into_iter().chain(tick).min();
-        }
+        let Some(shipped) = shipped else { continue };
+        let waiting = history.after(stream, shipped.get(stream), 1)?;
+        let tick = waiting.entries.first().map(|entry| entry.record.tick());
+        oldest = oldest.into_iter().chain(tick).min();
     }
-    let next_tick = outbox.head()?.state.next_tick;
+    let next_tick = history.next_tick()?;
     Ok(Kept { streams, oldest_unshipped_ms: oldest.map(|tick| next_tick.since(tick) * tick_ms) })
 }
 
@@ -195,9 +192,10 @@ pub(super) async fn journal(
     let outbox = views.outbox.borrow().clone();
     let shipping: Option<Shipping> = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
     let redis: Option<RedisView> = views.redis.as_ref().map(|redis| redis.borrow().clone());
-    let shipped = shipping.as_ref().map(|shipping| shipping.shipped_seq);
+    let shipped = shipping.as_ref().map(|shipping| shipping.shipped);
+    let shipped_seq = shipping.as_ref().map(|shipping| shipping.shipped_seq);
     let tick_ms = views.about.tick_ms;
-    let kept = read(views.about.data_dir.clone(), move |outbox| kept(outbox, shipped, tick_ms)).await?;
+    let kept = read(&views, move |history| kept(history, shipped, tick_ms)).await?;
     let known = redis.as_ref().and_then(RedisView::known);
     let streams = Stream::ALL.into_iter().map(|stream| {
         let info = &kept.streams[stream];
@@ -209,7 +207,7 @@ pub(super) async fn journal(
             first_seq: info.first.map(|(seq, _)| seq),
             last_seq: info.last.map(|(seq, _)| seq),
             last_id: info.last.map(|(_, id)| id.to_string()),
-            shipped_seq: shipped.map(|shipped| shipped[stream]),
+            shipped_seq: shipped_seq.map(|shipped| shipped[stream]),
             groups: known.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
         }
     });
@@ -220,7 +218,7 @@ pub(super) async fn journal(
         revision: outbox.revision,
         streams: streams.collect(),
         outbox: OutboxInfo {
-            bytes: Stream::ALL.iter().map(|&stream| kept.streams[stream].bytes).sum(),
+            bytes: Stream::ALL.iter().map(|&stream| kept.streams[stream].bytes.unwrap_or_default()).sum(),
             pressure: pressure(&outbox),
             unshipped: shipping.as_ref().map_or(0, |shipping| shipping.lag(&outbox.last_seq)),
             oldest_unshipped_ms: kept.oldest_unshipped_ms,

@@ -15,8 +15,8 @@ use actix::{
 };
 use evenkeel_actors::{
     clock::unix_ms,
-    leveller::consumer::{Read, Source, SourceError},
     messages::{Control, ControlRefused},
+    ports::source::{Read, Source, SourceError},
     supervise::{health::ActorHealth, port::Port},
 };
 use evenkeel_core::{

@@ -1,6 +1,6 @@
 //! The client's state in memory: a foreign server has no journal to go on from.
 
-use evenkeel_actors::stores::file::state::{DeadLetter, StateError, StateStore};
+use evenkeel_actors::ports::state_store::{DeadLetter, StateError, StateStore};
 use evenkeel_core::leveller::ClientState;
 
 /// Keeps what was learned while the process lives, for actors that start again.

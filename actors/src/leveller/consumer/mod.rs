@@ -19,15 +19,10 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    estimator::Observation,
-    journal::{Entry, NewerFormat, Positions},
+    journal::{Entry, Positions},
     leveller::{ClientState, Progress},
-    units::tick::Tick,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
 use self::steps::{Outcome, apply, collect, restore, until_applied, with};
@@ -36,7 +31,10 @@ use crate::{
     messages::{
         Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
     },
-    stores::file::state::{DeadLetter, StateError, StateStore},
+    ports::{
+        source::{Read, Source, SourceError},
+        state_store::{DeadLetter, StateError, StateStore},
+    },
     supervise::{fault, health::ActorHealth, port::Port},
 };
 
@@ -51,35 +49,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a client that could not act leaves the right to level to others, who look for it every 200 ms.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(3);
-
-/// Where entries come from: the outbox, or Redis.
-pub trait Source {
-    /// Reads on after `after`, until the receiver is dropped. Each stream's entries come in their order
-    /// and without gaps.
-    fn follow(&self, after: Positions) -> mpsc::Receiver<Result<Read, SourceError>>;
-}
-
-/// Entries, as a source gives them.
-#[derive(Clone, Debug, Default)]
-pub struct Read {
-    /// What was read; may be empty when a tick recorded nothing.
-    pub entries: Vec<Entry>,
-    /// See [`Batch::observed`].
-    pub observed: Option<Vec<Observation>>,
-    /// See [`Batch::caught_up`].
-    pub caught_up: Option<Tick>,
-}
-
-/// A source cannot go on.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SourceError {
-    /// Now.
-    #[error("the journal cannot be read: {0}")]
-    Failed(String),
-    /// Only a later program can go on.
-    #[error(transparent)]
-    Newer(#[from] NewerFormat),
-}
 
 /// Whom the consumer talks to.
 #[derive(Clone)]

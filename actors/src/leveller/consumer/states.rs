@@ -2,7 +2,7 @@
 
 use evenkeel_core::leveller::ClientState;
 
-use crate::stores::file::state::{DeadLetter, StateError, StateStore};
+use crate::ports::state_store::{DeadLetter, StateError, StateStore};
 
 /// A state that an earlier recovery collected is not saved over what a later one has read on from: the acknowledgement
 /// that goes with it would let trimming remove what the later one still needs.

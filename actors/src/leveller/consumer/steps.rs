@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::{Ports, SharedStates, States};
 use crate::{
     messages::{Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler},
-    stores::file::state::StateError,
+    ports::state_store::StateError,
     supervise::port::Port,
 };
 

@@ -11,13 +11,14 @@ use evenkeel_core::{
 use rusqlite::TransactionBehavior;
 
 use super::{
-    error::{ClockError, CommitError, StoreError},
+    error::{ClockError, StoreError},
     fence,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Mark, Meta, QueueSum},
     open, queue_rows, released_rows,
     store::Outbox,
     stream_rows,
 };
+use crate::ports::ledger::CommitError;
 
 /// Where the streams of another journal end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,13 +22,16 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{
-    error::{ReadError, StoreError},
+    error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     reader::{OutboxReader, chunks},
     released_rows, schema, starts, stream_rows,
     verify::Verified,
 };
-use crate::stores::file::{snapshot, state::DEAD_LETTERS_FILE};
+use crate::{
+    ports::history::ReadError,
+    stores::file::{snapshot, state::DEAD_LETTERS_FILE},
+};
 
 /// Other files of a data directory that belong to the journal's state: what the embedded client has learned, and what it
 /// could not apply. The witness is made anew, the lock belongs to a process.

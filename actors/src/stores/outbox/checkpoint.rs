@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use tokio::{sync::watch, time::Instant};
 
 use super::{error::StoreError, schema};
+use crate::ports::ledger::LogState;
 
 /// Commits between two checkpoints: at about 40 kB of log each (ten pages) the log stays near 4 MB.
 const COMMITS: u32 = 100;
@@ -24,15 +25,6 @@ const COMMITS: u32 = 100;
 const LOG_PAGES_MAX: i64 = 16_384;
 /// A page, and its header in the log.
 const LOG_PAGE_BYTES: u64 = 4_096 + 24;
-
-/// The write-ahead log, as the last checkpoint found it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogState {
-    /// What it holds, in bytes.
-    pub bytes: u64,
-    /// Since when somebody's open read transaction keeps it from being copied and emptied.
-    pub held_since: Option<Instant>,
-}
 
 /// The thread, and what it is owed.
 #[derive(Debug)]

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use evenkeel_core::{
-    journal::{EntryId, NumberingError, Stream},
-    units::{ids::ExecutionId, tick::Tick},
-};
+use evenkeel_core::{journal::NumberingError, units::tick::Tick};
 use rusqlite::ErrorCode;
 
-use super::damage::Damage;
+use crate::ports::{
+    history::{Damage, ReadError},
+    ledger::{CommitError, Over},
+};
 
 /// The clock is more than 24 h behind the journal, and nobody has said that it was wrong before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,136 +112,6 @@ pub enum OpenError {
     /// A part is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
-}
-
-/// Why this writer must not go on, whatever it tries: nothing more is recorded or run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
-    /// Another one has begun.
-    #[error(
-        "another evenkeel has begun to write this journal, as writer {theirs}; this one, writer {ours}, records and runs \
-         nothing more: the lock file was removed or replaced while it lived (`evenkeel journal verify` says what may have \
-         run twice)"
-    )]
-    Replaced {
-        /// This writer's epoch.
-        ours: u64,
-        /// The other's.
-        theirs: u64,
-    },
-    /// What is written has no name any more, so nobody would find it.
-    #[error(
-        "{} was removed or replaced while it was written: nothing more is recorded or run; put the data directory back from \
-         where it was moved to, or from a backup, and start again", file.display()
-    )]
-    Gone {
-        /// Which file.
-        file: PathBuf,
-    },
-}
-
-/// A commit did not become durable, or (only [`CommitError::Stopped`]) it is not known whether it did.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    /// It was decided on another state than the one that is durable. Recover, then decide anew.
-    #[error("commit {got} is out of order: the outbox stands at revision {at} and takes only the next one")]
-    OutOfOrder {
-        /// The store's revision.
-        at: u64,
-        /// The commit's.
-        got: u64,
-    },
-    /// It changes the queue in a way that its rows do not allow.
-    #[error("commit {revision} cannot change the queue's row of {execution}: {what}")]
-    Illegal {
-        /// The commit.
-        revision: u64,
-        /// Whose row.
-        execution: ExecutionId,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// No room: on the disk, or below the limit for what has not been shipped. Goes on when there is.
-    #[error("the outbox is full: {0}; nothing was recorded, and nothing may run until there is room")]
-    Full(String),
-    /// The disk failed. Nothing was recorded.
-    #[error("the outbox cannot write: {0}; nothing was recorded")]
-    Io(String),
-    /// The database is not whole. Nothing was recorded.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// This writer has been replaced, or its files have. Nothing was recorded.
-    #[error(transparent)]
-    Over(#[from] Over),
-    /// A position was noted that is none of ours: somebody else writes the stream.
-    #[error("{stream} has no entry {id}: another writer's, or another journal's")]
-    UnknownPosition {
-        /// Which stream.
-        stream: Stream,
-        /// The id.
-        id: EntryId,
-    },
-    /// The writer's queue is full. Nothing was recorded.
-    #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
-    Busy {
-        /// How many it takes.
-        limit: usize,
-    },
-    /// The writer has ended; a request that was under way may be durable or not: recover.
-    #[error("the outbox's writer has stopped: whether the last commit is durable shows at the next start")]
-    Stopped,
-}
-
-/// The outbox cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// There is no journal.
-    #[error("{} holds no journal: `evenkeel run --data-dir` creates one", dir.display())]
-    Missing {
-        /// The data directory.
-        dir: PathBuf,
-    },
-    /// There is one and it cannot be opened or read.
-    #[error("{} cannot be read: {reason}", file.display())]
-    Unreadable {
-        /// The database.
-        file: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Written by a later evenkeel.
-    #[error("{} has format version {found}; this evenkeel reads version {known}", file.display())]
-    Version {
-        /// The database.
-        file: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The version of this program.
-        known: i64,
-    },
-    /// A part is not what was written.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// Retention has removed entries that were asked for.
-    #[error("{stream} now begins at entry {first_seq}: retention removed what lies before it, ask again")]
-    Trimmed {
-        /// Which stream.
-        stream: Stream,
-        /// The first sequence number that is left.
-        first_seq: u64,
-    },
-    /// The writer's queue is full.
-    #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
-    Busy {
-        /// How many it takes.
-        limit: usize,
-    },
-    /// The writer that was asked has ended.
-    #[error("the outbox's writer has stopped")]
-    Stopped,
-    /// The writer that was asked has been replaced, or its files have: what is there now is not its own.
-    #[error(transparent)]
-    Over(#[from] Over),
 }
 
 /// What every access to the database can meet, before it becomes one of the public errors.

@@ -13,14 +13,14 @@ use evenkeel_core::{
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    error::{Over, StoreError},
+    error::StoreError,
     head::{self, Meta},
     lock::FileId,
     schema, starts,
     store::Outbox,
     witness::Witness,
 };
-use crate::clock::unix_ms;
+use crate::{clock::unix_ms, ports::ledger::Over};
 
 /// Whether `meta` is still the writer's; asked inside of the transaction that writes.
 pub(super) fn check(connection: &Connection, meta: &Meta) -> Result<(), StoreError> {

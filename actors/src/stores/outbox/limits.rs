@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use evenkeel_core::units::tick::Tick;
 
+use crate::ports::ledger::Pressure;
+
 /// How much the outbox keeps, and when it refuses more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -45,18 +47,6 @@ impl Default for Limits {
             reserve_bytes: 1 << 30,
         }
     }
-}
-
-/// Whether there is room for more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
-    /// Yes.
-    #[default]
-    None,
-    /// Arrivals are to be refused; what is queued can still run and be recorded.
-    RefuseArrivals,
-    /// The reserve is used up: every commit is refused.
-    Full,
 }
 
 impl Limits {

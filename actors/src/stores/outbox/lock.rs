@@ -92,6 +92,13 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Closing alone would leave it to a child of this process that is between its fork and its exec.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
@@ -101,4 +108,21 @@ fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(format!("process {}", std::process::id()).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_has_inherited_the_descriptor_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        // As a fork leaves it: the same open file under another descriptor.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(OpenError::Locked { .. })));
+        drop(lock);
+        drop(Lock::take(dir.path()).unwrap());
+        drop(inherited);
+    }
 }

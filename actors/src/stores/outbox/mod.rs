@@ -17,7 +17,6 @@
 mod adopt;
 mod backup;
 mod checkpoint;
-mod damage;
 mod error;
 mod fence;
 mod head;
@@ -44,21 +43,19 @@ mod writer;
 pub use self::{
     adopt::{Continuation, ContinueError, Continued},
     backup::{Copied, CopyError, back_up},
-    checkpoint::LogState,
-    damage::Damage,
-    error::{ClockError, CommitError, OpenError, Over, ReadError},
+    error::{ClockError, OpenError},
     head::{Identity, Meta},
-    limits::{Limits, Pressure},
+    limits::Limits,
     lock::LOCK_FILE,
     migrate::FIRST_FORMAT_FILE,
     open::{Opening, Purpose},
-    reader::{Head, Moment, OutboxReader, Since, StreamInfo},
+    reader::{Head, Moment, OutboxReader, Since},
     restore::restore,
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
-    store::{Committed, Outbox},
+    store::Outbox,
     verify::{Verified, verify},
-    writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter, Published},
+    writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter},
 };
 
 /// What the body of a row says, whatever its checksum: for the fuzzer.

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::{
     checkpoint::{Checkpointer, SpawnError},
-    damage::Damage,
     error::{ClockError, OpenError, StoreError},
     fence::Files,
     head::{self, CopyRow, HeadRow, Identity, KeptRow, Meta},
@@ -25,7 +24,7 @@ use super::{
     stream_rows,
     witness::{self, Testimony, Witness},
 };
-use crate::supervise::fault;
+use crate::{ports::history::Damage, supervise::fault};
 
 /// What the outbox is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -15,12 +15,13 @@ use evenkeel_core::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    error::{ReadError, StoreError},
+    error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     queue_rows, released_rows,
     schema::{self, SchemaError},
     starts, stream_rows, witness,
 };
+use crate::ports::history::{History, OpenHistory, Page, ReadError, StreamInfo};
 
 /// Entries read at a time by whoever reads many: some MB, and a read transaction of about 10 ms. As long as one is open
 /// the log cannot be emptied.
@@ -54,19 +55,6 @@ pub struct Moment {
     pub released: Vec<Released>,
 }
 
-/// How much of a stream there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamInfo {
-    /// Entries.
-    pub length: u64,
-    /// Sequence number and id of the first, if there is one.
-    pub first: Option<(u64, EntryId)>,
-    /// Sequence number and id of the last, if there is one.
-    pub last: Option<(u64, EntryId)>,
-    /// Bytes of their bodies.
-    pub bytes: u64,
-}
-
 /// What has been recorded after some positions, as one moment of the database shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Since {
@@ -91,7 +79,39 @@ struct Bounds {
     last: u64,
 }
 
+impl History for OutboxReader {
+    fn next_tick(&mut self) -> Result<Tick, ReadError> {
+        Ok(self.head()?.state.next_tick)
+    }
+
+    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
+        Self::info(self, stream)
+    }
+
+    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
+        Self::after(self, stream, id, limit).map(Page::from)
+    }
+
+    fn before(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
+        Self::before(self, stream, id, limit).map(Page::from)
+    }
+
+    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Page, ReadError> {
+        Self::tail(self, stream, limit).map(Page::from)
+    }
+
+    fn before_tick(&mut self, stream: Stream, tick: Tick) -> Result<EntryId, ReadError> {
+        Self::before_tick(self, stream, tick)
+    }
+}
+
 impl OutboxReader {
+    /// Opens the history in `dir`.
+    pub fn opener(dir: &Path) -> OpenHistory {
+        let dir = dir.to_owned();
+        Arc::new(move || Ok(Box::new(Self::open(&dir)?)))
+    }
+
     /// Opens the journal in `dir`.
     ///
     /// # Errors
@@ -177,7 +197,7 @@ impl OutboxReader {
                 length: last - first + 1,
                 first: Some((first, begin.entry.id)),
                 last: Some((last, end.entry.id)),
-                bytes: end.bytes.saturating_sub(begin.bytes_before),
+                bytes: Some(end.bytes.saturating_sub(begin.bytes_before)),
             })
         })
     }

@@ -6,14 +6,17 @@ use evenkeel_core::journal::{Entry, EntryId, PerStream, Positions, Stream};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    error::{CommitError, ReadError, StoreError},
+    error::StoreError,
     fence,
     head::{self, HeadRow, KeptRow, Mark},
     limits::Limits,
     store::Outbox,
     stream_rows,
 };
-use crate::supervise::fault;
+use crate::{
+    ports::{history::ReadError, ledger::CommitError},
+    supervise::fault,
+};
 
 /// Entries of a stream removed at a time: about 10 ms, so that no commit waits for longer.
 const TRIM_MAX: u64 = 5_000;

@@ -9,9 +9,10 @@ use evenkeel_core::journal::{FIRST_FORMAT, FORMAT, Stream};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    error::{OpenError, ReadError, StoreError},
+    error::{OpenError, StoreError},
     released_rows, starts,
 };
+use crate::ports::history::ReadError;
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "outbox.db";

@@ -9,8 +9,11 @@ use evenkeel_core::{
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    leveller::consumer::{Read, Source, SourceError},
-    stores::outbox::{OutboxReader, Published, Since},
+    ports::{
+        ledger::Published,
+        source::{Read, Source, SourceError},
+    },
+    stores::outbox::{OutboxReader, Since},
 };
 
 /// Entries of one stream in one read: a second at 1,000 executions a tick.

@@ -2,31 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use evenkeel_core::journal::{Commit, Entry, Recovered, Stream};
+use evenkeel_core::journal::{Commit, Recovered, Stream};
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
 use super::{
-    checkpoint::{Checkpointer, LogState},
-    error::{CommitError, OpenError, Over, ReadError, StoreError},
+    checkpoint::Checkpointer,
+    error::{OpenError, StoreError},
     fence::{self, Files},
     head::{self, HeadRow, Identity, KeptRow, Meta},
-    limits::{Limits, Pressure},
+    limits::Limits,
     lock::Lock,
     open::{self, Opening, Purpose},
     queue_rows, released_rows, stream_rows,
     witness::Witness,
 };
-use crate::supervise::fault;
-
-/// What a commit made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// Its revision.
-    pub revision: u64,
-    /// Its records with their ids, in the order of the records.
-    pub entries: Vec<Entry>,
-}
+use crate::{
+    ports::{
+        history::ReadError,
+        ledger::{CommitError, Committed, LogState, Over, Pressure},
+    },
+    supervise::fault,
+};
 
 /// The outbox, open for writing. Blocking: it belongs on [`super::OutboxWriter`]'s thread.
 #[derive(Debug)]

@@ -8,11 +8,10 @@ use evenkeel_core::{
 };
 
 use super::{
-    damage::Damage,
-    error::ReadError,
     head::GapRow,
     reader::{CHUNK, FILE_CHECK_MAX, Moment, OutboxReader},
 };
+use crate::ports::history::{Damage, ReadError};
 
 /// What came out.
 #[derive(Clone, Debug)]

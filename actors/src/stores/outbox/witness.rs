@@ -13,7 +13,8 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{damage::Damage, lock::FileId};
+use super::lock::FileId;
+use crate::ports::history::Damage;
 
 const FILE: &str = "outbox.witness";
 /// Journal id, revision, CRC.

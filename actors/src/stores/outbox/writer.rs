@@ -2,10 +2,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use evenkeel_core::{
-    journal::{Commit, Entry, EntryId, PerStream, Recovered, Stream},
-    units::tick::Tick,
-};
+use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Positions, Recovered, Stream};
 use tokio::{
     runtime::Builder,
     sync::{mpsc, oneshot, watch},
@@ -13,12 +10,13 @@ use tokio::{
 };
 
 use super::{
-    checkpoint::LogState,
-    error::{CommitError, ReadError},
     head::Meta,
-    limits::Pressure,
     retention::{Trim, Trimmed},
-    store::{Committed, Outbox},
+    store::Outbox,
+};
+use crate::ports::{
+    history::ReadError,
+    ledger::{self, CommitError, Committed, Ledger, Published},
 };
 
 /// Requests that wait for the writer: a commit takes some milliseconds and a tick makes one, so this
@@ -29,25 +27,6 @@ const GROUP_MAX: usize = 256;
 /// How often a writer looks whether it still is the one, also when it has nothing to write. One that was replaced ends
 /// within 10 s: that leaves two looks that fail, and a second for the way to the end.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-
-/// What everybody may know of the outbox without asking it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Published {
-    /// The last durable commit.
-    pub revision: u64,
-    /// The first tick that is not durable.
-    pub next_tick: Tick,
-    /// Last id of each stream.
-    pub last: PerStream<EntryId>,
-    /// Last sequence number of each stream.
-    pub last_seq: PerStream<u64>,
-    /// Whether there is room.
-    pub pressure: Pressure,
-    /// Why the last commit failed, until one succeeds.
-    pub trouble: Option<CommitError>,
-    /// The write-ahead log, as the last checkpoint found it.
-    pub log: LogState,
-}
 
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
@@ -216,6 +195,28 @@ impl OutboxHandle {
             mpsc::error::TrySendError::Closed(_) => E::stopped(),
         });
         Asked { sent, answered }
+    }
+}
+
+impl Ledger for OutboxHandle {
+    fn commit(&self, commit: Commit) -> ledger::Answer<Committed, CommitError> {
+        Box::pin(self.commit(commit))
+    }
+
+    fn recover(&self) -> ledger::Answer<Recovered, ReadError> {
+        Box::pin(self.recover())
+    }
+
+    fn mark_shipped(&self, up_to: PerStream<Option<EntryId>>) -> ledger::Answer<(), CommitError> {
+        Box::pin(self.mark_shipped(up_to))
+    }
+
+    fn trim(&self, applied: Positions) -> ledger::Answer<(), CommitError> {
+        Box::pin(self.trim_all(Trim { applied }))
+    }
+
+    fn published(&self) -> watch::Receiver<Published> {
+        self.published()
     }
 }
 

@@ -13,7 +13,10 @@ use super::{
     link::{Link, RedisFault},
     target::Target,
 };
-use crate::stores::outbox::{CommitError, Continuation, ContinueError, Meta, Outbox};
+use crate::{
+    ports::ledger::CommitError,
+    stores::outbox::{Continuation, ContinueError, Meta, Outbox},
+};
 
 /// Why streams were not taken over. Nothing was changed in Redis then.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,10 @@ use evenkeel_core::{
 };
 
 use super::backlog::Backlog;
-use crate::stores::outbox::{ReadError, Since, source::in_order};
+use crate::{
+    ports::history::ReadError,
+    stores::outbox::{Since, source::in_order},
+};
 
 /// What has been read of the backlog and not been taken.
 #[derive(Debug, Default)]

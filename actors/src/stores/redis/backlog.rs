@@ -2,7 +2,10 @@
 
 use evenkeel_core::journal::{Entry, EntryId, Positions, Stream};
 
-use crate::stores::outbox::{OutboxReader, ReadError, Since};
+use crate::{
+    ports::history::ReadError,
+    stores::outbox::{OutboxReader, Since},
+};
 
 /// What there is to be shipped, and what there was.
 pub(crate) trait Backlog: Send {

@@ -10,7 +10,7 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, Value};
 use tokio::time::Instant;
 
 use super::{keys::Keys, target::Target, wire::Wire};
-use crate::supervise::fault;
+use crate::{ports::history::ReadError, supervise::fault};
 
 /// Longest that an answer may take, blocking reads aside: an fsync on a busy disk, a batch of some MB.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -192,5 +192,11 @@ impl Link {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Link")
+    }
+}
+
+impl From<RedisFault> for ReadError {
+    fn from(fault: RedisFault) -> Self {
+        Self::Away(fault.to_string())
     }
 }

@@ -37,9 +37,9 @@ pub use self::{
     reader::{RedisMeta, RedisReader, StreamState},
     report::{GroupState, ReportReader, ReportWriter, Told},
     shipment::Shipment,
-    shipping::{Lost, ShipmentSettings, Shipped, ShippingFault},
+    shipping::{Lost, ShipmentSettings, ShippingFault},
     source::RedisSource,
-    state::{LeaseEpoch, RedisStateStore},
+    state::RedisStateStore,
     target::{Target, TargetError},
     verify::{RedisVerified, verify},
 };

@@ -1,6 +1,6 @@
 //! Reading the streams beside whoever writes and reads them: nothing is changed, no group is touched.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
@@ -14,7 +14,10 @@ use super::{
     link::{Link, RedisFault},
     target::Target,
 };
-use crate::stores::file::state::DeadLetter;
+use crate::ports::{
+    history::{History, OpenHistory, Page, ReadError, StreamInfo},
+    state_store::DeadLetter,
+};
 
 /// A stream at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,7 +68,54 @@ pub struct RedisReader {
     link: Link,
 }
 
+impl History for RedisReader {
+    fn next_tick(&mut self) -> Result<Tick, ReadError> {
+        Ok(self.meta()?.tick().map(Tick::next).unwrap_or_default())
+    }
+
+    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
+        let (_, streams) = self.moment()?;
+        let StreamState { length, first, last, .. } = &streams[stream];
+        let end = |entry: &Entry| (entry.seq, entry.id);
+        Ok(StreamInfo {
+            length: *length,
+            first: first.as_ref().map(end),
+            last: last.as_ref().map(end),
+            bytes: None,
+        })
+    }
+
+    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
+        Ok(page(Self::after(self, stream, id, limit)?))
+    }
+
+    fn before(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
+        Ok(page(self.last(stream, &format!("({id}"), limit)?))
+    }
+
+    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Page, ReadError> {
+        Ok(page(Self::tail(self, stream, limit)?))
+    }
+}
+
+fn page(found: Vec<Result<Entry, DeadLetter>>) -> Page {
+    let mut page = Page::default();
+    for one in found {
+        match one {
+            Ok(entry) => page.entries.push(entry),
+            Err(dead) => page.unreadable.push(dead),
+        }
+    }
+    page
+}
+
 impl RedisReader {
+    /// Opens the history under `keys`.
+    pub fn opener(target: &Target, keys: &Keys) -> OpenHistory {
+        let (target, keys) = (target.clone(), keys.clone());
+        Arc::new(move || Ok(Box::new(Self::open(&target, keys.clone())?)))
+    }
+
     /// Opens the streams under `keys`.
     ///
     /// # Errors
@@ -140,8 +190,18 @@ impl RedisReader {
         stream: Stream,
         limit: usize,
     ) -> Result<Vec<Result<Entry, DeadLetter>>, RedisFault> {
+        self.last(stream, "+", limit)
+    }
+
+    /// The last `limit` entries up to `end`, in id order.
+    fn last(
+        &mut self,
+        stream: Stream,
+        end: &str,
+        limit: usize,
+    ) -> Result<Vec<Result<Entry, DeadLetter>>, RedisFault> {
         let mut range = cmd("XREVRANGE");
-        range.arg(self.keys.stream(stream)).arg("+").arg("-").arg("COUNT").arg(limit);
+        range.arg(self.keys.stream(stream)).arg(end).arg("-").arg("COUNT").arg(limit);
         let mut found = stored(stream, self.link.call(&range)?)?;
         found.reverse();
         Ok(found.into_iter().map(|one| readable(stream, one)).collect())

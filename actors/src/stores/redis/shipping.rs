@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    journal::{EntryId, Lengths, PerStream, Positions, Stream},
+    journal::{EntryId, Lengths, Stream},
     units::tick::Tick,
 };
 use uuid::Uuid;
 
 use super::{keys::Keys, link::RedisFault, target::Target};
-use crate::stores::outbox::ReadError;
+use crate::ports::{
+    history::ReadError,
+    sink::{Remedy, SinkFault},
+};
 
 /// Whose journal goes where.
 #[derive(Clone, Debug)]
@@ -129,6 +132,17 @@ pub enum ShippingFault {
     Evicting(String),
 }
 
+impl From<ShippingFault> for SinkFault {
+    fn from(fault: ShippingFault) -> Self {
+        let remedy = match &fault {
+            ShippingFault::Replaced { .. } | ShippingFault::Older { .. } => Remedy::None,
+            fault if fault.needs_somebody() => Remedy::Decision,
+            _ => Remedy::Time,
+        };
+        Self { cause: fault.to_string(), remedy }
+    }
+}
+
 impl ShippingFault {
     /// Whether time alone cannot mend it: somebody has to decide.
     pub fn needs_somebody(&self) -> bool {
@@ -142,17 +156,6 @@ impl ShippingFault {
             ) | Self::Outbox(_)
         )
     }
-}
-
-/// What has arrived.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shipped {
-    /// Last id of each stream in Redis.
-    pub last: Positions,
-    /// Last sequence number of each stream in Redis.
-    pub last_seq: PerStream<u64>,
-    /// Whether more waits.
-    pub more: bool,
 }
 
 /// Entries that Redis had, or should have, and that can no longer be sent.

@@ -29,12 +29,16 @@ use super::{
     keys::Keys,
     link::{Link, RedisFault},
     scripts::Scripts,
-    state::{LeaseEpoch, bury},
+    state::bury,
     target::Target,
 };
 use crate::{
-    leveller::consumer::{Read, Source, SourceError},
-    stores::{file::state::DeadLetter, outbox::source::in_order},
+    ports::{
+        lease::LeaseEpoch,
+        source::{Read, Source, SourceError},
+        state_store::DeadLetter,
+    },
+    stores::outbox::source::in_order,
 };
 
 /// Entries of a stream in one read: some ms of Redis' time.

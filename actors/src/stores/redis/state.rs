@@ -5,13 +5,7 @@
 //! taken under the next epoch. Every later step of the old holder names its old epoch and changes
 //! nothing. No clocks are compared, so none has to be right.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use evenkeel_core::{
     journal::{NewerFormat, Stream},
@@ -30,61 +24,21 @@ use super::{
     scripts::Scripts,
     target::Target,
 };
-use crate::stores::file::{
-    snapshot::{ParseError, SNAPSHOT_BYTES_MAX, SNAPSHOT_FORMAT, Snapshot},
-    state::{DeadLetter, StateError, StateStore, decode, encode},
+use crate::{
+    ports::{
+        lease::LeaseEpoch,
+        state_store::{DeadLetter, StateError, StateStore},
+    },
+    stores::file::{
+        snapshot::{ParseError, SNAPSHOT_BYTES_MAX, SNAPSHOT_FORMAT, Snapshot},
+        state::{decode, encode},
+    },
 };
 
 /// A holder beats every 200 ms; five missed beats, and a taker still levels within 2 s.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Looks at a beat that stands still before it counts as silence: a Redis that was away shows none.
 const LOOKS_MIN: u32 = 3;
-
-/// The fencing token of this client, shared by whoever names it: 0 before the first lease.
-#[derive(Clone, Debug, Default)]
-pub struct LeaseEpoch(Arc<Epochs>);
-
-#[derive(Debug, Default)]
-struct Epochs {
-    held: AtomicU64,
-    /// The highest one that somebody else is known to have had.
-    other: AtomicU64,
-    /// No lease elsewhere says who levels: whoever else asks for slots is a stranger.
-    sole: bool,
-}
-
-impl LeaseEpoch {
-    /// Of a client that nobody replaces: it begins with `epoch`, and goes above a stranger's at once.
-    pub fn sole(epoch: u64) -> Self {
-        Self(Arc::new(Epochs { held: epoch.into(), other: AtomicU64::default(), sole: true }))
-    }
-
-    /// The epoch of the lease that was held last.
-    pub fn held(&self) -> u64 {
-        self.0.held.load(Ordering::Relaxed)
-    }
-
-    /// The server knows somebody else under this or a later one: Redis has forgotten it, or somebody else has taken over.
-    pub fn outdated(&self, by: u64) {
-        self.0.other.fetch_max(by, Ordering::Relaxed);
-        if self.0.sole {
-            self.hold(self.floor() + 1);
-        }
-    }
-
-    /// Whether somebody else has had this one or a later one: a Redis that lost its last seconds gives one twice.
-    pub(super) fn is_outdated(&self) -> bool {
-        self.0.other.load(Ordering::Relaxed) >= self.held()
-    }
-
-    fn floor(&self) -> u64 {
-        self.held().max(self.0.other.load(Ordering::Relaxed))
-    }
-
-    fn hold(&self, epoch: u64) {
-        self.0.held.store(epoch, Ordering::Relaxed);
-    }
-}
 
 /// Who holds the lease, as last seen.
 struct Seen {

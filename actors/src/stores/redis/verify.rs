@@ -9,7 +9,7 @@ use evenkeel_core::{
 };
 
 use super::{link::RedisFault, reader::RedisReader};
-use crate::stores::file::state::DeadLetter;
+use crate::ports::state_store::DeadLetter;
 
 /// Entries read at a time: some ms of Redis' time.
 const CHUNK: usize = 2_000;

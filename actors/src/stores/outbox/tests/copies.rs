@@ -11,6 +11,7 @@ use super::{
     super::*,
     support::{Decider, NOW_MS, identity, journal_id, open, pause, run, try_open},
 };
+use crate::ports::history::ReadError;
 
 const TICK_MS: u64 = 100;
 

@@ -11,6 +11,7 @@ use super::{
     super::*,
     support::{Decider, copy_files, open, run, try_open},
 };
+use crate::ports::history::ReadError;
 
 /// Everything that can be read of a journal.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,6 +13,10 @@ use super::{
     super::*,
     support::{Decider, NOW_MS, identity, journal_id, open, pause, run, try_open},
 };
+use crate::ports::{
+    history::ReadError,
+    ledger::{CommitError, Over},
+};
 
 fn findings(dir: &Path) -> Vec<Finding> {
     let verified = verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();

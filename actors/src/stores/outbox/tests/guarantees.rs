@@ -14,6 +14,7 @@ use super::{
     super::*,
     support::{Decider, NOW_MS, identity, journal_id, open, pause, run},
 };
+use crate::ports::ledger::Published;
 
 #[test]
 fn a_commit_is_synced_before_it_counts_and_no_commit_checkpoints() {

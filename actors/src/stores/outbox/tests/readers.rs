@@ -9,6 +9,7 @@ use super::{
     super::{reader::chunks, *},
     support::{Decider, open, pause, run},
 };
+use crate::ports::ledger::LogState;
 
 /// Somebody with a read transaction that does not end.
 fn reader_that_stays(dir: &Path) -> Connection {

@@ -12,6 +12,7 @@ use super::{
     super::*,
     support::{Decider, open, pause, run, try_open},
 };
+use crate::ports::{history::ReadError, ledger::CommitError};
 
 #[tokio::test]
 async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them() {

@@ -1,0 +1,52 @@
+//! The right to level: the epoch that tells its holders apart.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The fencing token of this client, shared by whoever names it: 0 before the first lease.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseEpoch(Arc<Epochs>);
+
+#[derive(Debug, Default)]
+struct Epochs {
+    held: AtomicU64,
+    /// The highest one that somebody else is known to have had.
+    other: AtomicU64,
+    /// No lease elsewhere says who levels: whoever else asks for slots is a stranger.
+    sole: bool,
+}
+
+impl LeaseEpoch {
+    /// Of a client that nobody replaces: it begins with `epoch`, and goes above a stranger's at once.
+    pub fn sole(epoch: u64) -> Self {
+        Self(Arc::new(Epochs { held: epoch.into(), other: AtomicU64::default(), sole: true }))
+    }
+
+    /// The epoch of the lease that was held last.
+    pub fn held(&self) -> u64 {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// The server knows somebody else under this or a later one: Redis has forgotten it, or somebody else has taken over.
+    pub fn outdated(&self, by: u64) {
+        self.0.other.fetch_max(by, Ordering::Relaxed);
+        if self.0.sole {
+            self.hold(self.floor() + 1);
+        }
+    }
+
+    /// Whether somebody else has had this one or a later one: a Redis that lost its last seconds gives one twice.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.0.other.load(Ordering::Relaxed) >= self.held()
+    }
+
+    pub(crate) fn floor(&self) -> u64 {
+        self.held().max(self.0.other.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn hold(&self, epoch: u64) {
+        self.0.held.store(epoch, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,8 @@
+//! What actors ask of the outside, free of whoever answers: no file, no database and no wire is named here.
+
+pub mod history;
+pub mod lease;
+pub mod ledger;
+pub mod sink;
+pub mod source;
+pub mod state_store;

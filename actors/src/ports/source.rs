@@ -1,0 +1,37 @@
+//! Where the client's half reads the journal on.
+
+use evenkeel_core::{
+    estimator::Observation,
+    journal::{Entry, NewerFormat, Positions},
+    units::tick::Tick,
+};
+use tokio::sync::mpsc;
+
+/// Where entries come from: the outbox, or Redis.
+pub trait Source {
+    /// Reads on after `after`, until the receiver is dropped. Each stream's entries come in their order
+    /// and without gaps.
+    fn follow(&self, after: Positions) -> mpsc::Receiver<Result<Read, SourceError>>;
+}
+
+/// Entries, as a source gives them.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// What was read; may be empty when a tick recorded nothing.
+    pub entries: Vec<Entry>,
+    /// See [`Batch::observed`].
+    pub observed: Option<Vec<Observation>>,
+    /// See [`Batch::caught_up`].
+    pub caught_up: Option<Tick>,
+}
+
+/// A source cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Now.
+    #[error("the journal cannot be read: {0}")]
+    Failed(String),
+    /// Only a later program can go on.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+}
