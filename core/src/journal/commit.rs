@@ -66,6 +66,24 @@ pub struct ServerState {
     pub mode: Mode,
     /// The last lease, living or not.
     pub lease: Option<Lease>,
+    /// What ended in the window that is being filled. Nothing, and not written, where outcomes are certain.
+    #[serde(default, skip_serializing_if = "Ended::is_nothing")]
+    pub ended: Ended,
+}
+
+/// Outcomes of a database that tells them late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When the last one ended, as it is recorded: the next one is no earlier.
+    pub last: Tick,
+    /// How many ended in the window that is being filled.
+    pub in_window: u64,
+}
+
+impl Ended {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the store found when it was opened.

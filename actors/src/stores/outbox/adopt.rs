@@ -1,7 +1,7 @@
 //! Going on behind a gap: a new journal where another one ends, or one that was put back from a copy.
 
 use evenkeel_core::{
-    journal::{EntryId, Numbering, PerStream, Stream},
+    journal::{Ended, EntryId, Numbering, PerStream, Stream},
     units::{
         ids::ExecutionId,
         tick::Tick,
@@ -186,6 +186,7 @@ fn go_on_after(reached: Tick, head: &mut HeadRow) -> Tick {
     let idle = Tick((reached.0 / WINDOW_TICKS + 1) * WINDOW_TICKS);
     head.state.next_tick = idle.after(WINDOW_TICKS);
     head.state.open_window = OpenWindow::idle(WINDOW_TICKS - 1);
+    head.state.ended = Ended::default();
     idle
 }
 

@@ -10,6 +10,7 @@
 //! ```
 
 mod executed;
+mod outcomes;
 mod recorded;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use self::executed::ExecutedTicks;
-pub use self::recorded::RecordedQueue;
+pub use self::{outcomes::Finished, recorded::RecordedQueue};
 use crate::{
     journal::{Executed, Lease, MEAN_WINDOWS, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
     server::control::{
@@ -446,6 +447,11 @@ impl Queue {
         // A slot in the past is meant for the next tick.
         let due_tick = self.waiting[&execution].levelled_tick().max(self.next_tick);
         SetResult { execution, result: SetOutcome::Set, due_tick: Some(due_tick) }
+    }
+
+    /// Takes what waits out of the queue, and knows nothing of it any more.
+    fn give_up(&mut self, execution: ExecutionId) -> Option<Queued> {
+        self.remove(execution).map(|waiting| waiting.queued)
     }
 
     fn insert(&mut self, queued: Queued, slot: Option<Slot>) {
