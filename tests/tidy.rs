@@ -67,6 +67,105 @@ fn imports_go_one_way() {
     assert!(!actors.contains(&"evenkeel".to_owned()));
 }
 
+/// Folders of a crate in the order in which they may import: each only from those before it.
+const CORE: &[&str] = &[
+    "units",
+    "text",
+    "mutant",
+    "journal",
+    "server",
+    "estimator",
+    "scheduler",
+    "leveller",
+    "foreign",
+    "insight",
+    "invariants",
+    "world",
+    "simulate",
+];
+const ACTORS: &[&str] = &[
+    "clock",
+    "address",
+    "ports",
+    "messages",
+    "supervise",
+    "stores",
+    "databases",
+    "server",
+    "leveller",
+    "simulation",
+];
+
+/// The rooms of `source` that each room names after `crate::`, tests aside.
+fn imports(source: &str) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for (name, text) in rust_files(source) {
+        let inside = name.strip_prefix(source).unwrap().trim_start_matches('/');
+        if inside.contains("/tests") || inside == "lib.rs" {
+            continue;
+        }
+        let room = inside.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for after in code.split("crate::").skip(1) {
+            let named = |part: &str| {
+                part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+            };
+            match after.strip_prefix('{') {
+                None => found.push((name.clone(), room.clone(), named(after))),
+                Some(group) => {
+                    let mut depth = 0;
+                    let mut first = true;
+                    for (at, c) in group.char_indices() {
+                        if depth == 0 && first && c.is_alphabetic() {
+                            found.push((name.clone(), room.clone(), named(&group[at..])));
+                            first = false;
+                        }
+                        match c {
+                            '{' => depth += 1,
+                            '}' if depth == 0 => break,
+                            '}' => depth -= 1,
+                            ',' if depth == 0 => first = true,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn rooms_import_in_one_direction() {
+    for (source, order) in [("core/src", CORE), ("actors/src", ACTORS)] {
+        let place = |room: &str| order.iter().position(|known| *known == room);
+        let mut seen = 0;
+        for (file, room, imported) in imports(source) {
+            let at = place(&room)
+                .unwrap_or_else(|| panic!("{file}: the room `{room}` of {source} has no place in the order"));
+            let Some(from) = place(&imported) else { continue };
+            seen += 1;
+            assert!(from <= at, "{file} imports `{imported}`, which comes after `{room}`");
+        }
+        assert!(seen > 100, "{source}: {seen} imports were found");
+    }
+}
+
+#[test]
+fn actors_and_messages_name_no_store() {
+    let mut files = Vec::new();
+    for room in ["server", "leveller", "messages", "ports"] {
+        files.extend(rust_files(&format!("actors/src/{room}")));
+    }
+    assert_eq!(uses(&files, &["stores::", "rusqlite", "redis::"]), Vec::<String>::new());
+    for (name, text) in rust_files("actors/src/messages") {
+        let text = text.to_lowercase();
+        for store in ["outbox", "sqlite", "redis"] {
+            assert!(!text.contains(store), "{name} names a store: {store}");
+        }
+    }
+}
+
 #[test]
 fn the_core_is_pure() {
     // What may enter the core: no clock, IO, async, actor or log comes with any of these.

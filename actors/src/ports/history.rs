@@ -222,7 +222,7 @@ pub enum ReadError {
     Over(#[from] Over),
 }
 
-/// A part of the outbox that is not what was written. Nothing of it is used.
+/// A part of the journal that is not what was written. Nothing of it is used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{file} is damaged at {record}: {what}; restore the data directory from a backup, or keep it for \

@@ -29,7 +29,7 @@ impl LeaseEpoch {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// The server knows somebody else under this or a later one: Redis has forgotten it, or somebody else has taken over.
+    /// The server knows somebody else under this or a later one: it has been forgotten, or somebody else has taken over.
     pub fn outdated(&self, by: u64) {
         self.0.other.fetch_max(by, Ordering::Relaxed);
         if self.0.sole {
@@ -37,7 +37,7 @@ impl LeaseEpoch {
         }
     }
 
-    /// Whether somebody else has had this one or a later one: a Redis that lost its last seconds gives one twice.
+    /// Whether somebody else has had this one or a later one: a store that lost its last seconds gives one twice.
     pub(crate) fn is_outdated(&self) -> bool {
         self.0.other.load(Ordering::Relaxed) >= self.held()
     }

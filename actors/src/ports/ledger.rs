@@ -41,7 +41,7 @@ pub struct Committed {
     pub entries: Vec<Entry>,
 }
 
-/// What everybody may know of the outbox without asking it.
+/// What everybody may know of the ledger without asking it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// The last durable commit.

@@ -7,7 +7,7 @@ use evenkeel_core::{
 };
 use tokio::sync::mpsc;
 
-/// Where entries come from: the outbox, or Redis.
+/// Where entries come from.
 pub trait Source {
     /// Reads on after `after`, until the receiver is dropped. Each stream's entries come in their order
     /// and without gaps.

@@ -154,11 +154,13 @@ impl Disk {
     }
 
     /// Entries of each stream that a tick up to `told` recorded.
-    pub(super) fn told(&self, told: Tick) -> PerStream<usize> {
+    pub(super) fn told(&self, told: Tick, uncertain: bool) -> PerStream<usize> {
         PerStream::from_fn(|stream| {
             let entries = &self.entries[stream];
             entries.partition_point(|entry| match &entry.record {
                 Record::Window(window) => window.last_tick < told,
+                // Where outcomes are uncertain, they and releases come after their tick was told, too.
+                _ if uncertain => entry.record.tick() < told,
                 Record::Executed(executed) => executed.tick <= told,
                 // A `/delay` comes after its tick was told.
                 Record::Queue(event) => event.tick < told || (event.tick == told && event.added_ticks == 0),

@@ -298,6 +298,9 @@ impl Audit {
 
     fn queue_event(&mut self, seq: u64, event: &QueueRecord) {
         let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks } = *event;
+        if let (QueueEvent::Released, Some(truth)) = (kind, &mut self.truth) {
+            truth.released(execution);
+        }
         match kind {
             QueueEvent::Queued => {
                 let first_due = tick.after(DEFAULT_DELAY_TICKS);

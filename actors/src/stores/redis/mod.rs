@@ -24,6 +24,7 @@ mod report;
 pub(crate) mod scripts;
 mod shipment;
 mod shipping;
+mod sink;
 pub(crate) mod source;
 mod state;
 mod target;

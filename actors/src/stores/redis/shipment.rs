@@ -4,7 +4,7 @@
 //! batch goes in one transaction, refused as a whole when Redis is full or somebody else has become
 //! the writer, and a batch that comes twice completes itself.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
@@ -24,10 +24,7 @@ use super::{
     shipping::{Lost, ShipmentSettings, ShippingFault},
 };
 use crate::{
-    ports::{
-        history::ReadError,
-        sink::{OpenSink, Shipped, Sink, SinkFault},
-    },
+    ports::{history::ReadError, sink::Shipped},
     stores::outbox::OutboxReader,
     supervise::fault,
 };
@@ -58,34 +55,7 @@ pub struct Shipment {
     batch_max: usize,
 }
 
-impl Sink for Shipment {
-    fn ship(&mut self) -> Result<Shipped, SinkFault> {
-        Ok(self.ship()?)
-    }
-
-    fn trim(&mut self) -> Result<(), SinkFault> {
-        Ok(self.trim()?)
-    }
-
-    fn take_lost(&mut self) -> Vec<String> {
-        self.take_lost().iter().map(Lost::to_string).collect()
-    }
-
-    fn warnings(&self) -> &[String] {
-        self.warnings()
-    }
-}
-
 impl Shipment {
-    /// Opens shipments from the outbox in `dir`.
-    pub fn opener(settings: ShipmentSettings, dir: &Path) -> OpenSink {
-        let dir = dir.to_owned();
-        Arc::new(move || {
-            let shipment = Self::new(settings.clone(), &dir).map_err(ShippingFault::from)?;
-            Ok(Box::new(shipment))
-        })
-    }
-
     /// A shipment from the outbox in `dir`, not connected yet.
     ///
     /// # Errors

@@ -71,6 +71,12 @@ fn executed(record: &Record) -> Option<Executed> {
     }
 }
 
+/// A test of this module, by the name that the test binary knows.
+fn this_module(test: &str) -> String {
+    let (_this_crate, module) = module_path!().split_once("::").unwrap();
+    format!("{module}::{test}")
+}
+
 /// What the database does: one write, so that a kill leaves whole lines.
 fn effect(database: &mut fs::File, batch: &[&Executed]) {
     let lines = batch.iter().map(|executed| {
@@ -82,7 +88,7 @@ fn effect(database: &mut fs::File, batch: &[&Executed]) {
 
 fn spawn(command: &mut Command, dir: &Path) -> Child {
     command
-        .args(["--exact", "stores::outbox::tests::kills::child", "--nocapture"])
+        .args(["--exact", &this_module("child"), "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()
