@@ -159,8 +159,9 @@ impl Disk {
             let entries = &self.entries[stream];
             entries.partition_point(|entry| match &entry.record {
                 Record::Window(window) => window.last_tick < told,
-                // Where outcomes are uncertain, they and releases come after their tick was told, too.
-                _ if uncertain => entry.record.tick() < told,
+                // Where outcomes are uncertain, they come whenever they are told, and releases after their tick was, too.
+                Record::Executed(_) if uncertain => false,
+                Record::Queue(event) if uncertain => event.tick < told,
                 Record::Executed(executed) => executed.tick <= told,
                 // A `/delay` comes after its tick was told.
                 Record::Queue(event) => event.tick < told || (event.tick == told && event.added_ticks == 0),

@@ -51,6 +51,8 @@ pub(super) struct Sent {
     dropped: Vec<ExecutionId>,
     /// Outcomes of this tick whose release has not been seen: within a tick the streams have no order.
     early: BTreeMap<ExecutionId, Executed>,
+    /// What waited and ended in this tick: it may have been released in between.
+    waited: (Tick, Vec<(ExecutionId, Release)>),
     rows: Option<Vec<Released>>,
 }
 
@@ -95,6 +97,29 @@ impl Sent {
             self.early.insert(executed.execution, executed.clone());
         }
         may
+    }
+
+    /// What waited has ended in the tick in which it ran.
+    pub(super) fn waited(&mut self, executed: &Executed) {
+        let Executed { execution, query, queued_tick, due_tick, tick, finished_tick, .. } = *executed;
+        if tick != finished_tick {
+            return;
+        }
+        if self.waited.0 != tick {
+            self.waited = (tick, Vec::new());
+        }
+        let queued_tick = Some(queued_tick);
+        self.waited.1.push((execution, Release { query, due_tick, tick, queued_tick }));
+    }
+
+    /// Whether this is the release of what has just ended.
+    pub(super) fn has_just_ended(&mut self, event: &QueueRecord) -> bool {
+        let QueueRecord { execution, query, tick, due_tick, .. } = *event;
+        let same = |(of, found): &(ExecutionId, Release)| {
+            *of == execution && (found.query, found.due_tick, found.tick) == (query, due_tick, tick)
+        };
+        let at = self.waited.1.iter().position(same);
+        at.map(|at| self.waited.1.swap_remove(at)).is_some()
     }
 
     /// Those of ticks before `tick`, whose release never came.

@@ -107,7 +107,7 @@ impl Call<'_> {
         }
         let stands = format.as_deref().map_or(number(&arguments[2]), number);
         let wanted = number(&arguments[2]);
-        if !(1..=wanted).contains(&stands) {
+        if stands > wanted || (stands..wanted).any(|from| from != 1) {
             let which = if stands > wanted { "newer" } else { "outdated" };
             return Ok(Value::Array(vec![bulk(which), bulk(format.unwrap_or_default())]));
         }

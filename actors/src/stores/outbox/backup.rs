@@ -144,6 +144,9 @@ fn write_part(
         schema::create(&target, schema::format(source)?.cast_unsigned())?;
         copy_waiting(source, &target)?;
         released_rows::copy(source, &target)?;
+        if starts::exists(source)? {
+            starts::create(&target)?;
+        }
         for start in starts::read_all(source)? {
             starts::write(&target, &start)?;
         }

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::supervise::fault;
 
-/// The journal as it was before format 2, beside it: `evenkeel journal restore` of version 0.1 puts it back.
+/// The journal as it was before format 2, beside it. `evenkeel journal restore` puts it back; as `outbox.db` in a directory of
+/// its own it is what version 0.1 reads.
 pub const FIRST_FORMAT_FILE: &str = "outbox-format-1.backup";
 
 /// Brings the journal in `dir` to the latest format within `transaction`, which nobody else can write beside. Nothing

@@ -141,9 +141,9 @@ pub(super) fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(tables == 0)
 }
 
-/// Creates the tables of `format`.
+/// Creates the tables of `format`; of the first one, those that every directory has.
 pub(super) fn create(connection: &Connection, format: u64) -> Result<(), StoreError> {
-    let more = if format == FIRST_FORMAT { &ADDED[..] } else { &SECOND };
+    let more = if format == FIRST_FORMAT { &[][..] } else { &SECOND };
     for (_, sql) in TABLES.iter().chain(more) {
         connection.execute_batch(sql)?;
     }

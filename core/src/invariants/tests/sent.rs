@@ -55,6 +55,14 @@ fn what_nobody_deferred_is_released_without_having_been_queued() {
 }
 
 #[test]
+fn what_waited_may_be_released_and_end_in_one_tick() {
+    assert_eq!(found(vec![queued(1, 0), released(1, 3, 1), ended(1, 0, 1, 3, 3)]), []);
+    let twice = vec![queued(1, 0), released(1, 3, 1), released(1, 3, 1), ended(1, 0, 1, 3, 3)];
+    let again = Finding::NotWaiting { execution: id(1), event: QueueEvent::Released, tick: Tick(3) };
+    assert_eq!(found(twice), [again]);
+}
+
+#[test]
 fn a_second_release_a_second_outcome_and_an_outcome_without_a_release_are_named() {
     let twice = vec![queued(1, 0), released(1, 1, 1), released(1, 2, 1)];
     assert_eq!(found(twice), [Finding::ReleasedTwice { execution: id(1), tick: Tick(2) }]);

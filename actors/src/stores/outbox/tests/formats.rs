@@ -114,6 +114,13 @@ fn the_backup_is_the_journal_of_format_1_and_can_be_put_back() {
     assert_eq!((copied.next_tick.0, copied.waiting), (125, 20));
     assert_eq!(format(&restored), 1, "0.1 opens it");
     assert_eq!(rows(&restored), before);
+    let tables = |dir: &Path| {
+        let connection = Connection::open(dir.join(DATABASE_FILE)).unwrap();
+        let mut statement = connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name").unwrap();
+        let tables = statement.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
+        tables.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(tables(&restored), tables(directory().path()), "it refuses tables that it does not know");
     for snapshot in ["client-snapshot.0", "client-snapshot.1"] {
         assert_eq!(fs::read(restored.join(snapshot)).unwrap(), fs::read(dir.path().join(snapshot)).unwrap());
     }
