@@ -2,7 +2,8 @@
 #
 #   docker build -t evenkeel:local .
 ARG NODE_IMAGE=node:20-bookworm-slim
-ARG RUST_IMAGE=rust:1.95-slim-bookworm
+# The version of rust-toolchain.toml, which is not copied: rustup would fetch clippy and rustfmt, which nobody needs here.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 
 # The page.

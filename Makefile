@@ -7,7 +7,7 @@ KILLS ?= 200
 MINUTES ?= 0
 POINTS ?= 0
 SECONDS ?= 60
-.PHONY: help run web test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
+.PHONY: help run web check test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -35,14 +35,31 @@ node:
 	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b > 18) ? 0 : 1)' || \
 	{ echo "the dashboard needs Node 20.19 or later with npm: install it (https://nodejs.org)" >&2; exit 1; }
 
+check: ## While writing: formatting, clippy, unit tests, the core's properties; under 3 minutes once all has been built
+	@.ci/timed check begin
+	@.ci/timed check formatting $(CARGO) fmt --all --check
+	@.ci/timed check clippy $(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@.ci/timed check "the core's properties" $(CARGO) test --package evenkeel-core --locked --quiet
+	@.ci/timed check "unit tests of actors and program" \
+		$(CARGO) test --package evenkeel-actors --package evenkeel --lib --locked --quiet -- --skip simulation::
+	@.ci/timed check end 3
+
+# What measures ticks or levels runs by itself: beside others it would measure them.
 test: tools node web ## Run all tests
-	$(CARGO) test --workspace --locked --no-fail-fast
-	$(NPM) test
-	$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
-	$(CARGO) test --package evenkeel-actors --features faults --locked --test recovery restarted
-	$(CARGO) test --package evenkeel-actors --features mutants --locked --lib simulation::mutants
-	POINTS=2 KILLS=20 SEED=2 $(CARGO) test --features faults --locked --test supervision --test chaos
-	$(CARGO) test --features mutants --locked --test chaos
+	@.ci/timed test begin
+	.ci/timed test "core, actors, program" $(CARGO) test --workspace --locked --no-fail-fast -- --skip alone::
+	.ci/timed test "program, what runs alone" $(CARGO) test --locked --no-fail-fast --test it -- --test-threads 1 alone::
+	.ci/timed test page $(NPM) test
+	.ci/timed test "kills of the outbox" \
+		$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
+	.ci/timed test "panics of actors" \
+		$(CARGO) test --package evenkeel-actors --features faults --locked --test recovery restarted
+	.ci/timed test "known faults in the simulation" \
+		$(CARGO) test --package evenkeel-actors --features mutants --locked --lib simulation::mutants
+	.ci/timed test "supervision of the process" $(CARGO) test --features faults --locked --test it supervision::
+	POINTS=2 KILLS=20 SEED=2 .ci/timed test "chaos" $(CARGO) test --features faults --locked --test chaos
+	.ci/timed test "known faults in chaos" $(CARGO) test --features mutants --locked --test chaos
+	@.ci/timed test end
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
@@ -50,6 +67,7 @@ test: tools node web ## Run all tests
 chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) $(CARGO) test --features faults --locked --release --test chaos
 
+# Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
 fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
 	@for target in entry record request configuration state; do \
 		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
@@ -80,7 +98,7 @@ mutants: $(MUTANTS) ## Faults that no test of a room notices, ROOM=queue: 2 to 2
 	*) echo "\`$(ROOM)\` is no room: expected queue, journal, window, control, invariants, leveller or access" >&2; exit 2 ;; \
 	esac; \
 	case "$(ROOM)" in \
-	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test access --test revocation ;; \
+	access) set -- --package evenkeel --file 'src/http/access/**' --file src/tokens.rs -- --lib --test it -- http:: tokens:: access:: revocation:: ;; \
 	*) set -- --package evenkeel-core --file "core/src/$$room.rs" --file "core/src/$$room/**" -- --lib -- "$(ROOM)::" ;; \
 	esac; \
 	mkdir -p target/mutants-of-$(ROOM); \

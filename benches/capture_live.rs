@@ -14,7 +14,7 @@
 
 #[path = "../actors/benches/support/decider.rs"]
 mod decider;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::{

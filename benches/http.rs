@@ -3,7 +3,7 @@
 //! `cargo bench --bench http [-- SECONDS]`: `GET /resources` and `GET /queued` with 200 queued, asked by wrk in turn,
 //! so that both meet the same moments of the machine; then a run without readers and one with 500, a minute each.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::{

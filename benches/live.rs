@@ -4,7 +4,7 @@
 //! `cargo bench --bench live [-- SCENARIO SEED …]`: `busy` and `x10` at 40 ticks a second, two seeds, which takes
 //! twenty minutes. A late decision costs live share and virtual none, so run it on a machine with nothing else to do.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::path::Path;

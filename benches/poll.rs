@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench poll [-- SECONDS [SEED…]]`. All runs go on at once: one needs a few percent of a core.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::time::Duration;

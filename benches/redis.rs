@@ -4,7 +4,7 @@
 //! which this program watches; it is seen where the client's estimator would get it. The first row counts from the
 //! beginning of the tick instead, so the server's own commit is in it.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::{

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Nothing of this is in a release: tests/cli.rs looks.
+    // Nothing of this is in a release: tests/it/cli.rs looks.
     #[cfg(feature = "mutants")]
     if let Ok(name) = std::env::var("EVENKEEL_MUTANT") {
         match name.parse() {

@@ -16,16 +16,19 @@
 //!   foreign     a server that is watched from outside, turned into what its journal would say
 //!   invariants  what must hold of a journal, written once, checked everywhere
 //!   units       ticks, windows, resources, names: what everything is counted in
+//!   chance      the one generator of random numbers that is ours
 //! ```
 //!
 //! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
 
+pub mod chance;
 pub mod estimator;
 pub mod foreign;
 pub mod insight;
 pub mod invariants;
 pub mod journal;
 pub mod leveller;
+#[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod scheduler;
 pub mod server;

@@ -1,9 +1,12 @@
-//! Known faults, one of which can be built in to see that the checks notice it. Without the cargo feature `mutants`
-//! there are none, and no binary holds their names.
+//! Known faults, one of which can be chosen to see that the checks notice it. They are built with the cargo feature
+//! `mutants` alone: without it there is neither this room nor any of the places that ask it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// What is done wrongly.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "mutants", derive(Debug))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mutant {
     /// Executions are recorded after they ran, not before.
@@ -34,61 +37,43 @@ pub enum Mutant {
     LateOutcomeLost,
 }
 
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::NoIntent,
+        Self::ChosenIds,
+        Self::NoFsync,
+        Self::AcknowledgeFirst,
+        Self::SplitSnapshot,
+        Self::PendingNotRead,
+        Self::PlainPipeline,
+        Self::MaxlenTrim,
+        Self::StaleCursor,
+        Self::SentBeforeDurable,
+        Self::SentAgain,
+        Self::SecondOutcome,
+        Self::LateOutcomeLost,
+    ];
+}
+
+impl std::str::FromStr for Mutant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = |mutant: &Self| format!("{mutant:?}") == name;
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| format!("EVENKEEL_MUTANT is `{name}`: expected one of {:?}", Self::ALL))
+    }
+}
+
+/// Chooses a fault for this process, or none.
+pub fn choose(mutant: Option<Mutant>) {
+    CHOSEN.store(mutant.map_or(0, |mutant| mutant as u8), Ordering::Relaxed);
+}
+
 /// Whether this fault has been chosen.
-#[cfg(not(feature = "mutants"))]
-#[inline]
-pub const fn is(_mutant: Mutant) -> bool {
-    false
+pub fn is(mutant: Mutant) -> bool {
+    CHOSEN.load(Ordering::Relaxed) == mutant as u8
 }
-
-#[cfg(feature = "mutants")]
-mod chosen {
-    use std::sync::atomic::{AtomicU8, Ordering};
-
-    use super::Mutant;
-
-    static CHOSEN: AtomicU8 = AtomicU8::new(0);
-
-    impl Mutant {
-        /// All of them.
-        pub const ALL: [Self; 13] = [
-            Self::NoIntent,
-            Self::ChosenIds,
-            Self::NoFsync,
-            Self::AcknowledgeFirst,
-            Self::SplitSnapshot,
-            Self::PendingNotRead,
-            Self::PlainPipeline,
-            Self::MaxlenTrim,
-            Self::StaleCursor,
-            Self::SentBeforeDurable,
-            Self::SentAgain,
-            Self::SecondOutcome,
-            Self::LateOutcomeLost,
-        ];
-    }
-
-    impl std::str::FromStr for Mutant {
-        type Err = String;
-
-        fn from_str(name: &str) -> Result<Self, String> {
-            let named = |mutant: &Self| format!("{mutant:?}") == name;
-            Self::ALL
-                .into_iter()
-                .find(named)
-                .ok_or_else(|| format!("EVENKEEL_MUTANT is `{name}`: expected one of {:?}", Self::ALL))
-        }
-    }
-
-    /// Chooses a fault for this process, or none.
-    pub fn choose(mutant: Option<Mutant>) {
-        CHOSEN.store(mutant.map_or(0, |mutant| mutant as u8), Ordering::Relaxed);
-    }
-
-    /// Whether this fault has been chosen.
-    pub fn is(mutant: Mutant) -> bool {
-        CHOSEN.load(Ordering::Relaxed) == mutant as u8
-    }
-}
-#[cfg(feature = "mutants")]
-pub use chosen::{choose, is};

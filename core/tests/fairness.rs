@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::{CostEstimate, Estimates},
-    journal::{Mode, Record, Recovered, ServerState},
+    journal::{Mode, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
         control::{ControlRequest, LEASE_TICKS_DEFAULT},
@@ -85,11 +85,7 @@ proptest! {
                 records.extend(queue.delay(id, *added, 100 * tick).unwrap().records);
             }
             for record in &records {
-                match record {
-                    Record::Executed(executed) => scheduler.executed(executed),
-                    Record::Queue(event) => scheduler.queue_event(event),
-                    Record::Window(window) => scheduler.window(window),
-                }
+                scheduler.apply(record);
             }
             let set = scheduler.decide(Tick(tick), &estimates).into_request();
             let client = "fair".to_owned();
@@ -102,6 +98,7 @@ proptest! {
         }
         // The longest hold after the last arrival is over.
         prop_assert_eq!(ran, arrived);
-        prop_assert_eq!(scheduler.pending_len(), 0);
+        let kept = serde_json::to_value(scheduler.snapshot()).unwrap();
+        prop_assert_eq!(&kept["waiting"], &serde_json::json!([]));
     }
 }

@@ -6,7 +6,6 @@ mod model;
 use evenkeel_core::{
     estimator::Estimator,
     foreign::{Coverage, DelayOutcome, Look, Reading, Watcher},
-    journal::Record,
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
     world::Scenario,
@@ -62,11 +61,7 @@ impl Client {
             self.estimator.observe(observation);
         }
         for record in &seen.records {
-            match record {
-                Record::Executed(executed) => self.scheduler.executed(executed),
-                Record::Queue(event) => self.scheduler.queue_event(event),
-                Record::Window(window) => self.scheduler.window(window),
-            }
+            self.scheduler.apply(record);
         }
         let Some(tick) = seen.began else { return Vec::new() };
         let plan = self.scheduler.decide(tick, self.estimator.estimates());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::Estimator,
-    journal::{Mode, Record, Recovered, ServerState},
+    journal::{Mode, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
         control::{ControlRequest, LEASE_TICKS_DEFAULT},
@@ -65,17 +65,8 @@ fn run(scenario: Scenario, delay_budget: Option<f64>, late: fn(u64) -> bool) -> 
             queue.control(&request).unwrap();
         }
         for record in &commit.records {
-            match record {
-                Record::Executed(executed) => {
-                    estimator.executed(executed);
-                    scheduler.executed(executed);
-                }
-                Record::Queue(event) => scheduler.queue_event(event),
-                Record::Window(window) => {
-                    estimator.window(window);
-                    scheduler.window(window);
-                }
-            }
+            estimator.apply(record);
+            scheduler.apply(record);
         }
         let set = scheduler.decide(tick, estimator.estimates()).into_request();
         let client = "late".to_owned();

@@ -1,4 +1,4 @@
-//! A scenario's parameters, and addresses and names of the command line. The configuration file is in tests/bad_input.rs: with
+//! A scenario's parameters, and addresses and names of the command line. The configuration file is in tests/it/bad_input.rs: with
 //! the program's crate the fuzzer would take a quarter of an hour to build.
 #![no_main]
 

@@ -2,7 +2,7 @@
 
 use std::{net::TcpStream, time::Duration};
 
-use evenkeel_core::journal::Stream;
+use evenkeel_core::{chance::Dice, journal::Stream};
 
 use crate::{
     Totals,
@@ -10,7 +10,7 @@ use crate::{
         pause,
         proxy::Way,
         redis::Redis,
-        three::{Dice, Fault, Three},
+        three::{Fault, Three},
         wait_until,
     },
 };

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
 mod faults;
-#[path = "../support/mod.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
 
 use std::{
@@ -16,13 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use evenkeel_core::chance::Dice;
 use faults::{forget_foreign_entries, one_fault};
 use support::{
     World, output,
     pair::Pair,
     pause,
     proxy::Proxy,
-    three::{Dice, Fault, Three, assert_state_is_the_fold},
+    three::{Fault, Three, assert_state_is_the_fold, dice},
 };
 
 /// Kills after which a world is judged and a new one begins: its outbox still holds everything then.
@@ -59,7 +60,7 @@ fn main() {
     if cfg!(feature = "faults") && points > 0 {
         die_at_points(seed, points, &mut totals);
     }
-    let mut dice = Dice::new(seed);
+    let mut dice = dice(seed);
     let kills = kills + totals.kills();
     while totals.kills() < kills || begun.elapsed() < Duration::from_secs(60 * minutes) {
         live_and_die(&mut dice, kills, &mut totals);
@@ -182,7 +183,7 @@ fn notice_known_faults(seed: u64) {
     for (mutant, kill, rounds) in
         [("NoIntent", server, 5), ("PendingNotRead", client, 5), ("StaleCursor", redis, 3)]
     {
-        let mut dice = Dice::new(seed);
+        let mut dice = dice(seed);
         let mut kills = 0;
         let noticed = loop {
             let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

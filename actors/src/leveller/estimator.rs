@@ -12,7 +12,7 @@ use actix::{
 };
 use evenkeel_core::{
     estimator::{Estimates, Estimator as Core},
-    journal::Record,
+    journal::{Entry, Record},
 };
 
 use crate::{
@@ -32,6 +32,23 @@ impl Estimator {
     /// An estimator that waits to be restored.
     pub fn new(scheduler: Port<Learned>, health: ActorHealth) -> Self {
         Self { core: None, estimates: Arc::default(), scheduler, health }
+    }
+
+    /// Learns from what was read: where observations are given, from these instead of from entries.
+    fn apply(&mut self, batch: &Batch) -> Result<(), Lost> {
+        let core = self.core.as_mut().ok_or(Lost)?;
+        let is_window = |entry: &Entry| matches!(entry.record, Record::Window(_));
+        let news = if let Some(observed) = &batch.observed {
+            observed.iter().for_each(|observation| core.observe(observation));
+            !observed.is_empty()
+        } else {
+            batch.entries.iter().for_each(|entry| core.apply(&entry.record));
+            batch.entries.iter().any(is_window)
+        };
+        if news {
+            self.estimates = Arc::new(core.estimates().clone());
+        }
+        Ok(())
     }
 
     fn lose_state(&mut self) {
@@ -59,27 +76,8 @@ impl Handler<Batch> for Estimator {
 
     fn handle(&mut self, batch: Batch, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("estimator");
-        let Some(core) = &mut self.core else {
-            return Box::pin(actix::fut::ready(Err(Lost.into())));
-        };
-        let mut windows = false;
-        if let Some(observed) = &batch.observed {
-            observed.iter().for_each(|observation| core.observe(observation));
-            windows = !observed.is_empty();
-        } else {
-            for entry in batch.entries.iter() {
-                match &entry.record {
-                    Record::Executed(executed) => core.executed(executed),
-                    Record::Window(window) => {
-                        core.window(window);
-                        windows = true;
-                    }
-                    Record::Queue(_) => {}
-                }
-            }
-        }
-        if windows {
-            self.estimates = Arc::new(core.estimates().clone());
+        if let Err(lost) = self.apply(&batch) {
+            return Box::pin(actix::fut::ready(Err(lost.into())));
         }
         let learned = Learned { batch, estimates: Arc::clone(&self.estimates) };
         let passed_on = self.scheduler.send(learned);

@@ -12,11 +12,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use evenkeel_core::{
     estimator::Estimates,
-    insight::{
-        benefit::{Benefit, Summary},
-        forecast::{Forecast, Forecaster},
-    },
-    journal::Record,
+    insight::{benefit::Summary, forecast::Forecast, outlook::Outlook},
     leveller::Standing,
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
     server::{
@@ -50,7 +46,7 @@ pub struct Decision {
     pub benefit: Summary,
     /// The last minute's windows, as learned costs explain them.
     pub forecasts: Arc<[Forecast]>,
-    /// How far they explain them: see [`Forecaster::residual`].
+    /// How far they explain them: see [`Outlook::residual`].
     pub residual: Option<f64>,
     /// Learned costs.
     pub estimates: Arc<Estimates>,
@@ -74,13 +70,7 @@ pub struct Settings {
 /// See the module.
 pub struct Scheduler {
     core: Option<Core>,
-    /// For people only: soft, and new after a restart.
-    benefit: Benefit,
-    /// As `benefit`.
-    forecaster: Forecaster,
-    forecasts: Arc<[Forecast]>,
-    /// What was known before the last batch.
-    known: Arc<Estimates>,
+    outlook: Outlook,
     /// The tick after which it decided last.
     decided: Option<Tick>,
     settings: Settings,
@@ -104,10 +94,7 @@ impl Scheduler {
     ) -> Self {
         Self {
             core: None,
-            benefit: Benefit::default(),
-            forecaster: Forecaster::default(),
-            forecasts: Arc::default(),
-            known: Arc::default(),
+            outlook: Outlook::default(),
             decided: None,
             settings,
             control,
@@ -127,16 +114,16 @@ impl Scheduler {
 
     fn decide(&mut self, tick: Tick, context: &mut Context<Self>) {
         let Some(core) = &mut self.core else { return };
-        let plan = core.decide(tick, &self.known);
+        let plan = core.decide(tick, self.outlook.known());
         self.decided = Some(tick);
         let decision = Decision {
             tick,
             feasibility: plan.feasibility,
             slots: plan.set.len(),
-            benefit: self.benefit.summary(),
-            forecasts: Arc::clone(&self.forecasts),
-            residual: self.forecaster.residual(),
-            estimates: Arc::clone(&self.known),
+            benefit: self.outlook.benefit(),
+            forecasts: Arc::clone(self.outlook.forecasts()),
+            residual: self.outlook.residual(),
+            estimates: Arc::clone(self.outlook.known()),
         };
         self.published.send_replace(Some(decision));
         if !self.asking {
@@ -212,26 +199,9 @@ impl Handler<Learned> for Scheduler {
     fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
         fault::handling!("scheduler");
         let core = self.core.as_mut().ok_or(Lost)?;
-        for entry in learned.batch.entries.iter() {
-            match &entry.record {
-                Record::Executed(executed) => {
-                    core.executed(executed);
-                    self.benefit.executed(executed);
-                    self.forecaster.executed(executed, &self.known);
-                }
-                Record::Queue(event) => {
-                    core.queue_event(event);
-                    self.benefit.queue_event(event);
-                }
-                Record::Window(window) => {
-                    core.window(window);
-                    self.benefit.window(window, &learned.estimates);
-                    self.forecaster.window(window, self.benefit.without(), &learned.estimates);
-                    self.forecasts = self.forecaster.forecasts().copied().collect();
-                }
-            }
-        }
-        self.known = learned.estimates;
+        let records = || learned.batch.entries.iter().map(|entry| &entry.record);
+        records().for_each(|record| core.apply(record));
+        self.outlook.apply(records(), &learned.estimates);
         // Once a tick, as in virtual time; a commit between two ticks is no reason to think again.
         if let Some(tick) = learned.batch.caught_up.filter(|tick| self.decided < Some(*tick)) {
             self.decide(tick, context);
@@ -258,10 +228,7 @@ impl Handler<RestoreScheduler> for Scheduler {
             Some(snapshot) => Core::restore(policy, limits, budget, snapshot)?,
             None => Core::new(policy, limits, budget),
         });
-        self.benefit = Benefit::default();
-        self.forecaster = Forecaster::default();
-        self.forecasts = Arc::default();
-        self.known = Arc::default();
+        self.outlook = Outlook::default();
         self.decided = None;
         self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));
         self.health.set_recovering(false);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use evenkeel_core::{
     estimator::Estimator,
-    journal::{Entry, Positions, Record, Stream},
+    journal::{Entry, Positions, Stream},
     leveller::{ClientState, Progress},
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
@@ -53,17 +53,8 @@ pub(super) fn known_by(state: &ClientState) -> Vec<u8> {
 
 /// Applies an entry to what is learned from it.
 pub(super) fn fold(estimator: &mut Estimator, scheduler: &mut Scheduler, entry: &Entry) {
-    match &entry.record {
-        Record::Executed(executed) => {
-            estimator.executed(executed);
-            scheduler.executed(executed);
-        }
-        Record::Queue(event) => scheduler.queue_event(event),
-        Record::Window(window) => {
-            estimator.window(window);
-            scheduler.window(window);
-        }
-    }
+    estimator.apply(&entry.record);
+    scheduler.apply(&entry.record);
 }
 
 impl Client {

@@ -7,13 +7,11 @@ use std::{
     time::Duration,
 };
 
+use evenkeel_core::chance::Dice;
 use redis::{Client, Connection, Value};
 use tempfile::TempDir;
 
-use super::{
-    dice::Dice,
-    model::{Condition, Model, Words, text},
-};
+use super::model::{Condition, Model, Words, text};
 use crate::stores::redis::{CONSUMER, GROUP, scripts::Scripts, wire::Wire as _};
 
 /// Traces, and commands of each.

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{
         Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
         Released, ReleasedChange, ServerState, Stream,
     },
-    mutant::{self, Mutant},
     units::{ids::ExecutionId, tick::Tick},
 };
 
@@ -75,9 +76,11 @@ impl Disk {
             self.entries[entry.record.stream()].push(entry);
         }
         self.head.lengths = PerStream::from_fn(|stream| self.entries[stream].len());
-        if !mutant::is(Mutant::NoFsync) {
-            self.sync();
+        #[cfg(feature = "mutants")]
+        if mutant::is(Mutant::NoFsync) {
+            return true;
         }
+        self.sync();
         true
     }
 
@@ -190,12 +193,13 @@ impl Backlog for WorldsDisk {
 #[cfg(test)]
 mod tests {
     use evenkeel_core::{
+        chance::Dice,
         server::queue::{HoldLimits, RecordedQueue},
         units::{ids::QueryId, resource::PerResource, window::Measured},
     };
     use uuid::Uuid;
 
-    use super::{super::dice::Dice, *};
+    use super::*;
     use crate::stores::outbox::{Identity, Limits, Outbox, OutboxReader};
 
     const NOW_MS: u64 = 1_800_000_000_000;

@@ -1,6 +1,6 @@
 //! What happens to a world from outside.
 
-use evenkeel_core::journal::Stream;
+use evenkeel_core::{chance::STEP, journal::Stream};
 
 use super::{
     model::{Condition, Words},
@@ -15,7 +15,7 @@ pub(super) fn one() {
     world::with(|world| {
         let kind = world.dice.roll(26);
         // A quarter of the kinds never comes up in a seed, so that some faults meet undisturbed by the others.
-        let bits = world.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (kind * 2);
+        let bits = world.seed.wrapping_mul(STEP) >> (kind * 2);
         if kind >= 6 && bits % 4 == 0 {
             return;
         }

@@ -16,7 +16,6 @@
 mod checks;
 mod client;
 mod database;
-mod dice;
 mod differential;
 mod disk;
 mod faults;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     invariants::TruthRow,
     journal::{Commit, Executed, Lengths, Recovered, Released},
-    mutant::{self, Mutant},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
         queue::{HoldLimits, RecordedQueue},
@@ -89,8 +90,7 @@ impl Server {
             }
             Action::Advance(tick, measured) => self.advance(tick, &measured.clone()),
             Action::Start(_, batch) if world::with(|world| world.uncertain.is_some()) => {
-                let sent = mutant::is(Mutant::SentBeforeDurable) || send(batch.iter().map(Released::of));
-                if sent {
+                if sent_before_durable() || send(batch.iter().map(Released::of)) {
                     self.steps.sent();
                 }
             }
@@ -114,6 +114,7 @@ impl Server {
         self.measured = Some(Measured::recover(state.open_window, state.last_window));
         self.steps.recovered_once(recovered);
         self.unresolved.clone_from(released);
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::SentAgain) {
             send(released.iter().cloned());
         }
@@ -178,7 +179,7 @@ impl Server {
             self.recorded = None;
             return self.steps.failed();
         };
-        if mutant::is(Mutant::SentBeforeDurable) && world::with(|world| world.uncertain.is_some()) {
+        if sent_before_durable() && world::with(|world| world.uncertain.is_some()) {
             send(executed.iter().map(Released::of));
         }
         // A `/delay` that comes while the tick's commit is on its way is decided on what the tick left.
@@ -277,6 +278,14 @@ fn start(tick: Tick, batch: &[Executed]) -> Option<Usage> {
         }
         (!killed && !world.dies_here(ProcessId::Server)).then_some(usage)
     })
+}
+
+/// Whether that known fault has been chosen.
+fn sent_before_durable() -> bool {
+    #[cfg(feature = "mutants")]
+    return mutant::is(Mutant::SentBeforeDurable);
+    #[cfg(not(feature = "mutants"))]
+    false
 }
 
 /// Sends what is durable, perhaps only its beginning; false when the server was killed meanwhile.

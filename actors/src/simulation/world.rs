@@ -9,6 +9,7 @@ use std::{
 };
 
 use evenkeel_core::{
+    chance::Dice,
     invariants::TruthRow,
     journal::{PerStream, Positions, Stream},
     units::ids::ExecutionId,
@@ -17,7 +18,6 @@ use evenkeel_core::{
 use super::{
     client::Client,
     database::Uncertain,
-    dice::Dice,
     disk::Disk,
     faults,
     model::{Condition, Model, Words},

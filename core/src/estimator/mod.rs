@@ -42,7 +42,7 @@ pub use self::{
     snapshot::{Snapshot, SnapshotError},
 };
 use crate::{
-    journal::Executed,
+    journal::{Executed, Record},
     units::{
         ids::QueryId,
         resource::{PerResource, Resource},
@@ -64,6 +64,15 @@ pub struct Estimator {
 }
 
 impl Estimator {
+    /// Applies an entry of the journal.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Executed(executed) => self.executed(executed),
+            Record::Window(window) => self.window(window),
+            Record::Queue(_) => {}
+        }
+    }
+
     /// Notes an execution; it counts once the windows of its ticks are closed.
     pub fn executed(&mut self, executed: &Executed) {
         self.assembly.executed(executed);
@@ -95,14 +104,14 @@ impl Estimator {
 
     /// Learns from a window that was put together elsewhere.
     pub fn observe(&mut self, observation: &Observation) {
-        self.apply(observation);
+        self.learn(observation);
         self.publish();
     }
 
     fn apply_complete(&mut self) {
         let mut applied = false;
         while let Some(observation) = self.assembly.next() {
-            self.apply(&observation);
+            self.learn(&observation);
             applied = true;
         }
         if applied {
@@ -110,7 +119,7 @@ impl Estimator {
         }
     }
 
-    fn apply(&mut self, observation: &Observation) {
+    fn learn(&mut self, observation: &Observation) {
         let equations = self.equations(observation);
         if self.knowledge.is_none() && equations.executions > 0.0 {
             self.knowledge = Some(Knowledge::new(&observation.usage, &equations));

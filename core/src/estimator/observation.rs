@@ -35,9 +35,4 @@ impl TickRuns {
         });
         Self { runs, share }
     }
-
-    /// Whether it is certain that the tick belongs to the window.
-    pub fn is_sure(&self) -> bool {
-        self.share >= 1.0
-    }
 }

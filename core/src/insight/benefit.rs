@@ -8,10 +8,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::{
-    estimator::Estimates,
-    insight::counterfactual::Counterfactual,
-    journal::{Executed, QueueRecord},
-    units::window::Window,
+    estimator::Estimates, insight::counterfactual::Counterfactual, journal::Record, units::window::Window,
 };
 
 /// Windows looked back on: a minute at the default pace.
@@ -51,18 +48,16 @@ struct Judged {
 }
 
 impl Benefit {
-    /// Applies an event of the queue.
-    pub fn queue_event(&mut self, record: &QueueRecord) {
-        self.without.queue_event(record);
+    /// Applies an entry. A closed window has the minute judged that it ends, at what costs are known to be now.
+    pub fn apply(&mut self, record: &Record, estimates: &Estimates) {
+        match record {
+            Record::Executed(executed) => self.delays.push(executed.delay_ticks()),
+            Record::Queue(event) => self.without.queue_event(event),
+            Record::Window(window) => self.window(window, estimates),
+        }
     }
 
-    /// Applies an execution.
-    pub fn executed(&mut self, executed: &Executed) {
-        self.delays.push(executed.delay_ticks());
-    }
-
-    /// Applies a closed window, and judges the minute that it ends, at what costs are known to be now.
-    pub fn window(&mut self, window: &Window, estimates: &Estimates) {
+    fn window(&mut self, window: &Window, estimates: &Estimates) {
         self.without.window(window);
         if self.windows.len() == WINDOWS {
             self.windows.pop_front();
@@ -105,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        journal::Outcome,
+        journal::{Executed, Outcome},
         units::{
             ids::{ExecutionId, QueryId},
             resource::PerResource,
@@ -114,8 +109,8 @@ mod tests {
         },
     };
 
-    fn ran(delay: u64) -> Executed {
-        Executed {
+    fn ran(delay: u64) -> Record {
+        Record::Executed(Executed {
             execution: ExecutionId(Uuid::nil()),
             query: QueryId(Uuid::nil()),
             queued_tick: Tick(0),
@@ -127,28 +122,28 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
-        }
+        })
     }
 
-    fn window(first: u64, in_corridor: bool) -> Window {
-        Window {
+    fn window(first: u64, in_corridor: bool) -> Record {
+        Record::Window(Window {
             first_tick: Tick(first),
             last_tick: Tick(first + 9),
             usage: PerResource::all(Extent::default()),
             executed: 0,
             in_corridor,
-        }
+        })
     }
 
     #[test]
     fn share_and_delays_are_those_of_the_last_minute() {
         let mut benefit = Benefit::default();
         let estimates = Estimates::default();
-        benefit.executed(&ran(500));
-        benefit.window(&window(0, false), &estimates);
+        benefit.apply(&ran(500), &estimates);
+        benefit.apply(&window(0, false), &estimates);
         for n in 1..=60 {
-            benefit.executed(&ran(1 + u64::from(n == 60)));
-            benefit.window(&window(n * 10, n % 2 == 0), &estimates);
+            benefit.apply(&ran(1 + u64::from(n == 60)), &estimates);
+            benefit.apply(&window(n * 10, n % 2 == 0), &estimates);
         }
         let summary = benefit.summary();
         assert_eq!((summary.windows, summary.executed, summary.delay_ticks_p99), (60, 60, 2));

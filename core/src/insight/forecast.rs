@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     estimator::Estimates,
     insight::counterfactual::{Counterfactual, Without},
-    journal::Executed,
+    journal::{Executed, Record},
     units::{
         resource::{PerResource, Resource},
         tick::Tick,
@@ -44,15 +44,28 @@ pub struct Forecaster {
 }
 
 impl Forecaster {
-    /// Applies an execution, at what was known when it ran.
-    pub fn executed(&mut self, executed: &Executed, estimates: &Estimates) {
+    /// Applies an entry: an execution at what was known when it ran, a window at what is known after it.
+    pub fn apply(
+        &mut self,
+        record: &Record,
+        known: &Estimates,
+        without: &Counterfactual,
+        learned: &Estimates,
+    ) {
+        match record {
+            Record::Executed(executed) => self.executed(executed, known),
+            Record::Window(window) => self.window(window, without, learned),
+            Record::Queue(_) => {}
+        }
+    }
+
+    fn executed(&mut self, executed: &Executed, estimates: &Estimates) {
         let cost = estimates.get(executed.query).map(|estimate| estimate.cost);
         let sum = self.ran.entry(executed.tick).or_insert_with(|| Some(PerResource::default()));
         *sum = sum.zip(cost).map(|(sum, cost)| sum + cost);
     }
 
-    /// Applies a closed window.
-    pub fn window(&mut self, window: &Window, without: &Counterfactual, estimates: &Estimates) {
+    fn window(&mut self, window: &Window, without: &Counterfactual, estimates: &Estimates) {
         let later = self.ran.split_off(&window.last_tick.next());
         let ran = std::mem::replace(&mut self.ran, later);
         let mut sum = Some(PerResource::default());

@@ -3,5 +3,6 @@
 pub mod benefit;
 pub mod counterfactual;
 pub mod forecast;
+pub mod outlook;
 pub mod recap;
 pub mod report;

@@ -30,16 +30,12 @@ pub use recent::Ran;
 use self::fold::Fold;
 use crate::{
     estimator::Estimates,
-    journal::{Executed, QueueRecord},
+    journal::Record,
     server::{
         control::{SetOutcome, SetResult},
         queue::HoldLimits,
     },
-    units::{
-        ids::ExecutionId,
-        tick::Tick,
-        window::{WINDOW_TICKS, Window},
-    },
+    units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS},
 };
 
 /// Folds the journal and plans, tick after tick.
@@ -83,20 +79,16 @@ impl Scheduler {
         self.fold.snapshot()
     }
 
-    /// Applies an event of the queue.
-    pub fn queue_event(&mut self, record: &QueueRecord) {
-        self.fold.queue_event(record);
-    }
-
-    /// Applies an execution.
-    pub fn executed(&mut self, executed: &Executed) {
-        self.fold.executed(executed);
-        self.policy.executed(executed);
-    }
-
-    /// Applies a closed window.
-    pub fn window(&mut self, window: &Window) {
-        self.policy.window(window);
+    /// Applies an entry of the journal.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Executed(executed) => {
+                self.fold.executed(executed);
+                self.policy.executed(executed);
+            }
+            Record::Queue(event) => self.fold.queue_event(event),
+            Record::Window(window) => self.policy.window(window),
+        }
     }
 
     /// Applies what the server answered: what has run, or is not known there, takes no room in a plan, even if its
@@ -104,11 +96,6 @@ impl Scheduler {
     pub fn answered(&mut self, results: &[SetResult]) {
         let gone = results.iter().filter(|result| result.result != SetOutcome::Set);
         self.gone.extend(gone.map(|result| result.execution));
-    }
-
-    /// Executions that wait.
-    pub fn pending_len(&self) -> usize {
-        self.fold.backlog.pending().len()
     }
 
     /// What should run when, seen from after `tick`: its slots act from the next tick on.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     estimator::CostEstimate,
-    journal::{Outcome, QueueEvent},
+    journal::{Executed, Outcome, QueueEvent, QueueRecord},
     server::control::REASON_BYTES_MAX,
     units::{
         ids::{ExecutionId, QueryId},
@@ -109,19 +109,14 @@ proptest! {
     ) {
         let (queue, executions) = journal(&rows);
         let mut in_order = scheduler();
-        for record in &queue {
-            in_order.queue_event(record);
-        }
-        for executed in &executions {
-            in_order.executed(executed);
-        }
+        queue.iter().chain(&executions).for_each(|record| in_order.apply(record));
 
         let mut mixed = scheduler();
         let (mut queue, mut executions) = (queue.iter().peekable(), executions.iter().peekable());
         for queue_first in cuts {
             match (queue_first, queue.peek(), executions.peek()) {
-                (true, Some(_), _) | (_, Some(_), None) => queue.next().into_iter().for_each(|r| mixed.queue_event(r)),
-                (_, _, Some(_)) => executions.next().into_iter().for_each(|e| mixed.executed(e)),
+                (true, Some(_), _) | (_, Some(_), None) => queue.next().into_iter().for_each(|record| mixed.apply(record)),
+                (_, _, Some(_)) => executions.next().into_iter().for_each(|record| mixed.apply(record)),
                 (_, None, None) => break,
             }
         }
@@ -141,7 +136,7 @@ fn scheduler() -> Scheduler {
 }
 
 /// Arrivals one a tick, some delayed on request, some run.
-fn journal(rows: &[(usize, u64, bool)]) -> (Vec<QueueRecord>, Vec<Executed>) {
+fn journal(rows: &[(usize, u64, bool)]) -> (Vec<Record>, Vec<Record>) {
     let (mut queue, mut executions) = (Vec::new(), Vec::new());
     for (n, (index, wait, delayed)) in rows.iter().enumerate() {
         let tick = Tick(n as u64);
@@ -179,7 +174,7 @@ fn journal(rows: &[(usize, u64, bool)]) -> (Vec<QueueRecord>, Vec<Executed>) {
         }
     }
     executions.sort_by_key(|executed| (executed.tick, executed.execution));
-    (queue, executions)
+    (queue.into_iter().map(Record::Queue).collect(), executions.into_iter().map(Record::Executed).collect())
 }
 
 #[test]
@@ -187,7 +182,7 @@ fn a_snapshot_that_cannot_be_is_an_error_and_no_panic() {
     let (queue, _) = journal(&[(0, 25, false), (1, 25, false)]);
     let mut scheduler = scheduler();
     for record in &queue {
-        scheduler.queue_event(record);
+        scheduler.apply(record);
     }
     let good = serde_json::to_value(scheduler.snapshot()).unwrap();
     let restore = |value: serde_json::Value| {
@@ -195,7 +190,7 @@ fn a_snapshot_that_cannot_be_is_an_error_and_no_panic() {
         Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot)
             .map_err(|error| error.to_string())
     };
-    assert_eq!(restore(good.clone()).map(|restored| restored.pending_len()), Ok(2));
+    assert_eq!(restore(good.clone()).map(|restored| restored.fold.backlog.pending().len()), Ok(2));
 
     let mut twice = good.clone();
     twice["waiting"][1] = twice["waiting"][0].clone();
@@ -213,7 +208,7 @@ fn what_the_server_does_not_know_takes_no_room_in_a_plan_and_stays_in_the_fold()
     let (queue, _) = journal(&[(0, 25, false), (1, 25, false)]);
     let mut scheduler = scheduler();
     for record in &queue {
-        scheduler.queue_event(record);
+        scheduler.apply(record);
     }
     let planned = |scheduler: &mut Scheduler, tick| -> Vec<ExecutionId> {
         scheduler.decide(Tick(tick), &costs()).set.iter().map(|slot| slot.execution).collect()

@@ -20,6 +20,7 @@ use crate::{
     server::{
         control::{ControlRequest, LEASE_TICKS_DEFAULT},
         queue::{HoldLimits, RecordedQueue},
+        steps::{Action, Steps, TickUsage},
     },
     units::{
         ids::{ExecutionId, QueryId},
@@ -86,8 +87,12 @@ struct Circle<'a> {
     simulation: &'a Simulation,
     index: BTreeMap<QueryId, usize>,
     queue: RecordedQueue,
+    steps: Steps,
+    /// What a start finds: an empty journal.
+    begin: Recovered,
     measured: Measured,
-    last_usage: Option<(Tick, Usage, u64)>,
+    /// What the tick that is under way recorded.
+    recorded: Vec<Record>,
     estimator: Estimator,
     known: Option<Estimates>,
     scheduler: Scheduler,
@@ -105,8 +110,10 @@ impl<'a> Circle<'a> {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
             queue: RecordedQueue::recover(world.parameters().tick_ms, simulation.limits.clone(), &begin),
+            steps: Steps::default(),
+            begin,
             measured: Measured::default(),
-            last_usage: None,
+            recorded: Vec::new(),
             estimator: Estimator::default(),
             known: None,
             scheduler: Scheduler::new(simulation.policy, simulation.limits.clone(), simulation.delay_budget),
@@ -115,39 +122,46 @@ impl<'a> Circle<'a> {
         }
     }
 
+    /// One tick, in the steps that the daemon takes.
     fn step(&mut self, tick: Tick) {
-        // The usage of a tick is known with the next one, as live.
-        if let Some((tick, usage, executed)) = self.last_usage.take() {
-            self.measured.add(tick, &usage, executed).expect("ticks come in order");
+        let mut steps = std::mem::take(&mut self.steps);
+        while steps.due() != Some(tick.next()) {
+            match steps.action() {
+                Action::Recover => steps.recovered(&self.begin),
+                Action::Measure(usage) => steps.measured(self.measure(usage)),
+                Action::Advance(tick, measured) => steps.advanced(self.advance(tick, &measured)),
+                Action::Start(tick, batch) => {
+                    let usage = self.execute(tick, batch);
+                    self.trace.tick(usage, batch);
+                    steps.started(usage);
+                }
+                Action::Await(_) => unreachable!("what a tick uses is told when it is started"),
+            }
         }
-        let at_ms = tick.0 * self.simulation.world.parameters().tick_ms;
-        let arrivals = self.arrivals(tick, at_ms);
-        let advanced = self.queue.advance(tick, at_ms, arrivals, self.measured);
-        let (commit, executed) = advanced.expect("ticks come in order");
-        let usage = self.execute(tick, &executed);
-        self.last_usage = Some((tick, usage, executed.len() as u64));
-        self.trace.tick(usage, &executed);
-
-        for record in &commit.records {
-            self.read(record);
+        self.steps = steps;
+        for record in std::mem::take(&mut self.recorded) {
+            self.estimator.apply(&record);
+            self.scheduler.apply(&record);
         }
         if self.simulation.policy.levels() {
             self.level(tick);
         }
     }
 
-    fn read(&mut self, record: &Record) {
-        match record {
-            Record::Executed(executed) => {
-                self.estimator.executed(executed);
-                self.scheduler.executed(executed);
-            }
-            Record::Queue(event) => self.scheduler.queue_event(event),
-            Record::Window(window) => {
-                self.estimator.window(window);
-                self.scheduler.window(window);
-            }
+    fn measure(&mut self, usage: Option<TickUsage>) -> Measured {
+        if let Some(TickUsage { tick, usage, executed }) = usage {
+            self.measured.add(tick, &usage, executed).expect("ticks come in order");
         }
+        self.measured
+    }
+
+    fn advance(&mut self, tick: Tick, measured: &Measured) -> Vec<Executed> {
+        let at_ms = tick.0 * self.simulation.world.parameters().tick_ms;
+        let arrivals = self.arrivals(tick, at_ms);
+        let advanced = self.queue.advance(tick, at_ms, arrivals, *measured);
+        let (commit, executed) = advanced.expect("ticks come in order");
+        self.recorded = commit.records;
+        executed
     }
 
     fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {

@@ -1,4 +1,4 @@
-//! Draws from a uniform generator, with mathematical functions from `libm` only: the same bits on
+//! Draws that are not uniform, with mathematical functions from `libm` only: the same bits on
 //! every machine.
 
 use std::f64::consts::PI;
@@ -6,16 +6,7 @@ use std::f64::consts::PI;
 use rand_core::Rng;
 
 use super::SkewNormal;
-
-/// Uniform in [0, 1), 53 bits.
-pub(super) fn unit(rng: &mut impl Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// Uniform in `0..n` by multiplication: the bias is below n / 2⁶⁴.
-pub(super) fn below(rng: &mut impl Rng, n: usize) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
-}
+use crate::chance::unit;
 
 /// Exponential with mean 1.
 pub(super) fn exponential(rng: &mut impl Rng) -> f64 {

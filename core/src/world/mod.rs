@@ -17,10 +17,13 @@ use rand_core::{Rng, SeedableRng};
 pub use self::parameters::{
     Bursts, DailyCurve, Drift, Parameters, ParametersError, Scenario, SkewNormal, UnknownScenario,
 };
-use crate::units::{
-    ids::QueryId,
-    resource::{PerResource, Resource, Usage},
-    tick::Tick,
+use crate::{
+    chance,
+    units::{
+        ids::QueryId,
+        resource::{PerResource, Resource, Usage},
+        tick::Tick,
+    },
 };
 
 /// Streams for what is drawn once lie above every tick that can be reached.
@@ -121,7 +124,7 @@ impl World {
         for (index, query) in self.queries.iter().enumerate() {
             let rate = query.probability * scale;
             let whole = libm::floor(rate);
-            let once_more = draw::unit(&mut rng) < rate - whole;
+            let once_more = chance::unit(&mut rng) < rate - whole;
             arrivals.extend(std::iter::repeat_n(index, whole as usize + usize::from(once_more)));
         }
         if let Some(bursts) = self.parameters.bursts
@@ -130,7 +133,7 @@ impl World {
             let mut rng = stream(self.seed, BURSTS);
             // Two 32-bit words a draw: each burst has its own place in the stream.
             rng.set_word_pos(u128::from(tick.0 / bursts.every_ticks) * u128::from(bursts.arrivals) * 2);
-            arrivals.extend((0..bursts.arrivals).map(|_| draw::below(&mut rng, self.queries.len())));
+            arrivals.extend((0..bursts.arrivals).map(|_| chance::below(&mut rng, self.queries.len())));
         }
         arrivals
     }

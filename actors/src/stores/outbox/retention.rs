@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use evenkeel_core::journal::{Entry, EntryId, PerStream, Positions, Stream};
+use evenkeel_core::journal::{EntryId, PerStream, Positions, Stream};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
@@ -13,10 +13,7 @@ use super::{
     store::Outbox,
     stream_rows,
 };
-use crate::{
-    ports::{history::ReadError, ledger::CommitError},
-    supervise::fault,
-};
+use crate::{ports::ledger::CommitError, supervise::fault};
 
 /// Entries of a stream removed at a time: about 10 ms, so that no commit waits for longer.
 const TRIM_MAX: u64 = 5_000;
@@ -69,18 +66,6 @@ impl Outbox {
             self.kept = kept;
         }
         Ok(trimmed)
-    }
-
-    /// The oldest entries that have not been shipped, in id order, at most `limit`.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn unshipped(&self, stream: Stream, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        let first = (self.kept.shipped[stream].seq + 1).max(self.kept.first_seq[stream]);
-        let last = self.head.numbering.last_seq(stream).min((first - 1).saturating_add(limit as u64));
-        let rows = stream_rows::read(&self.connection, stream, first..=last);
-        let rows = rows.map_err(|error| error.read(&self.file))?;
-        Ok(rows.into_iter().map(|stored| stored.entry).collect())
     }
 
     /// Notes up to which id each stream has been shipped; `None` leaves a stream as it is. It may go

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use evenkeel_core::journal::{Commit, Entry, EntryId, PerStream, Positions, Recovered, Stream};
+use evenkeel_core::journal::{Commit, EntryId, PerStream, Positions, Recovered};
 use tokio::{
     runtime::Builder,
     sync::{mpsc, oneshot, watch},
@@ -34,7 +34,6 @@ enum Request {
     Commit(Box<Commit>, Answer<Committed, CommitError>),
     Recover(Answer<Recovered, ReadError>),
     Trim(Trim, Answer<Trimmed, CommitError>),
-    Unshipped(Stream, usize, Answer<Vec<Entry>, ReadError>),
     MarkShipped(PerStream<Option<EntryId>>, Answer<(), CommitError>),
     Shutdown(oneshot::Sender<()>),
     #[cfg(test)]
@@ -136,18 +135,6 @@ impl OutboxHandle {
             while outbox.trim(trim).await?.more {}
             Ok(())
         }
-    }
-
-    /// See [`Outbox::unshipped`].
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn unshipped(
-        &self,
-        stream: Stream,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Entry>, ReadError>> + Send + use<> {
-        self.ask(|answer| Request::Unshipped(stream, limit, answer)).answer()
     }
 
     /// See [`Outbox::mark_shipped`].
@@ -263,7 +250,6 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
             }
             Request::Recover(answer) => drop(answer.send(outbox.recover())),
             Request::Trim(trim, answer) => drop(answer.send(outbox.trim(&trim))),
-            Request::Unshipped(stream, limit, answer) => drop(answer.send(outbox.unshipped(stream, limit))),
             Request::MarkShipped(up_to, answer) => {
                 let marked = outbox.mark_shipped(up_to);
                 publish.send_modify(|published| published.pressure = outbox.pressure());

@@ -1,9 +1,8 @@
 //! Entries as Redis takes and gives them.
 
-use evenkeel_core::{
-    journal::{DecodeError, Entry, EntryId, NewerFormat, Stream},
-    mutant::{self, Mutant},
-};
+use evenkeel_core::journal::{DecodeError, Entry, EntryId, NewerFormat, Stream};
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use redis::{Cmd, Value};
 
 use super::{FORMAT_VERSION, link::RedisFault};
@@ -16,11 +15,10 @@ pub(super) fn xadd(key: &str, entry: &Entry) -> Cmd {
     let (arguments, bytes) = XADD;
     let mut xadd = Cmd::with_capacity(arguments, bytes);
     xadd.arg("XADD").arg(key).arg("NOMKSTREAM");
-    if mutant::is(Mutant::ChosenIds) {
-        xadd.arg("*");
-    } else {
-        xadd.arg(entry.id.to_string());
-    }
+    let id = entry.id.to_string();
+    #[cfg(feature = "mutants")]
+    let id = if mutant::is(Mutant::ChosenIds) { "*".to_owned() } else { id };
+    xadd.arg(id);
     entry.each_field(|name, value| {
         xadd.arg(name).arg(value);
     });

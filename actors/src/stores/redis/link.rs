@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use evenkeel_core::{
-    journal::NewerFormat,
-    mutant::{self, Mutant},
-};
+use evenkeel_core::journal::NewerFormat;
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, Value};
 use tokio::time::Instant;
 
@@ -136,6 +135,7 @@ impl Link {
         pipeline: &mut Pipeline,
         work: impl FnOnce(),
     ) -> Result<Option<Vec<Value>>, RedisFault> {
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::PlainPipeline) {
             let answers = self.pipe(pipeline)?;
             return answers.iter().cloned().find_map(refused).map_or(Ok(Some(answers)), Err);

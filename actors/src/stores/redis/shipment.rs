@@ -6,9 +6,10 @@
 
 use std::path::Path;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    mutant::{self, Mutant},
     units::tick::Tick,
 };
 use redis::{Value, cmd, pipe};
@@ -210,11 +211,14 @@ impl Shipment {
             let known = &mut self.highest_seq[stream];
             *known = self.shipped.last_seq[stream].max(*known);
         }
-        let before = std::mem::take(&mut self.shipped);
+        #[cfg(feature = "mutants")]
+        let before = self.shipped.clone();
+        self.shipped = Shipped::default();
         self.tick = None;
         for stream in Stream::ALL {
             self.attach_stream(&mut link, stream)?;
         }
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::StaleCursor) && before != Shipped::default() {
             self.shipped = before;
         }
@@ -338,6 +342,7 @@ impl Shipment {
                 &TRIM_MAX.to_string().into_bytes(),
                 stream.name().as_bytes(),
             ];
+            #[cfg(feature = "mutants")]
             if mutant::is(Mutant::MaxlenTrim) {
                 link.call(cmd("XTRIM").arg(&key).arg("MAXLEN").arg(&entries_max))?;
             }

@@ -12,9 +12,10 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    mutant::{self, Mutant},
     units::tick::Tick,
 };
 use redis::{Value, cmd};
@@ -226,6 +227,7 @@ impl Follower {
 
     /// Asks how far the group has been given entries, and which sequence number comes next.
     fn start(&mut self, link: &mut Link) -> Result<(), FollowFault> {
+        #[cfg(feature = "mutants")]
         if takes_only_what_is_new() {
             self.phase = Phase::Taking(false);
             return Ok(());
@@ -307,6 +309,7 @@ impl Follower {
         for (stream, found) in streams {
             more |= found.len() == self.read_max;
             for one in found {
+                #[cfg(feature = "mutants")]
                 if mutant::is(Mutant::AcknowledgeFirst) {
                     let mut acknowledge = cmd("XACK");
                     acknowledge.arg(self.keys.stream(stream)).arg(GROUP).arg(one.id().to_string());
@@ -314,7 +317,9 @@ impl Follower {
                 }
                 let Some(entry) = self.accept(link, stream, one)? else { continue };
                 let before = self.applied_seq[stream];
-                let unknown = before.is_none() && !takes_only_what_is_new();
+                let unknown = before.is_none();
+                #[cfg(feature = "mutants")]
+                let unknown = unknown && !takes_only_what_is_new();
                 if unknown || before.is_some_and(|before| before.saturating_add(1) < entry.seq) {
                     // What comes before it stands in the stream perhaps, given to nobody: that is read first. With Redis as
                     // it was when reading began, its number may not be known.
@@ -440,7 +445,8 @@ impl Follower {
     }
 }
 
-/// Two known faults, and nothing else.
+/// Two known faults do.
+#[cfg(feature = "mutants")]
 fn takes_only_what_is_new() -> bool {
     mutant::is(Mutant::PendingNotRead) || mutant::is(Mutant::AcknowledgeFirst)
 }

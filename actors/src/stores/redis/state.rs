@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{NewerFormat, Stream},
     leveller::ClientState,
-    mutant::{self, Mutant},
     server::control::EPOCH_MAX,
 };
 use redis::cmd;
@@ -183,6 +184,7 @@ impl RedisStateStore {
         }
         self.generation += 1;
         let value = Snapshot::write(self.generation, journal, bytes);
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::SplitSnapshot) {
             self.save_with_old_positions(link, journal, state)?;
         }
@@ -206,7 +208,8 @@ impl RedisStateStore {
         }
     }
 
-    /// Only with [`Mutant::SplitSnapshot`].
+    /// What [`Mutant::SplitSnapshot`] does.
+    #[cfg(feature = "mutants")]
     fn save_with_old_positions(
         &self,
         link: &mut Link,

@@ -1,10 +1,8 @@
 //! Simulated annealing of a window (Kirkpatrick, Gelatt, Vecchi 1983): exchanges executions with those
 //! that stay behind and between ticks, and lets a tick have one more or one fewer.
 
-use super::{
-    dice::Dice,
-    frame::{Filling, Frame},
-};
+use super::frame::{Filling, Frame};
+use crate::chance::{Dice, below, unit};
 
 /// Percentage points: at the start an exchange that costs this much is taken with probability 1/e.
 pub(super) const HOT: f64 = 4.0;
@@ -42,7 +40,7 @@ pub(super) fn anneal(
         let Some((undo, gained)) = step(frame, filling, &mut free, dice) else { continue };
         let after = frame.excess(filling);
         let change = after - excess - gained;
-        if change <= 0.0 || dice.unit() < libm::exp(-change / temperature) {
+        if change <= 0.0 || unit(dice) < libm::exp(-change / temperature) {
             excess = after;
             current_worth += gained;
             let fits_first = excess <= FITS && best.0 > FITS;
@@ -74,31 +72,31 @@ fn step(
     free: &mut Vec<usize>,
     dice: &mut Dice,
 ) -> Option<(Undo, f64)> {
-    let tick = dice.below(filling.ticks.len());
+    let tick = below(dice, filling.ticks.len());
     let count = filling.ticks[tick].len();
-    match dice.below(20) {
+    match below(dice, 20) {
         0 if !free.is_empty() => {
-            let item = free.swap_remove(dice.below(free.len()));
+            let item = free.swap_remove(below(dice, free.len()));
             filling.put(frame, tick, item);
             Some((Undo::Put(tick), frame.worth[item]))
         }
         1 if count > 1 => {
-            let at = dice.below(count);
+            let at = below(dice, count);
             let item = filling.take(frame, tick, at);
             free.push(item);
             Some((Undo::Take(tick, item), -frame.worth[item]))
         }
         2..=5 if count > 0 => {
-            let other = dice.below(filling.ticks.len());
+            let other = below(dice, filling.ticks.len());
             if other == tick || filling.ticks[other].is_empty() {
                 return None;
             }
-            let (a, b) = (dice.below(count), dice.below(filling.ticks[other].len()));
+            let (a, b) = (below(dice, count), below(dice, filling.ticks[other].len()));
             swap(frame, filling, tick, a, other, b);
             Some((Undo::Swap(tick, a, other, b), 0.0))
         }
         _ if count > 0 && !free.is_empty() => {
-            let (at, from) = (dice.below(count), dice.below(free.len()));
+            let (at, from) = (below(dice, count), below(dice, free.len()));
             let item = free[from];
             let before = filling.ticks[tick][at];
             filling.exchange(frame, tick, at, item);

@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use super::{
     alike::ten_alike,
     anneal::{HOT, anneal},
-    dice::Dice,
     frame::{Filling, Frame},
     item::Item,
     settings::Settings,
     units::Units,
 };
-use crate::units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+use crate::{
+    chance::{self, Dice, below},
+    units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS},
+};
+
+/// Sets the search apart from others that count their seeds up from 0.
+const SEED: u64 = 0x5851_f42d_4c95_7f2d;
 
 /// Temperature, in percentage points, at which the rest of a window is searched again with what arrived.
 const WARM: f64 = 1.0;
@@ -55,7 +60,8 @@ struct Draft {
 /// whatever is planned.
 pub(super) fn plan_window(s: &Situation<'_>, before: Option<&WindowPlan>, forced: &[Item]) -> WindowPlan {
     let first = Tick(s.next.0 - s.next.0 % WINDOW_TICKS);
-    let mut dice = Dice::new(s.next.0);
+    // The same whenever the same tick is planned.
+    let mut dice = Dice::new(s.next.0.wrapping_mul(chance::STEP) ^ SEED);
     let draft = match before.filter(|before| before.first == first) {
         Some(before) => s.go_on(before, &mut dice),
         None => s.begin(&mut dice),
@@ -194,7 +200,7 @@ impl Situation<'_> {
         ticks.iter().flatten().for_each(|i| taken[*i] = true);
         let mut free: Vec<usize> = (0..taken.len()).filter(|i| !taken[*i]).collect();
         for i in (1..free.len()).rev() {
-            free.swap(i, dice.below(i + 1));
+            free.swap(i, below(dice, i + 1));
         }
         let mut free = free.into_iter();
         for tick in ticks.iter_mut().filter(|tick| tick.is_empty()) {

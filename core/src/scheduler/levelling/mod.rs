@@ -12,7 +12,6 @@ mod at_arrival;
 mod by_tick;
 mod by_window;
 mod carry;
-mod dice;
 mod families;
 mod frame;
 mod item;

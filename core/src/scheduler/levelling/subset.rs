@@ -152,7 +152,8 @@ fn exchange_two(
 mod tests {
     use super::*;
     use crate::{
-        scheduler::levelling::{dice::Dice, units::sum},
+        chance::{Dice, unit},
+        scheduler::levelling::units::sum,
         units::{ids::ExecutionId, tick::Tick},
     };
 
@@ -164,7 +165,7 @@ mod tests {
         let item = |n: usize, dice: &mut Dice| Item {
             execution: ExecutionId::new(1, n as u128),
             kind: n,
-            cost: [0; 3].map(|_| 30.0 + 40.0 * dice.unit()),
+            cost: [0; 3].map(|_| 30.0 + 40.0 * unit(dice)),
             queued_tick: Tick(0),
             earliest: Tick(1),
             deadline: Tick(1_200),

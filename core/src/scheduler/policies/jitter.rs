@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use crate::{
+    chance,
     scheduler::problem::{Feasibility, Plan, Problem},
     server::control::SetSlot,
     units::{ids::ExecutionId, tick::Tick},
@@ -37,11 +38,9 @@ impl Policy for Jitter {
     }
 }
 
-/// Uniform in `0..=most`, the same whenever the same execution is seen (`SplitMix64`'s finalizer).
+/// Uniform in `0..=most`, the same whenever the same execution is seen.
 fn draw(execution: ExecutionId, most: u64) -> u64 {
     let id = execution.0.as_u128();
-    let mut z = (id >> 64) as u64 ^ (id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) % (most + 1)
+    let bits = (id >> 64) as u64 ^ (id as u64).wrapping_mul(chance::STEP);
+    chance::mixed(bits) % (most + 1)
 }

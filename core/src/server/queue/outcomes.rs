@@ -12,12 +12,13 @@
 use std::collections::BTreeMap;
 
 use super::{DelayError, RecordedQueue};
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::{
     journal::{
         Commit, Ended, Executed, Outcome, QueueChange, QueueEvent, QueueRecord, Record, Recovered, Released,
         ReleasedChange,
     },
-    mutant::{self, Mutant},
     units::{
         ids::{ExecutionId, QueryId},
         tick::Tick,
@@ -61,6 +62,7 @@ impl Outcomes {
     fn end(&mut self, finished: &Finished, last_tick: Tick) -> Option<(Option<Record>, ReleasedChange)> {
         let row = self.take(finished.execution)?;
         let window = Tick(last_tick.0 / WINDOW_TICKS * WINDOW_TICKS);
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::LateOutcomeLost) && finished.tick < window {
             return Some((None, ReleasedChange::Remove(row.execution)));
         }
@@ -72,6 +74,7 @@ impl Outcomes {
     }
 
     fn take(&mut self, execution: ExecutionId) -> Option<Released> {
+        #[cfg(feature = "mutants")]
         if mutant::is(Mutant::SecondOutcome) {
             return self.open.get(&execution).cloned();
         }

@@ -1,12 +1,13 @@
 //! The queue as the server runs it: every durable change comes with the commit that records it.
 
 use super::{DelayError, HoldLimits, OutOfStep, Queue, Step, outcomes::Outcomes};
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::{
     journal::{
         Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ReleasedChange,
         ServerState,
     },
-    mutant::{self, Mutant},
     server::control::{ControlError, ControlRequest, ControlResponse},
     units::{
         ids::{ExecutionId, QueryId},
@@ -27,7 +28,8 @@ pub struct RecordedQueue {
     /// Whether a batch can be started only once, and tells its outcome later.
     pub(super) uncertain: bool,
     pub(super) outcomes: Outcomes,
-    /// Only with [`Mutant::NoIntent`]: what ran and has not been recorded.
+    /// With [`Mutant::NoIntent`]: what ran and has not been recorded.
+    #[cfg(feature = "mutants")]
     unrecorded: Vec<Executed>,
 }
 
@@ -42,6 +44,7 @@ impl RecordedQueue {
             revision: *revision,
             uncertain: false,
             outcomes: Outcomes::recover(recovered),
+            #[cfg(feature = "mutants")]
             unrecorded: Vec::new(),
         }
     }
@@ -76,10 +79,13 @@ impl RecordedQueue {
             due_tick: queued.due_tick,
             added_ticks: 0,
         });
-        let mut ran = executed.clone();
-        if mutant::is(Mutant::NoIntent) && !self.uncertain {
-            ran = std::mem::replace(&mut self.unrecorded, ran);
-        }
+        let ran = executed.clone();
+        #[cfg(feature = "mutants")]
+        let ran = if mutant::is(Mutant::NoIntent) && !self.uncertain {
+            std::mem::replace(&mut self.unrecorded, ran)
+        } else {
+            ran
+        };
         let (records, released) = self.intents(&ran);
         let records = records.into_iter().chain(arrived.map(Record::Queue));
         let records = records.chain(measured.closed.map(Record::Window)).collect();
