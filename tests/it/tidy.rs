@@ -95,6 +95,9 @@ const ACTORS: &[&str] = &[
     "simulation",
 ];
 
+const PROGRAM: &[&str] =
+    &["exit", "output", "telemetry", "tokens", "reread", "reach", "config", "http", "run", "cli", "main"];
+
 /// The rooms of `source` that each room names after `crate::`, tests aside.
 fn imports(source: &str) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
@@ -105,6 +108,7 @@ fn imports(source: &str) -> Vec<(String, String, String)> {
         }
         let room = inside.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for after in code.split("crate::").skip(1) {
             let named = |part: &str| {
                 part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
@@ -136,7 +140,7 @@ fn imports(source: &str) -> Vec<(String, String, String)> {
 
 #[test]
 fn rooms_import_in_one_direction() {
-    for (source, order) in [("core/src", CORE), ("actors/src", ACTORS)] {
+    for (source, order) in [("core/src", CORE), ("actors/src", ACTORS), ("src", PROGRAM)] {
         let place = |room: &str| order.iter().position(|known| *known == room);
         let mut seen = 0;
         for (file, room, imported) in imports(source) {
@@ -146,7 +150,7 @@ fn rooms_import_in_one_direction() {
             seen += 1;
             assert!(from <= at, "{file} imports `{imported}`, which comes after `{room}`");
         }
-        assert!(seen > 100, "{source}: {seen} imports were found");
+        assert!(seen > 50, "{source}: {seen} imports were found");
     }
 }
 
