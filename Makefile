@@ -49,7 +49,7 @@ test: tools node web ## Run all tests
 	@.ci/timed test begin
 	.ci/timed test "core, actors, program" $(CARGO) test --workspace --locked --no-fail-fast -- --skip alone::
 	.ci/timed test "program, what runs alone" $(CARGO) test --locked --no-fail-fast --test it -- --test-threads 1 alone::
-	.ci/timed test page $(NPM) test
+	.ci/timed test page env $(NPM) test
 	.ci/timed test "kills of the outbox" \
 		$(CARGO) test --package evenkeel-actors --features faults --locked --lib kills
 	.ci/timed test "panics of actors" \
