@@ -33,7 +33,7 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
-    journal::{Commit, Record, Stream},
+    journal::{Commit, Lengths, Record, Stream},
     leveller::ClientState,
 };
 use support::{Running, World, evenkeel, pair::Pair, pause, redis::Redis};
@@ -203,7 +203,7 @@ fn report(name: &str, mut delays: Vec<f64>, time: Duration) {
 /// A journal that has begun in Redis, and what ships it.
 fn journal(redis: &Redis) -> Result<(TempDir, OutboxHandle, Shipment)> {
     let folder = TempDir::new()?;
-    let identity = Identity { label: "bench".to_owned(), text: String::new() };
+    let identity = Identity { label: "bench".to_owned(), text: String::new(), ..Identity::default() };
     let (outbox, _) = Outbox::open(folder.path(), &identity, Uuid::new_v4(), NOW_MS, Limits::shipping())?;
     let outbox = OutboxWriter::spawn(outbox)?;
     let settings = ShipmentSettings {
@@ -213,7 +213,7 @@ fn journal(redis: &Redis) -> Result<(TempDir, OutboxHandle, Shipment)> {
         writer_epoch: outbox.meta().writer_epoch,
         writer: Uuid::new_v4(),
         label: "bench".to_owned(),
-        tick_ms: TICK_MS,
+        lengths: Lengths::at_pace(TICK_MS),
         age_max: Duration::from_hours(24),
         entries_max: 50_000_000,
     };

@@ -27,7 +27,7 @@ use evenkeel_actors::stores::{
     redis::{Keys, Shipment, ShipmentSettings},
 };
 use evenkeel_core::{
-    journal::{Commit, Entry, EntryId, PerStream, QueueChange, Record, Stream},
+    journal::{Commit, Entry, EntryId, Lengths, PerStream, QueueChange, Record, Stream},
     units::ids::ExecutionId,
 };
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ fn commits((a_tick, ticks): (u64, usize)) -> Vec<Commit> {
 }
 
 fn open(dir: &Path, limits: Limits) -> Result<Outbox, Error> {
-    let identity = Identity { label: "bench".to_owned(), text: String::new() };
+    let identity = Identity { label: "bench".to_owned(), text: String::new(), ..Identity::default() };
     Ok(Outbox::open(dir, &identity, Uuid::new_v4(), NOW_MS, limits)?.0)
 }
 
@@ -117,7 +117,7 @@ fn over_redis(directory: &Path, redis: &Redis) -> Result<(f64, Vec<Entry>), Erro
         writer_epoch: meta.writer_epoch,
         writer: Uuid::new_v4(),
         label: "bench".to_owned(),
-        tick_ms: 100,
+        lengths: Lengths::default(),
         age_max: Duration::from_hours(24 * 365),
         entries_max: 50_000_000,
     };

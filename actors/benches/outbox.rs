@@ -21,7 +21,7 @@ fn main() {
 
 fn measure(directory: &std::path::Path, arrivals: u64, group: usize, commits: usize) {
     let dir = tempfile::tempdir_in(directory).expect("the directory can be written");
-    let identity = Identity { label: "bench".to_owned(), text: String::new() };
+    let identity = Identity { label: "bench".to_owned(), text: String::new(), ..Identity::default() };
     let (mut outbox, _) =
         Outbox::open(dir.path(), &identity, Uuid::nil(), NOW_MS, Limits::default()).expect("opens");
     let (mut decider, first) = Decider::new(arrivals);

@@ -59,7 +59,7 @@ fn entry(seq: u64) -> Entry {
         due_tick: Tick(seq + 1),
         added_ticks: 0,
     };
-    Entry { id: id(seq), seq, record: Record::Queue(record) }
+    Entry { id: id(seq), seq, version: evenkeel_core::journal::FORMAT, record: Record::Queue(record) }
 }
 
 /// A journal that is read in parts.

@@ -130,7 +130,7 @@ fn circle() -> Circle {
     let folder = TempDir::new().unwrap();
     let dir = folder.path().join("data");
     let world = World::new(Parameters { rate: 3.0, tick_ms: TICK_MS, ..Parameters::default() }, 1).unwrap();
-    let identity = Identity { label: "a test".to_owned(), text: String::new() };
+    let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
     let (outbox, _) = Outbox::open(&dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
     let outbox = OutboxWriter::spawn(outbox).unwrap();
     let states = Box::new(FileStateStore::open(&dir).unwrap());

@@ -27,11 +27,19 @@ pub enum Mutant {
     MaxlenTrim,
     /// After a reconnect shipping goes on where it was, whatever Redis has.
     StaleCursor,
+    /// What is released is sent before that is durable.
+    SentBeforeDurable,
+    /// What was released and has no outcome is sent again after a start.
+    SentAgain,
+    /// An execution that has ended may end again.
+    SecondOutcome,
+    /// An outcome that comes after its window has closed is not recorded.
+    LateOutcomeLost,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::NoIntent,
         Self::ChosenIds,
         Self::NoFsync,
@@ -41,6 +49,10 @@ impl Mutant {
         Self::PlainPipeline,
         Self::MaxlenTrim,
         Self::StaleCursor,
+        Self::SentBeforeDurable,
+        Self::SentAgain,
+        Self::SecondOutcome,
+        Self::LateOutcomeLost,
     ];
 }
 

@@ -58,7 +58,7 @@ fn start(settings: &ServerSettings, process: &mut Process) -> anyhow::Result<()>
         writer_epoch: meta.writer_epoch,
         writer: Uuid::new_v4(),
         label: meta.identity.label.clone(),
-        tick_ms: serving.scenario.parameters.tick_ms,
+        lengths: meta.identity.lengths,
         age_max: Duration::from_hours(24),
         entries_max: 5_000_000,
     };

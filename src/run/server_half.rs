@@ -26,7 +26,10 @@ use evenkeel_actors::{
     },
     supervise::{health::ActorName, port::Port},
 };
-use evenkeel_core::journal::{Mode, Recovered, Stream};
+use evenkeel_core::{
+    journal::{Lengths, Mode, Recovered, Stream},
+    world::Parameters,
+};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -71,11 +74,25 @@ pub(super) struct Tellers {
     pub(super) redis: watch::Sender<RedisView>,
 }
 
+/// What a data directory of this database belongs to.
+fn identity(serving: &Serving) -> Identity {
+    let Parameters { tick_ms, .. } = serving.scenario.parameters;
+    let text = |parameters: &Parameters| {
+        let Lengths { window_ticks, default_delay_ticks, .. } = Lengths::at_pace(tick_ms);
+        let parameters = toml::to_string(parameters).unwrap_or_default();
+        format!("window_ticks = {window_ticks}\ndefault_delay_ticks = {default_delay_ticks}\n{parameters}")
+    };
+    Identity {
+        label: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
+        text: format!("seed = {}\n{}", serving.seed, text(&serving.scenario.parameters)),
+        lengths: Lengths::at_pace(tick_ms),
+        defaults: text(&Parameters::default()),
+    }
+}
+
 /// The outbox of this database, and what was found in it.
 pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Outbox, Recovered), ExitError> {
-    let label = format!("scenario {} seed {}", serving.scenario.label, serving.seed);
-    let parameters = toml::to_string(&serving.scenario.parameters).unwrap_or_default();
-    let identity = Identity { label, text: format!("seed = {}\n{parameters}", serving.seed) };
+    let identity = identity(serving);
     let opening = Opening {
         dir: &serving.data_dir,
         identity: &identity,

@@ -65,6 +65,8 @@ fn some_state() -> Vec<u8> {
             reason: String::new(),
             outcome: Outcome::Ok,
             executed_at_ms: 1,
+            tenant: None,
+            trace: None,
         };
         let record = Record::Executed(executed);
         estimator.apply(&record);

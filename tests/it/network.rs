@@ -8,7 +8,7 @@ use crate::support::{
     redis::Redis,
 };
 use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
-use evenkeel_core::journal::{EntryId, Stream};
+use evenkeel_core::journal::{EntryId, Lengths, Stream};
 use uuid::Uuid;
 
 async fn cut_at_every_byte(way: Way) {
@@ -24,7 +24,7 @@ async fn cut_at_every_byte(way: Way) {
         writer_epoch: meta.writer_epoch,
         writer: Uuid::new_v4(),
         label: meta.identity.label,
-        tick_ms: 100,
+        lengths: Lengths::default(),
         age_max: Duration::from_hours(24),
         entries_max: 5_000_000,
     };

@@ -1,4 +1,4 @@
-//! The database behind the queue, and the simulated one.
+//! The simulated database, and who sends it queries.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,8 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::Executed,
+    journal::{Executed, Outcome, Released},
+    server::queue::Finished,
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
@@ -18,15 +19,7 @@ use evenkeel_core::{
     world::World,
 };
 
-/// What runs executions.
-pub trait Database: Send {
-    /// Runs a tick's batch, and says what it used. A batch that comes again, after a restart, has an
-    /// effect once: executions are told apart by their ids.
-    ///
-    /// # Errors
-    /// The batch may have run in part; it will come again.
-    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<Usage>;
-}
+use crate::ports::database::{Database, Resolution, TickUsed, UsageProbe};
 
 /// Who sends queries.
 pub trait Workload: Send {
@@ -39,6 +32,9 @@ pub struct Simulated {
     world: World,
     index: BTreeMap<QueryId, usize>,
     truth: Option<TruthFile>,
+    /// What has not been told yet: all of it is known at once.
+    finished: Vec<Finished>,
+    used: Vec<TickUsed>,
 }
 
 impl Simulated {
@@ -48,12 +44,23 @@ impl Simulated {
     /// The record cannot be opened or read.
     pub fn new(world: World, truth: Option<&Path>) -> io::Result<Self> {
         let index = (0..world.query_count()).map(|index| (world.query(index), index)).collect();
-        Ok(Self { world, index, truth: truth.map(TruthFile::open).transpose()? })
+        Ok(Self {
+            world,
+            index,
+            truth: truth.map(TruthFile::open).transpose()?,
+            finished: Vec::new(),
+            used: Vec::new(),
+        })
     }
 }
 
 impl Database for Simulated {
-    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<Usage> {
+    /// It knows what it ran: a batch that comes again has its effect once.
+    fn is_uncertain(&self) -> bool {
+        false
+    }
+
+    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {
         let mut usage = Usage::default();
         for executed in batch {
             let index = self.index.get(&executed.query).ok_or_else(|| {
@@ -64,7 +71,26 @@ impl Database for Simulated {
         if let Some(truth) = &mut self.truth {
             truth.record(tick, batch)?;
         }
-        Ok(usage)
+        let ended =
+            |executed: &Executed| Finished { execution: executed.execution, tick, outcome: Outcome::Ok };
+        self.finished.extend(batch.iter().map(ended));
+        self.used.push(TickUsed { tick, usage });
+        Ok(())
+    }
+
+    fn finished(&mut self) -> io::Result<Vec<Finished>> {
+        Ok(std::mem::take(&mut self.finished))
+    }
+
+    fn resolve(&mut self, released: &Released) -> io::Result<Resolution> {
+        // Whatever it was started with ran in its tick.
+        Ok(Resolution::Ended(Outcome::Ok, released.tick))
+    }
+}
+
+impl UsageProbe for Simulated {
+    fn used(&mut self) -> io::Result<Vec<TickUsed>> {
+        Ok(std::mem::take(&mut self.used))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What actors ask of the outside, free of whoever answers: no file, no database and no wire is named here.
 
+pub mod database;
 pub mod history;
 pub mod lease;
 pub mod ledger;

@@ -31,9 +31,12 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    databases::simulated::{Database, Workload},
+    databases::simulated::Workload,
     messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
-    ports::ledger::{Pressure, Published},
+    ports::{
+        database::{Measured, TickUsed},
+        ledger::{Pressure, Published},
+    },
     supervise::{fault, health::ActorHealth, port::Port},
 };
 
@@ -77,7 +80,7 @@ pub struct Ports {
 pub struct Daemon {
     ports: Arc<Ports>,
     /// Shared with the step that is under way, and never across an await: a step that fails leaves it.
-    database: Rc<RefCell<Box<dyn Database>>>,
+    database: Rc<RefCell<Box<dyn Measured>>>,
     workload: Box<dyn Workload>,
     ledger: watch::Receiver<Published>,
     ids: ExecutionIds,
@@ -135,13 +138,16 @@ enum StepError {
 
 impl Daemon {
     /// A daemon that begins by asking what is durable.
+    ///
+    /// # Panics
+    /// When the outcomes of `database` are uncertain: the queue that this daemon leads records them before they are known.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a port or a setting of its own, named at the one call"
     )]
     pub fn new(
         ports: Ports,
-        database: Box<dyn Database>,
+        database: Box<dyn Measured>,
         workload: Box<dyn Workload>,
         ledger: watch::Receiver<Published>,
         health: ActorHealth,
@@ -149,6 +155,10 @@ impl Daemon {
         now_ms: fn() -> u64,
         tick_ms: u64,
     ) -> Self {
+        assert!(
+            !database.is_uncertain(),
+            "a database with uncertain outcomes needs a queue that awaits them"
+        );
         Self {
             ports: Arc::new(ports),
             database: Rc::new(RefCell::new(database)),
@@ -227,7 +237,8 @@ impl Daemon {
                     self.counted = Some(usage.tick);
                     self.pace.executed += usage.executed;
                 }
-                self.pace.last = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+                let done = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+                self.pace.last = done.or(self.pace.last);
             }
             Some(cause) => {
                 if !self.pace.stalled {
@@ -272,7 +283,7 @@ impl Handler<TickDue> for Daemon {
 /// One tick's way through the actors, or the recovery that takes its place.
 struct Step {
     ports: Arc<Ports>,
-    database: Rc<RefCell<Box<dyn Database>>>,
+    database: Rc<RefCell<Box<dyn Measured>>>,
     steps: Steps,
     at_ms: u64,
     arrivals: Vec<(ExecutionId, QueryId)>,
@@ -290,11 +301,13 @@ impl Step {
     async fn run(mut self) -> Done {
         let ticked = self.steps.due().is_some();
         loop {
+            let waited = matches!(self.steps.action(), Action::Await(_));
             if let Err(cause) = self.next().await {
                 self.steps.failed();
                 return Done { steps: self.steps, ticked, failed: Some(cause) };
             }
-            if self.steps.due().is_some() {
+            // What is not told yet is asked for again when the next tick would be due.
+            if self.steps.due().is_some() || matches!(self.steps.action(), Action::Await(_)) && waited {
                 return Done { steps: self.steps, ticked, failed: None };
             }
         }
@@ -322,9 +335,17 @@ impl Step {
                 self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
             }
             Action::Start(tick, batch) => {
-                let usage = self.database.borrow_mut().start(tick, batch)?;
+                self.database.borrow_mut().start(tick, batch)?;
                 fault::point!("after-effect");
-                self.steps.started(usage);
+                self.steps.sent();
+            }
+            Action::Await(_) => {
+                let mut database = self.database.borrow_mut();
+                // An execution's entry has said how it ends since before it was started: see `Database::is_uncertain`.
+                database.finished()?;
+                for TickUsed { tick, usage } in database.used()? {
+                    self.steps.used(tick, usage);
+                }
             }
         }
         Ok(())

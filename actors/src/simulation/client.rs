@@ -241,7 +241,7 @@ fn knows_what_was_told(world: &mut World, tick: Tick, shadow: &Shadow) {
     if world.meddled {
         return;
     }
-    let told = world.disk.told(tick);
+    let told = world.disk.told(tick, world.uncertain.is_some());
     for stream in Stream::ALL {
         let (told, known) = (told[stream] as u64, shadow[stream].last().copied().unwrap_or_default());
         assert!(

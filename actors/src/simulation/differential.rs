@@ -140,7 +140,7 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
     let who = dice.pick(&["anna", "bert"]);
     let line = match kind {
         0 => format!(
-            "{claim} 1 {{m}}:meta {} {epoch} {} 100 label {who} {}",
+            "{claim} 1 {{m}}:meta {} {epoch} {} 100 label {who} {} 10 1",
             dice.pick(&["ours", "ours", "theirs"]),
             dice.roll(3),
             dice.roll(6)
@@ -154,7 +154,12 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
         2 | 3 => {
             let (seen, beat) = (dice.roll(4), dice.roll(4));
             // Epochs go out of range here, too: they begin anew then.
-            format!("{acquire} 1 {{m}}:lease {who} {seen} {beat} {} {}", dice.roll(3), 3 + dice.roll(3))
+            format!(
+                "{acquire} 1 {{m}}:lease {who} {seen} {beat} {} {} {}",
+                dice.roll(3),
+                3 + dice.roll(3),
+                1 + dice.roll(2)
+            )
         }
         4 => format!("{release} 1 {{m}}:lease {epoch}"),
         5 | 6 => {
@@ -178,7 +183,7 @@ fn any_script(dice: &mut Dice, kind: u64, hashes: &[String; 6]) -> Words {
 /// something to trim, to take over and to give again.
 fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
     let [claim, _, acquire, _, read, save] = hashes;
-    let mut lines = vec![format!("EVALSHA {claim} 1 {{m}}:meta ours 1 1 100 label anna 0")];
+    let mut lines = vec![format!("EVALSHA {claim} 1 {{m}}:meta ours 1 1 100 label anna 0 10 1")];
     for key in STREAMS {
         let name = key.rsplit(':').next().unwrap_or_default();
         lines.push(format!("XGROUP CREATE {key} {GROUP} 0 MKSTREAM"));
@@ -192,7 +197,7 @@ fn a_life(dice: &mut Dice, hashes: &[String; 6]) -> Vec<Words> {
         }
     }
     let keys = STREAMS.join(" ");
-    lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0 100"));
+    lines.push(format!("EVALSHA {acquire} 1 {{m}}:lease anna 0 0 0 100 2"));
     lines.push(format!("EVALSHA {read} 5 {{m}}:lease {{m}}:meta {keys} 1 {GROUP} {CONSUMER} 8 1 1 > > >"));
     for _ in 0..2 {
         let mut applied = || format!("{}-0", 1 + dice.roll(8));

@@ -10,7 +10,7 @@ use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{
         Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
-        ServerState, Stream,
+        Released, ReleasedChange, ServerState, Stream,
     },
     units::{ids::ExecutionId, tick::Tick},
 };
@@ -28,6 +28,7 @@ pub(super) struct Head {
     numbering: Numbering,
     pub(super) state: ServerState,
     pub(super) queue: BTreeMap<ExecutionId, Queued>,
+    pub(super) released: BTreeMap<ExecutionId, Released>,
     /// Entries of each stream.
     lengths: PerStream<usize>,
     /// The first execution of the last tick: it is started again.
@@ -49,7 +50,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes a commit durable; false when it is refused.
     pub(super) fn commit(&mut self, commit: Commit) -> bool {
-        let Commit { revision, at_ms, records, queue, state } = commit;
+        let Commit { revision, at_ms, records, queue, released, state } = commit;
         if revision != self.head.revision + 1 {
             return false;
         }
@@ -62,6 +63,12 @@ impl Disk {
             match change {
                 QueueChange::Put(queued) => drop(self.head.queue.insert(queued.execution, queued)),
                 QueueChange::Remove(execution) => drop(self.head.queue.remove(&execution)),
+            }
+        }
+        for change in released {
+            match change {
+                ReleasedChange::Put(row) => drop(self.head.released.insert(row.execution, row)),
+                ReleasedChange::Remove(execution) => drop(self.head.released.remove(&execution)),
             }
         }
         for record in records {
@@ -90,7 +97,7 @@ impl Disk {
     }
 
     pub(super) fn recover(&self) -> Recovered {
-        let Head { revision, state, queue, batch_begins, .. } = &self.head;
+        let Head { revision, state, queue, released, batch_begins, .. } = &self.head;
         let batch = self.entries[Stream::Executions][*batch_begins..].iter().filter_map(|entry| match &entry
             .record
         {
@@ -101,6 +108,7 @@ impl Disk {
             revision: *revision,
             state: state.clone(),
             queue: queue.values().copied().collect(),
+            released: released.values().cloned().collect(),
             last_batch: batch.collect(),
         }
     }
@@ -149,11 +157,14 @@ impl Disk {
     }
 
     /// Entries of each stream that a tick up to `told` recorded.
-    pub(super) fn told(&self, told: Tick) -> PerStream<usize> {
+    pub(super) fn told(&self, told: Tick, uncertain: bool) -> PerStream<usize> {
         PerStream::from_fn(|stream| {
             let entries = &self.entries[stream];
             entries.partition_point(|entry| match &entry.record {
                 Record::Window(window) => window.last_tick < told,
+                // Where outcomes are uncertain, they come whenever they are told, and releases after their tick was, too.
+                Record::Executed(_) if uncertain => false,
+                Record::Queue(event) if uncertain => event.tick < told,
                 Record::Executed(executed) => executed.tick <= told,
                 // A `/delay` comes after its tick was told.
                 Record::Queue(event) => event.tick < told || (event.tick == told && event.added_ticks == 0),
@@ -221,7 +232,8 @@ mod tests {
         for seed in 1..=5 {
             let mut dice = Dice::new(seed);
             let folder = tempfile::TempDir::new().unwrap();
-            let identity = Identity { label: "a test".to_owned(), text: String::new() };
+            let identity =
+                Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
             let (mut outbox, found) =
                 Outbox::open(folder.path(), &identity, Uuid::nil(), NOW_MS, Limits::shipping()).unwrap();
             let mut disk = Disk::default();

@@ -8,13 +8,14 @@
 //!
 //! Everything is decided by a seed: what arrives, who acts next, what is lost, cut, late or killed between any two
 //! steps, what Redis forgets. In the end all comes to rest, and [`checks`] holds what ran, the outbox, Redis and the
-//! client's state against each other. The model of Redis is held against a real one by [`differential`].
+//! client's state against each other. In some worlds the database tells its outcomes late ([`database`]). The model of Redis is held against a real one by [`differential`].
 //!
 //! `EVENKEEL_SIM_SEED=7 cargo test -p evenkeel-actors --lib simulation::seeds` repeats one,
 //! `EVENKEEL_SIM_SEEDS=1000000` begins at 1 and does so many.
 
 mod checks;
 mod client;
+mod database;
 mod differential;
 mod disk;
 mod faults;

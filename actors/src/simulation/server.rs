@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "mutants")]
+use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Commit, Executed, Recovered},
+    journal::{Commit, Executed, Lengths, Recovered, Released},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
         queue::{HoldLimits, RecordedQueue},
@@ -20,11 +22,15 @@ use evenkeel_core::{
 use uuid::Uuid;
 
 use super::{
+    database,
     disk::WorldsDisk,
     wire::Way,
     world::{self, ProcessId, World},
 };
-use crate::stores::redis::{Shipment, ShipmentSettings, Target};
+use crate::{
+    ports::database::Resolution,
+    stores::redis::{Shipment, ShipmentSettings, Target},
+};
 
 const TICK_MS: u64 = 100;
 const QUERIES: usize = 3;
@@ -32,6 +38,8 @@ const QUERIES: usize = 3;
 #[derive(Default)]
 pub(super) struct Server {
     steps: Steps,
+    /// What was released before this start and is to be asked about.
+    unresolved: Vec<Released>,
     recorded: Option<RecordedQueue>,
     measured: Option<Measured>,
 }
@@ -55,11 +63,17 @@ impl Server {
         if world::with(|world| world.dies_here(ProcessId::Server)) {
             return;
         }
+        if world::with(|world| world.uncertain.is_some() && world.dice.hits(400)) && self.between_ticks() {
+            return;
+        }
         match self.steps.action() {
             Action::Recover => {
                 let recovered = world::with(recover);
-                let limits = HoldLimits::default();
-                self.recorded = Some(RecordedQueue::recover(TICK_MS, limits, &recovered));
+                let queue = RecordedQueue::recover(TICK_MS, HoldLimits::default(), &recovered);
+                if world::with(|world| world.uncertain.is_some()) {
+                    return self.recovered_once(queue, &recovered);
+                }
+                self.recorded = Some(queue);
                 self.measured =
                     Some(Measured::recover(recovered.state.open_window, recovered.state.last_window));
                 self.steps.recovered(&recovered);
@@ -75,12 +89,87 @@ impl Server {
                 }
             }
             Action::Advance(tick, measured) => self.advance(tick, &measured.clone()),
+            Action::Start(_, batch) if world::with(|world| world.uncertain.is_some()) => {
+                if sent_before_durable() || send(batch.iter().map(Released::of)) {
+                    self.steps.sent();
+                }
+            }
             Action::Start(tick, batch) => {
                 if let Some(usage) = start(tick, batch) {
                     self.steps.started(usage);
                 }
             }
+            Action::Await(tick) => {
+                if let Some(usage) = world::with(|world| database::used(world, tick)) {
+                    self.steps.used(tick, usage);
+                }
+            }
         }
+    }
+
+    /// What was released may have been sent, and is asked about.
+    fn recovered_once(&mut self, queue: RecordedQueue, recovered: &Recovered) {
+        self.recorded = Some(queue.uncertain());
+        let Recovered { state, released, .. } = recovered;
+        self.measured = Some(Measured::recover(state.open_window, state.last_window));
+        self.steps.recovered_once(recovered);
+        self.unresolved.clone_from(released);
+        #[cfg(feature = "mutants")]
+        if mutant::is(Mutant::SentAgain) {
+            send(released.iter().cloned());
+        }
+    }
+
+    /// Outcomes that were told or found out, executions that nobody defers, one that is given up: each group is a commit.
+    /// Whether there was anything to do.
+    fn between_ticks(&mut self) -> bool {
+        let Some(queue) = &mut self.recorded else { return false };
+        let (now_ms, now) = (world::with(|world| world.now_ms), queue.queue().last_tick());
+        let mut finished = world::with(|world| {
+            database::runs_on(world, now);
+            database::told(world)
+        });
+        if world::with(|world| world.dice.hits(500)) {
+            let calm = world::with(|world| world.weather.others == 0);
+            self.unresolved.retain(|row| {
+                let resolution = world::with(|world| database::resolve(world, row, calm));
+                finished.extend(resolution.finished(row.execution, now));
+                resolution == Resolution::Running
+            });
+        }
+        if let Some(commit) = queue.ended(now_ms, &finished) {
+            return self.commit_between(commit, |world| database::heard(world, &finished));
+        }
+        let waiting: Vec<_> = queue.queue().planned().map(|planned| planned.queued.execution).collect();
+        let dropped = world::with(|world| {
+            (!waiting.is_empty() && world.dice.hits(100)).then(|| world.dice.pick(&waiting))
+        });
+        if let Some(commit) = dropped.and_then(|execution| queue.drop_waiting(execution, now_ms).ok()) {
+            return self.commit_between(commit, |_| ());
+        }
+        // Before the first tick there is none in which something could be released.
+        if queue.queue().next_tick() == Tick(0) || !world::with(|world| world.dice.hits(200)) {
+            return false;
+        }
+        let (at_ms, arrivals) = world::with(arrivals);
+        let (commit, admitted) = queue.admit(at_ms, arrivals);
+        let sends = self.commit_between(commit, |_| ()) && self.recorded.is_some();
+        if sends && !world::with(|world| world.is_dying(ProcessId::Server)) {
+            send(admitted);
+        }
+        true
+    }
+
+    fn commit_between(&mut self, commit: Commit, durable: impl FnOnce(&mut World)) -> bool {
+        match world::with(|world| commit_one(world, commit)) {
+            Committed::Durable => world::with(durable),
+            Committed::Refused => {
+                self.recorded = None;
+                self.steps.failed();
+            }
+            Committed::Killed => {}
+        }
+        true
     }
 
     fn advance(&mut self, tick: Tick, measured: &Measured) {
@@ -90,6 +179,9 @@ impl Server {
             self.recorded = None;
             return self.steps.failed();
         };
+        if sent_before_durable() && world::with(|world| world.uncertain.is_some()) {
+            send(executed.iter().map(Released::of));
+        }
         // A `/delay` that comes while the tick's commit is on its way is decided on what the tick left.
         let delay = self.delay(at_ms);
         let ticked = world::with(|world| commit_one(world, commit));
@@ -188,7 +280,26 @@ fn start(tick: Tick, batch: &[Executed]) -> Option<Usage> {
     })
 }
 
-fn cost(query: QueryId) -> Usage {
+/// Whether that known fault has been chosen.
+fn sent_before_durable() -> bool {
+    #[cfg(feature = "mutants")]
+    return mutant::is(Mutant::SentBeforeDurable);
+    #[cfg(not(feature = "mutants"))]
+    false
+}
+
+/// Sends what is durable, perhaps only its beginning; false when the server was killed meanwhile.
+fn send(released: impl IntoIterator<Item = Released>) -> bool {
+    for Released { execution, query, tick, .. } in released {
+        if world::with(|world| world.dies_here(ProcessId::Server)) {
+            return false;
+        }
+        world::with(|world| database::send(world, execution, query, tick));
+    }
+    true
+}
+
+pub(super) fn cost(query: QueryId) -> Usage {
     let bound = (0..QUERIES).position(|index| QueryId::simulated(1, index) == query).unwrap_or(0) as u64;
     PerResource { cpu: 70 - 20 * bound, io: 30 + 20 * bound, memory: 20 + 7 * bound }
 }
@@ -209,7 +320,7 @@ impl Shipper {
                 writer_epoch: world.disk.writer_epoch,
                 writer: Uuid::from_u128(u128::from(world.disk.writer_epoch) << 64),
                 label: "a modelled world".to_owned(),
-                tick_ms: TICK_MS,
+                lengths: Lengths::at_pace(TICK_MS),
                 age_max: Duration::from_hours(24),
                 entries_max: world.redis_keeps,
             }

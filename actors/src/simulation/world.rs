@@ -17,6 +17,7 @@ use evenkeel_core::{
 
 use super::{
     client::Client,
+    database::Uncertain,
     disk::Disk,
     faults,
     model::{Condition, Model, Words},
@@ -68,6 +69,8 @@ pub(super) struct World {
     dying: BTreeSet<ProcessId>,
     pub(super) truth: Vec<TruthRow>,
     pub(super) ran: BTreeSet<ExecutionId>,
+    /// The database, where its outcomes are uncertain.
+    pub(super) uncertain: Option<Uncertain>,
     /// The last revision that somebody was told is durable.
     pub(super) acked: u64,
     pub(super) executions: u64,
@@ -141,6 +144,7 @@ pub(super) fn begin(seed: u64, traces: bool) {
     let always = dice.hits(300);
     let (outbox_keeps, redis_keeps) = (dice.pick(&[8, 40, 1_000]), dice.pick(&[10, 60, 1_000]));
     let batch_max = dice.pick(&[3, 10, 1_000]);
+    let uncertain = dice.hits(400).then(Uncertain::default);
     let world = World {
         seed,
         dice,
@@ -155,6 +159,7 @@ pub(super) fn begin(seed: u64, traces: bool) {
         dying: BTreeSet::new(),
         truth: Vec::new(),
         ran: BTreeSet::new(),
+        uncertain,
         acked: 0,
         executions: 0,
         declared: PerStream::default(),

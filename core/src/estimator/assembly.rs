@@ -186,6 +186,8 @@ mod tests {
             reason: String::new(),
             outcome: Outcome::Ok,
             executed_at_ms: 0,
+            tenant: None,
+            trace: None,
         }
     }
 

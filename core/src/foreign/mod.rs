@@ -22,11 +22,10 @@ use self::{
 use crate::{
     estimator::Observation,
     journal::{Executed, Outcome, QueueEvent, QueueRecord, Record},
-    server::queue::DEFAULT_DELAY_TICKS,
     units::{
         ids::{ExecutionId, QueryId},
         resource::PerResource,
-        tick::Tick,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
         window::Extent,
     },
 };
@@ -356,6 +355,8 @@ impl Watcher {
             reason: String::new(),
             outcome: if restarted { Outcome::Unknown } else { Outcome::Ok },
             executed_at_ms: 0,
+            tenant: None,
+            trace: None,
         })
     }
 

@@ -44,16 +44,20 @@ impl Counterfactual {
                 self.add(record.due_tick, record.query);
             }
             QueueEvent::Delayed => {
-                let before = Tick(record.due_tick.0.saturating_sub(record.added_ticks));
-                if let Some(queries) = self.due.get_mut(&before)
-                    && let Some(at) = queries.iter().position(|query| *query == record.query)
-                {
-                    queries.swap_remove(at);
-                    self.runs -= 1;
-                }
+                self.remove(Tick(record.due_tick.0.saturating_sub(record.added_ticks)), record.query);
                 self.add(record.due_tick, record.query);
             }
             QueueEvent::Released => {}
+            QueueEvent::Dropped => self.remove(record.due_tick, record.query),
+        }
+    }
+
+    fn remove(&mut self, due: Tick, query: QueryId) {
+        if let Some(queries) = self.due.get_mut(&due)
+            && let Some(at) = queries.iter().position(|of| *of == query)
+        {
+            queries.swap_remove(at);
+            self.runs -= 1;
         }
     }
 

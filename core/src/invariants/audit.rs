@@ -8,15 +8,18 @@ use std::collections::BTreeMap;
 
 use super::{
     finding::{Finding, Findings},
+    sent::{Release, Sent},
     truth::{Truth, TruthRow},
 };
 use crate::{
-    journal::{Entry, EntryId, Executed, PerStream, QueueEvent, QueueRecord, Queued, Record, Start, Stream},
-    server::queue::DEFAULT_DELAY_TICKS,
+    journal::{
+        Entry, EntryId, Executed, FIRST_FORMAT, PerStream, QueueEvent, QueueRecord, Queued, Record, Released,
+        Start, Stream,
+    },
     units::{
         ids::{ExecutionId, QueryId},
         resource::Resource,
-        tick::Tick,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
         window::{WINDOW_TICKS, Window},
     },
 };
@@ -35,6 +38,8 @@ pub struct Report {
     pub open_entries: u64,
     /// Executions that wait.
     pub waiting: u64,
+    /// Executions that were released and have no outcome.
+    pub released: u64,
     /// Windows whose count cannot be judged, because an entry of theirs cannot be read.
     pub unjudged: u64,
     /// What does not hold.
@@ -50,6 +55,7 @@ pub struct Audit {
     first_tick: Tick,
     last: PerStream<Last>,
     waiting: BTreeMap<ExecutionId, Waiting>,
+    sent: Sent,
     executed: Vec<ExecutionId>,
     /// Executions of each window, by its number, until its entry comes.
     by_window: BTreeMap<u64, u64>,
@@ -98,6 +104,7 @@ impl Audit {
                 ..Last::default()
             }),
             waiting: BTreeMap::new(),
+            sent: Sent::default(),
             executed: Vec::new(),
             by_window: BTreeMap::new(),
             last_window: None,
@@ -130,6 +137,11 @@ impl Audit {
         self
     }
 
+    /// Compares with the rows of what was released and has no outcome, too.
+    pub fn with_released(self, rows: Vec<Released>) -> Self {
+        Self { sent: self.sent.with_rows(rows), ..self }
+    }
+
     /// Looks for writers that lived at the same time, too.
     pub fn with_starts(self, starts: Vec<Start>) -> Self {
         Self { starts, ..self }
@@ -139,10 +151,13 @@ impl Audit {
     pub fn entry(&mut self, entry: &Entry) {
         let stream = entry.record.stream();
         self.report.entries[stream] += 1;
+        for executed in self.sent.never_released(Some(entry.record.tick())) {
+            self.not_queued(&executed);
+        }
         let unread_windows = self.unread.windows;
         self.check_order(stream, entry);
         match &entry.record {
-            Record::Executed(executed) => self.executed(entry.seq, executed),
+            Record::Executed(executed) => self.executed(entry, executed),
             Record::Queue(event) => self.queue_event(entry.seq, event),
             Record::Window(window) => self.window(entry.seq, window, unread_windows),
         }
@@ -169,6 +184,9 @@ impl Audit {
     /// Everything has been fed: what came out. `next_tick` is the first tick that has not been
     /// committed, `rows` are the queue's rows of the same moment, if they are known.
     pub fn finish(mut self, next_tick: Tick, rows: Option<&[Queued]>) -> Report {
+        for executed in self.sent.never_released(None) {
+            self.not_queued(&executed);
+        }
         self.executed.sort_unstable();
         let twice = self.executed.chunk_by(|a, b| a == b).filter(|runs| runs.len() > 1);
         twice.for_each(|runs| self.report.findings.add(Finding::ExecutedTwice(runs[0])));
@@ -180,6 +198,8 @@ impl Audit {
         if let Some(rows) = rows {
             self.check_rows(rows);
         }
+        self.report.released = self.sent.open();
+        std::mem::take(&mut self.sent).finish(self.first_tick, &self.executed, &mut self.report.findings);
         self.check_last_window(next_tick);
         self.check_writers();
         if let Some(truth) = self.truth.take() {
@@ -192,7 +212,7 @@ impl Audit {
     fn check_order(&mut self, stream: Stream, entry: &Entry) {
         let findings = &mut self.report.findings;
         let last = &mut self.last[stream];
-        let Entry { id, seq, record } = entry;
+        let Entry { id, seq, record, .. } = entry;
         // One that cannot be read has a number, or is a stranger's and has none.
         let unread = std::mem::take(&mut self.unread[stream]);
         if !(last.next_seq..=last.next_seq.saturating_add(unread)).contains(seq) {
@@ -218,10 +238,14 @@ impl Audit {
         }
     }
 
-    fn executed(&mut self, seq: u64, executed: &Executed) {
+    fn executed(&mut self, entry: &Entry, executed: &Executed) {
         let Executed { execution, query, queued_tick, due_tick, tick, finished_tick, .. } = *executed;
         for (holds, what) in [
-            (due_tick > queued_tick, "it was due before it could be"),
+            // One that never waited is due when it comes.
+            (
+                due_tick > queued_tick || (due_tick, tick) == (queued_tick, queued_tick),
+                "it was due before it could be",
+            ),
             (tick >= due_tick, "it ran before it was due"),
             (finished_tick >= tick, "it finished before it ran"),
             (
@@ -229,24 +253,24 @@ impl Audit {
                 "it was delayed, and nothing says why",
             ),
         ] {
-            self.require(holds, Stream::Executions, seq, what);
+            self.require(holds, Stream::Executions, entry.seq, what);
         }
         self.executed.push(execution);
-        *self.by_window.entry(tick.0 / WINDOW_TICKS).or_default() += 1;
+        *self.by_window.entry(finished_tick.0 / WINDOW_TICKS).or_default() += 1;
         if let Some(truth) = &mut self.truth {
             truth.journalled(executed, &mut self.report.findings);
         }
         let findings = &mut self.report.findings;
+        if self.sent.ended(executed, findings) {
+            return;
+        }
         let Some(waiting) = self.waiting.remove(&execution) else {
-            if tick >= self.first_tick && queued_tick >= self.first_tick {
-                if self.unread_queued > 0 {
-                    self.unread_queued -= 1;
-                    return;
-                }
-                findings.add(Finding::NotQueued { execution, tick });
+            if entry.version == FIRST_FORMAT || !self.sent.may_be_released(executed) {
+                self.not_queued(executed);
             }
             return;
         };
+        self.sent.waited(executed);
         let mut compare = |field, executed: String, queued: String| {
             if executed != queued {
                 findings.add(Finding::Contradiction { execution, field, executed, queued });
@@ -261,8 +285,23 @@ impl Audit {
         }
     }
 
+    /// It ran, and neither waited nor was released.
+    fn not_queued(&mut self, executed: &Executed) {
+        let Executed { execution, queued_tick, tick, .. } = *executed;
+        if tick >= self.first_tick && queued_tick >= self.first_tick {
+            if self.unread_queued > 0 {
+                self.unread_queued -= 1;
+                return;
+            }
+            self.report.findings.add(Finding::NotQueued { execution, tick });
+        }
+    }
+
     fn queue_event(&mut self, seq: u64, event: &QueueRecord) {
         let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks } = *event;
+        if let (QueueEvent::Released, Some(truth)) = (kind, &mut self.truth) {
+            truth.released(execution);
+        }
         match kind {
             QueueEvent::Queued => {
                 let first_due = tick.after(DEFAULT_DELAY_TICKS);
@@ -273,27 +312,46 @@ impl Audit {
                     self.report.findings.add(Finding::QueuedTwice { execution, tick });
                 }
             }
-            QueueEvent::Delayed | QueueEvent::Released => {
+            QueueEvent::Delayed | QueueEvent::Released | QueueEvent::Dropped => {
                 let adds = (kind == QueueEvent::Delayed) == (added_ticks > 0);
                 self.require(adds, Stream::Queue, seq, "only `delayed` adds ticks, and at least one");
-                let before = self.waiting.get_mut(&execution);
-                if let Some(waiting) = before {
+                if let Some(waiting) = self.waiting.get_mut(&execution) {
                     let holds = waiting.query == query && waiting.due_tick.after(added_ticks) == due_tick;
                     waiting.due_tick = due_tick;
-                    self.require(
-                        holds,
-                        Stream::Queue,
-                        seq,
-                        "its query or due tick does not follow from the event before it",
-                    );
+                    let what = "its query or due tick does not follow from the event before it";
+                    self.require(holds, Stream::Queue, seq, what);
+                    self.leaves(seq, event);
+                } else if kind == QueueEvent::Released && self.sent.is_open(execution) {
+                    self.report.findings.add(Finding::ReleasedTwice { execution, tick });
+                } else if kind == QueueEvent::Released && self.sent.has_just_ended(event) {
+                    // Within a tick the streams have no order.
+                } else if kind == QueueEvent::Released && due_tick == tick {
+                    let release = Release::unqueued(event);
+                    self.sent.released(execution, release, &mut self.report.findings);
                 } else if self.first_tick > Tick(0) {
                     // Its queue entry has been trimmed; when it has run, the end shows that.
                     self.waiting.insert(execution, Waiting { query, due_tick, queued_tick: None });
+                    self.leaves(seq, event);
                 } else {
                     self.report.findings.add(Finding::NotWaiting { execution, event: kind, tick });
                 }
             }
         }
+    }
+
+    /// What waits leaves the queue by being released or dropped.
+    fn leaves(&mut self, seq: u64, event: &QueueRecord) {
+        let QueueRecord { event: kind, execution, query, tick, due_tick, .. } = *event;
+        if kind == QueueEvent::Delayed {
+            return;
+        }
+        let queued_tick = self.waiting.remove(&execution).and_then(|waiting| waiting.queued_tick);
+        if kind == QueueEvent::Dropped {
+            return self.sent.dropped(execution);
+        }
+        self.require(tick >= due_tick, Stream::Queue, seq, "it was released before it was due");
+        let release = Release { query, due_tick, tick, queued_tick };
+        self.sent.released(execution, release, &mut self.report.findings);
     }
 
     fn window(&mut self, seq: u64, window: &Window, unread: u64) {

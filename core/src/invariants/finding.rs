@@ -90,6 +90,28 @@ pub enum Finding {
     /// An execution ran more than once.
     #[error("execution {0} is executed more than once")]
     ExecutedTwice(ExecutionId),
+    /// An execution is released while it has been released.
+    #[error("execution {execution} is released again at tick {tick}: it may have been sent twice")]
+    ReleasedTwice {
+        /// Which one.
+        execution: ExecutionId,
+        /// The second time.
+        tick: Tick,
+    },
+    /// An execution is released after it ran.
+    #[error("execution {0} has an outcome and is released again")]
+    ReleasedAfterItRan(ExecutionId),
+    /// An execution that was given up has run.
+    #[error("execution {0} was dropped and is executed")]
+    DroppedAndRan(ExecutionId),
+    /// The rows of what was released and the entries differ.
+    #[error("execution {execution} {}", if *.row { "stands in the rows of what was released and not in the entries, or differently" } else { "was released by the queue's entries, has no outcome and no row" })]
+    ReleasedRow {
+        /// Which one.
+        execution: ExecutionId,
+        /// Whether it is the row that is too much.
+        row: bool,
+    },
     /// The execution's entry contradicts its queue entries.
     #[error("execution {execution}: {field} is {executed} where the queue's entries say {queued}")]
     Contradiction {

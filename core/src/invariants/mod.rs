@@ -11,6 +11,7 @@
 mod audit;
 mod finding;
 mod merge;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod truth;

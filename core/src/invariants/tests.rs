@@ -1,5 +1,6 @@
 mod damaged;
 mod named;
+mod sent;
 mod trimmed;
 
 use proptest::prelude::*;
@@ -133,7 +134,7 @@ proptest! {
         }
         let record = Record::Window(closed.expect("ten ticks close it"));
         let mut audit = Audit::new(&PerStream::default());
-        audit.entry(&Entry { id: EntryId { ms: 1, n: 0 }, seq: 1, record });
+        audit.entry(&Entry { id: EntryId { ms: 1, n: 0 }, seq: 1, version: crate::journal::FORMAT, record });
         let report = audit.so_far();
         prop_assert_eq!(report.findings.first(), []);
     }

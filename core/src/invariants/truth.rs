@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::finding::{Finding, Findings};
 use crate::{
-    journal::Executed,
+    journal::{Executed, Outcome},
     units::{
         ids::{ExecutionId, QueryId},
         tick::Tick,
@@ -74,7 +74,10 @@ impl Truth {
 
     pub(super) fn journalled(&mut self, executed: &Executed, findings: &mut Findings) {
         let Ok(at) = self.rows.binary_search_by_key(&executed.execution, |(row, _)| row.execution) else {
-            self.strangers.push((executed.tick, executed.execution));
+            // What nobody knows the outcome of may never have been sent.
+            if executed.outcome != Outcome::Unknown {
+                self.strangers.push((executed.tick, executed.execution));
+            }
             return;
         };
         let (row, seen) = &mut self.rows[at];
@@ -86,6 +89,13 @@ impl Truth {
         };
         compare("tick", executed.tick.to_string(), row.tick.to_string());
         compare("query", executed.query.to_string(), row.query.to_string());
+    }
+
+    /// It was recorded before it was sent.
+    pub(super) fn released(&mut self, execution: ExecutionId) {
+        if let Ok(at) = self.rows.binary_search_by_key(&execution, |(row, _)| row.execution) {
+            self.rows[at].1 = true;
+        }
     }
 
     /// Compares ticks from `first` to before `next`. The last tick's effect may still be ahead: it is

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Executed, Record};
 use crate::{
-    journal::{Lease, Mode, Queued},
+    journal::{Lease, Mode, Queued, Released},
     units::{
         ids::ExecutionId,
         tick::Tick,
@@ -27,6 +27,8 @@ pub struct Commit {
     pub records: Vec<Record>,
     /// What changes in the queue's rows, in order.
     pub queue: Vec<QueueChange>,
+    /// What changes in the rows of what has been released and has no outcome.
+    pub released: Vec<ReleasedChange>,
     /// The other state rows, as they are afterwards.
     pub state: ServerState,
 }
@@ -37,6 +39,15 @@ pub enum QueueChange {
     /// A new execution, or one whose due tick changed.
     Put(Queued),
     /// It ran.
+    Remove(ExecutionId),
+}
+
+/// A change of the rows of what has been released.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReleasedChange {
+    /// It is about to be sent.
+    Put(Released),
+    /// Its outcome is recorded.
     Remove(ExecutionId),
 }
 
@@ -55,6 +66,24 @@ pub struct ServerState {
     pub mode: Mode,
     /// The last lease, living or not.
     pub lease: Option<Lease>,
+    /// What ended in the window that is being filled. Nothing, and not written, where outcomes are certain.
+    #[serde(default, skip_serializing_if = "Ended::is_nothing")]
+    pub ended: Ended,
+}
+
+/// Outcomes of a database that tells them late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When the last one ended, as it is recorded: the next one is no earlier.
+    pub last: Tick,
+    /// How many ended in the window that is being filled.
+    pub in_window: u64,
+}
+
+impl Ended {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the store found when it was opened.
@@ -66,6 +95,8 @@ pub struct Recovered {
     pub state: ServerState,
     /// The queue's rows, in the order of their ids.
     pub queue: Vec<Queued>,
+    /// What was released and has no outcome, in the order of the ids: it was sent or not, and is never sent again.
+    pub released: Vec<Released>,
     /// Executions of the last committed tick: whether they reached the database is unknown, so their
     /// effect is done again, keyed by execution id.
     pub last_batch: Vec<Executed>,

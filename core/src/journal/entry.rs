@@ -15,8 +15,13 @@ use crate::units::{
     window::{Extent, Window},
 };
 
-/// Version of the fields, in every entry as `v`.
-const FORMAT_VERSION: u64 = 1;
+/// Version of the journal: of the fields of new entries, which say it as `v`, and of all that holds them.
+///
+/// 2 adds to 1: `tenant` and `trace` of an execution, where they are known; an execution that ends later than it began;
+/// executions that are released before they are sent, and dropped.
+pub const FORMAT: u64 = 2;
+/// The first version. What was written in it stays in it.
+pub const FIRST_FORMAT: u64 = 1;
 /// Fields of a window, of which there are most.
 const FIELDS_MAX: usize = 15;
 
@@ -68,6 +73,8 @@ pub struct Entry {
     pub id: EntryId,
     /// Counts the stream's entries from 1 without gaps.
     pub seq: u64,
+    /// The version that it was written in, which stays its own wherever it is copied to.
+    pub version: u64,
     /// What it says.
     pub record: Record,
 }
@@ -89,7 +96,7 @@ pub enum DecodeError {
         expected: &'static str,
     },
     /// Written by a later evenkeel.
-    #[error("format version {0} is not known to this evenkeel, which reads version {FORMAT_VERSION}")]
+    #[error("format version {0} is not known to this evenkeel, which reads up to version {FORMAT}")]
     Version(u64),
 }
 
@@ -114,7 +121,7 @@ impl Entry {
             Value::Text(text) => each(name, text),
         };
         let (number, tick) = (Value::Number, |Tick(tick)| Value::Number(tick));
-        put("v", number(FORMAT_VERSION));
+        put("v", number(self.version));
         put("seq", number(self.seq));
         match &self.record {
             Record::Executed(executed) => {
@@ -128,6 +135,11 @@ impl Entry {
                 put("reason", Value::Text(&executed.reason));
                 put("outcome", Value::Text(executed.outcome.name()));
                 put("executed_at", number(executed.executed_at_ms));
+                for (name, said) in [("tenant", &executed.tenant), ("trace", &executed.trace)] {
+                    if let Some(said) = said {
+                        put(name, Value::Text(said));
+                    }
+                }
             }
             Record::Queue(event) => {
                 put("event", Value::Text(event.event.name()));
@@ -163,17 +175,18 @@ impl Entry {
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, DecodeError> {
         let fields = Fields(fields.into_iter().collect());
-        match fields.number("v")? {
-            FORMAT_VERSION => {}
-            newer if newer > FORMAT_VERSION => return Err(DecodeError::Version(newer)),
-            _ => return Err(fields.invalid("v", "a format that there is, from 1 on")),
+        let version = fields.number("v")?;
+        match version {
+            FIRST_FORMAT..=FORMAT => {}
+            0 => return Err(fields.invalid("v", "a format that there is, from 1 on")),
+            newer => return Err(DecodeError::Version(newer)),
         }
         let record = match stream {
-            Stream::Executions => Record::Executed(fields.executed()?),
-            Stream::Queue => Record::Queue(fields.queue_record()?),
+            Stream::Executions => Record::Executed(fields.executed(version)?),
+            Stream::Queue => Record::Queue(fields.queue_record(version)?),
             Stream::Windows => Record::Window(fields.window()?),
         };
-        Ok(Self { id, seq: fields.number("seq")?, record })
+        Ok(Self { id, seq: fields.number("seq")?, version, record })
     }
 }
 
@@ -229,7 +242,13 @@ impl Fields<'_> {
         })
     }
 
-    fn executed(&self) -> Result<Executed, DecodeError> {
+    /// A text that need not be there; a field of that name means nothing before format 2.
+    fn optional(&self, field: &str, version: u64) -> Option<String> {
+        let found = self.0.iter().find(|(name, _)| version > FIRST_FORMAT && *name == field);
+        found.map(|(_, value)| (*value).to_owned())
+    }
+
+    fn executed(&self, version: u64) -> Result<Executed, DecodeError> {
         let executed = Executed {
             execution: self.parse("execution", "a uuid")?,
             query: self.parse("query", "a uuid")?,
@@ -244,6 +263,8 @@ impl Fields<'_> {
                 "ok, failed or unknown",
             )?,
             executed_at_ms: self.number("executed_at")?,
+            tenant: self.optional("tenant", version),
+            trace: self.optional("trace", version),
         };
         if self.number("delay")? != executed.delay_ticks() {
             return Err(self.invalid("delay", "tick − queued_tick"));
@@ -251,14 +272,15 @@ impl Fields<'_> {
         Ok(executed)
     }
 
-    fn queue_record(&self) -> Result<QueueRecord, DecodeError> {
+    fn queue_record(&self, version: u64) -> Result<QueueRecord, DecodeError> {
+        let named = |event: QueueEvent| (event.name(), event);
+        let event = if version == FIRST_FORMAT {
+            self.one_of("event", &QueueEvent::FIRST.map(named), "queued, delayed or released")
+        } else {
+            self.one_of("event", &QueueEvent::ALL.map(named), "queued, delayed, released or dropped")
+        };
         Ok(QueueRecord {
-            event: self.one_of(
-                "event",
-                &[QueueEvent::Queued, QueueEvent::Delayed, QueueEvent::Released]
-                    .map(|event| (event.name(), event)),
-                "queued, delayed or released",
-            )?,
+            event: event?,
             execution: self.parse("execution", "a uuid")?,
             query: self.parse("query", "a uuid")?,
             tick: self.tick("tick")?,

@@ -8,23 +8,27 @@
 mod commit;
 mod entry;
 mod format;
+mod identity;
 mod lease;
 mod numbering;
 mod per_stream;
 mod positions;
 mod queued;
 mod record;
+mod released;
 mod start;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Commit, MEAN_WINDOWS, QueueChange, Recovered, ServerState};
-pub use entry::{DecodeError, Entry, EntryId, ParseEntryIdError};
+pub use commit::{Commit, Ended, MEAN_WINDOWS, QueueChange, Recovered, ReleasedChange, ServerState};
+pub use entry::{DecodeError, Entry, EntryId, FIRST_FORMAT, FORMAT, ParseEntryIdError};
 pub use format::NewerFormat;
+pub use identity::{Lengths, same_parameters};
 pub use lease::{Lease, Mode};
 pub use numbering::{Numbering, NumberingError};
 pub use per_stream::PerStream;
 pub use positions::Positions;
 pub use queued::Queued;
 pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
+pub use released::Released;
 pub use start::{Replaced, Start};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    entry::{Entry, EntryId},
+    entry::{Entry, EntryId, FORMAT},
     per_stream::PerStream,
     record::{Record, Stream},
 };
@@ -57,7 +57,7 @@ impl Numbering {
             EntryId { ms: last.id.ms, n: last.id.n + u64::from(last.seq > 0) }
         };
         last.seq += 1;
-        Entry { id: last.id, seq: last.seq, record }
+        Entry { id: last.id, seq: last.seq, version: FORMAT, record }
     }
 
     /// Sequence number of the stream's last entry; 0 before the first.

@@ -16,7 +16,7 @@ use crate::units::{
 pub enum Stream {
     /// An entry for each executed query.
     Executions,
-    /// An entry for each queued, delayed or released execution.
+    /// An entry for whatever happens to a waiting execution: see [`QueueEvent`].
     Queue,
     /// An entry for each closed window.
     Windows,
@@ -97,6 +97,10 @@ pub struct Executed {
     pub outcome: Outcome,
     /// When it ran, Unix ms.
     pub executed_at_ms: u64,
+    /// Whose it was, where several share the database.
+    pub tenant: Option<String>,
+    /// The trace that it belongs to, as its sender named it.
+    pub trace: Option<String>,
 }
 
 impl Executed {
@@ -114,17 +118,25 @@ pub enum QueueEvent {
     Queued,
     /// `/delay` moved its base due tick.
     Delayed,
-    /// It was handed to a database whose outcome is uncertain.
+    /// It is about to be sent to a database whose outcome is uncertain; whether it was queued before or not.
     Released,
+    /// It was held and will never be sent.
+    Dropped,
 }
 
 impl QueueEvent {
+    /// Those of format 1.
+    pub(super) const FIRST: [Self; 3] = [Self::Queued, Self::Delayed, Self::Released];
+    /// Those of the latest format.
+    pub(super) const ALL: [Self; 4] = [Self::Queued, Self::Delayed, Self::Released, Self::Dropped];
+
     /// As it stands in the journal.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Delayed => "delayed",
             Self::Released => "released",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -167,10 +179,11 @@ impl Record {
         }
     }
 
-    /// When it happened; for a window its last tick.
+    /// When it happened, which never goes back within a stream; for a window its last tick.
     pub fn tick(&self) -> Tick {
         match self {
-            Self::Executed(executed) => executed.tick,
+            // It is recorded when it has ended: others may have begun later and ended before.
+            Self::Executed(executed) => executed.finished_tick,
             Self::Queue(event) => event.tick,
             Self::Window(window) => window.last_tick,
         }

@@ -1,3 +1,4 @@
+mod formats;
 mod text;
 
 use proptest::prelude::*;
@@ -30,6 +31,8 @@ prop_compose! {
             reason,
             outcome,
             executed_at_ms,
+            tenant: None,
+            trace: None,
         })
     }
 }
@@ -38,7 +41,7 @@ prop_compose! {
     fn queue_record()(
         ids in any::<(u128, u128)>(),
         numbers in any::<[u64; 3]>(),
-        event in prop::sample::select(vec![QueueEvent::Queued, QueueEvent::Delayed, QueueEvent::Released]),
+        event in prop::sample::select(QueueEvent::ALL.to_vec()),
     ) -> Record {
         Record::Queue(QueueRecord {
             event,
@@ -72,7 +75,7 @@ fn record() -> impl Strategy<Value = Record> {
 proptest! {
     #[test]
     fn an_entry_survives_its_fields(record in record(), ms: u64, n: u64, seq: u64) {
-        let entry = Entry { id: EntryId { ms, n }, seq, record };
+        let entry = Entry { id: EntryId { ms, n }, seq, version: FORMAT, record };
         let fields = entry.fields();
         let pairs = fields.iter().rev().map(|(name, value)| (*name, value.as_str()));
         let back = Entry::decode(entry.record.stream(), entry.id, pairs);
@@ -81,7 +84,7 @@ proptest! {
 
     #[test]
     fn a_missing_field_is_named(record in record(), which: prop::sample::Index) {
-        let entry = Entry { id: EntryId::default(), seq: 1, record };
+        let entry = Entry { id: EntryId::default(), seq: 1, version: FORMAT, record };
         let mut fields = entry.fields();
         let (missing, _) = fields.remove(which.index(fields.len()));
         let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
@@ -90,7 +93,7 @@ proptest! {
 
     #[test]
     fn nonsense_in_a_field_is_an_error_and_no_panic(record in record(), which: prop::sample::Index, nonsense in ".{0,30}") {
-        let entry = Entry { id: EntryId::default(), seq: 1, record };
+        let entry = Entry { id: EntryId::default(), seq: 1, version: FORMAT, record };
         let mut fields = entry.fields();
         let at = which.index(fields.len());
         fields[at].1 = nonsense;
@@ -122,8 +125,9 @@ proptest! {
 
 #[test]
 fn a_later_format_is_refused_by_its_number() {
-    let error = Entry::decode(Stream::Queue, EntryId::default(), [("v", "2")]);
-    assert_eq!(error, Err(DecodeError::Version(2)));
+    let error = Entry::decode(Stream::Queue, EntryId::default(), [("v", "3")]);
+    assert_eq!(error, Err(DecodeError::Version(3)));
+    assert!(error.unwrap_err().to_string().contains("version 3") && FORMAT == 2);
 }
 
 #[test]

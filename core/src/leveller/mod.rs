@@ -11,6 +11,8 @@ pub use self::{progress::Progress, standing::Standing};
 use crate::{estimator::Estimator, journal::Positions, scheduler::SchedulerSnapshot};
 
 /// State and positions belong together: what is folded is exactly what lies up to the positions.
+///
+/// As it is stored, format 2 adds one list to format 1, at the very end: what has been released and has no outcome.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClientState {
     /// The last applied id of each stream.

@@ -120,7 +120,12 @@ mod tests {
             due_tick: Tick(n + 1),
             added_ticks: 0,
         };
-        Entry { id: EntryId { ms: 1, n }, seq: n, record: Record::Queue(record) }
+        Entry {
+            id: EntryId { ms: 1, n },
+            seq: n,
+            version: crate::journal::FORMAT,
+            record: Record::Queue(record),
+        }
     }
 
     #[test]

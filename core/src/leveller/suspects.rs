@@ -65,6 +65,7 @@ mod tests {
         let entry = |n| Entry {
             id: EntryId { ms: 1, n },
             seq: n + 1,
+            version: crate::journal::FORMAT,
             record: Record::Queue(QueueRecord {
                 event: QueueEvent::Queued,
                 execution: ExecutionId::new(1, n.into()),

@@ -10,13 +10,15 @@ use crate::{
 };
 
 /// Waiting executions. Streams may be read one ahead of the other, so an execution can be seen to run
-/// before it is seen to arrive: its arrival is then ignored.
+/// before it is seen to arrive: its arrival is then ignored. One that has been released waits no more, and is known until
+/// its outcome has been seen, too.
 #[derive(Clone, Debug)]
 pub struct Backlog {
     limits: HoldLimits,
     waiting: BTreeMap<(Tick, ExecutionId), Pending>,
     queued_tick: BTreeMap<ExecutionId, Tick>,
     ran_before_queued: BTreeSet<ExecutionId>,
+    released: BTreeSet<ExecutionId>,
 }
 
 impl Backlog {
@@ -27,6 +29,7 @@ impl Backlog {
             waiting: BTreeMap::new(),
             queued_tick: BTreeMap::new(),
             ran_before_queued: BTreeSet::new(),
+            released: BTreeSet::new(),
         }
     }
 
@@ -44,20 +47,30 @@ impl Backlog {
                 }
             }
             QueueEvent::Delayed => self.delayed(record.execution, record.due_tick),
-            QueueEvent::Released => {}
+            // In the stream it comes after its arrival: what does not wait was never queued, or has run.
+            QueueEvent::Released => {
+                if self.leave(record.execution) {
+                    self.released.insert(record.execution);
+                }
+            }
+            QueueEvent::Dropped => drop(self.leave(record.execution)),
         }
     }
 
     /// Applies an execution.
     pub fn executed(&mut self, executed: &Executed) {
-        match self.queued_tick.remove(&executed.execution) {
-            Some(tick) => {
-                self.waiting.remove(&(tick, executed.execution));
-            }
-            None => {
-                self.ran_before_queued.insert(executed.execution);
-            }
+        let known = self.leave(executed.execution) || self.released.remove(&executed.execution);
+        // What ran in the tick of its arrival never waited.
+        if !known && executed.tick > executed.queued_tick {
+            self.ran_before_queued.insert(executed.execution);
         }
+    }
+
+    /// Takes it out of what waits; whether it did.
+    fn leave(&mut self, execution: ExecutionId) -> bool {
+        let Some(tick) = self.queued_tick.remove(&execution) else { return false };
+        self.waiting.remove(&(tick, execution));
+        true
     }
 
     /// What waits, by (queued tick, id).
@@ -75,16 +88,30 @@ impl Backlog {
         self.ran_before_queued.iter().copied()
     }
 
-    /// Puts back what [`Backlog::pending`] and [`Backlog::ran_before_queued`] said; false when an
+    /// Executions seen to be released and not yet seen to end.
+    pub fn released(&self) -> impl Iterator<Item = ExecutionId> + '_ {
+        self.released.iter().copied()
+    }
+
+    /// Puts back what [`Backlog::pending`], [`Backlog::ran_before_queued`] and [`Backlog::released`] said; false when an
     /// execution is named twice.
-    pub(super) fn restore(&mut self, waiting: &[Queued], ran_before_queued: &[ExecutionId]) -> bool {
+    pub(super) fn restore(
+        &mut self,
+        waiting: &[Queued],
+        ran_before_queued: &[ExecutionId],
+        released: &[ExecutionId],
+    ) -> bool {
         for queued in waiting {
             self.insert(*queued);
         }
         self.ran_before_queued.extend(ran_before_queued);
+        self.released.extend(released);
+        let waits = |id: &ExecutionId| self.queued_tick.contains_key(id);
         self.queued_tick.len() == waiting.len()
             && self.ran_before_queued.len() == ran_before_queued.len()
-            && self.ran_before_queued.iter().all(|id| !self.queued_tick.contains_key(id))
+            && self.released.len() == released.len()
+            && !self.ran_before_queued.iter().any(|id| waits(id) || self.released.contains(id))
+            && !self.released.iter().any(waits)
     }
 
     fn insert(&mut self, queued: Queued) {

@@ -28,6 +28,8 @@ pub struct SchedulerSnapshot {
     arrivals: ArrivalRates,
     recent: RecentTicks,
     delays: RecentDelays,
+    /// Format 2 of the client's state added it, at its end: see [`crate::leveller::ClientState`].
+    released: Vec<ExecutionId>,
 }
 
 /// A snapshot that no sequence of entries leads to.
@@ -77,13 +79,14 @@ impl Fold {
             arrivals: self.arrivals.clone(),
             recent: self.recent.clone(),
             delays: self.delays.clone(),
+            released: self.backlog.released().collect(),
         }
     }
 
     pub(super) fn restore(limits: HoldLimits, snapshot: SchedulerSnapshot) -> Result<Self, SnapshotError> {
-        let SchedulerSnapshot { waiting, ran_before_queued, arrivals, recent, delays } = snapshot;
+        let SchedulerSnapshot { waiting, ran_before_queued, arrivals, recent, delays, released } = snapshot;
         let mut backlog = Backlog::new(limits);
-        if !backlog.restore(&waiting, &ran_before_queued) {
+        if !backlog.restore(&waiting, &ran_before_queued, &released) {
             return Err(SnapshotError::Twice);
         }
         if !arrivals.is_sane() || !delays.is_sane() {

@@ -168,6 +168,8 @@ fn journal(rows: &[(usize, u64, bool)]) -> (Vec<Record>, Vec<Record>) {
                 reason: String::new(),
                 outcome: Outcome::Ok,
                 executed_at_ms: 0,
+                tenant: None,
+                trace: None,
             });
         }
     }

@@ -1,9 +1,12 @@
 //! The order of a tick's steps, and of those that take its place after a failure.
 //!
 //! ```text
-//! usage of t−1 ─▶ Measure ─▶ Advance(t), durable ─▶ Start(t) ─▶ usage of t
+//! usage of t−1 ─▶ Measure ─▶ Advance(t), durable ─▶ Start(t) ─▶ Await(t) ─▶ usage of t
 //!       any step fails ─▶ Recover ─▶ Start the last durable batch again ─▶ its usage
 //! ```
+//!
+//! A database that answers within the tick tells its usage when it is started, so nothing is awaited. One whose outcomes are
+//! uncertain is started once: after a failure only the usage of its last tick is awaited.
 //!
 //! [`Steps`] says what is to be done next and is told what came of it; whoever asks does it. Invariant: a batch is
 //! started after it has become durable, and after a failure everything begins with what is durable.
@@ -34,8 +37,10 @@ pub enum Action<'a> {
     Measure(Option<TickUsage>),
     /// Let the queue advance and wait until that is durable, then [`Steps::advanced`].
     Advance(Tick, Measured),
-    /// Start the batch in the database, then [`Steps::started`].
+    /// Start the batch in the database, then [`Steps::started`], or [`Steps::sent`] where its usage is told later.
     Start(Tick, &'a [Executed]),
+    /// Wait until it is known what the tick used, then [`Steps::used`].
+    Await(Tick),
 }
 
 /// See the module.
@@ -51,6 +56,8 @@ pub enum Steps {
     Measured(Tick, Measured),
     /// This tick is durable, and what it starts.
     Durable(Tick, Vec<Executed>),
+    /// So many have been started in this tick, and what they use is not known yet.
+    Sent(Tick, u64),
 }
 
 impl Steps {
@@ -61,6 +68,7 @@ impl Steps {
             Self::Due(_, usage) => Action::Measure(*usage),
             Self::Measured(tick, measured) => Action::Advance(*tick, *measured),
             Self::Durable(tick, batch) => Action::Start(*tick, batch),
+            Self::Sent(tick, _) => Action::Await(*tick),
         }
     }
 
@@ -90,6 +98,13 @@ impl Steps {
         };
     }
 
+    /// As [`Steps::recovered`], for a database whose outcomes are uncertain: what was released may have been sent, and is
+    /// not sent again.
+    pub fn recovered_once(&mut self, recovered: &Recovered) {
+        let next = recovered.state.next_tick;
+        *self = next.0.checked_sub(1).map_or(Self::Due(next, None), |last| Self::Sent(Tick(last), 0));
+    }
+
     /// What the monitor answered.
     pub fn measured(&mut self, measured: Measured) {
         if let Self::Due(tick, _) = *self {
@@ -109,6 +124,22 @@ impl Steps {
         if let Self::Durable(tick, batch) = self {
             let usage = TickUsage { tick: *tick, usage, executed: batch.len() as u64 };
             *self = Self::Due(tick.next(), Some(usage));
+        }
+    }
+
+    /// The batch has been handed over; what it uses is told later.
+    pub fn sent(&mut self) {
+        if let Self::Durable(tick, batch) = self {
+            *self = Self::Sent(*tick, batch.len() as u64);
+        }
+    }
+
+    /// What a tick used whose batch has been sent; whatever is told of another one is passed over.
+    pub fn used(&mut self, tick: Tick, usage: Usage) {
+        if let Self::Sent(awaited, executed) = *self
+            && awaited == tick
+        {
+            *self = Self::Due(tick.next(), Some(TickUsage { tick, usage, executed }));
         }
     }
 
@@ -155,5 +186,32 @@ mod tests {
         assert_eq!(steps.action(), Action::Start(Tick(7), &[]));
         steps.started(Usage::default());
         assert_eq!(steps.due(), Some(Tick(8)));
+    }
+
+    #[test]
+    fn the_usage_of_what_was_sent_is_awaited_and_comes_once_for_its_own_tick() {
+        let mut steps = Steps::Durable(Tick(3), Vec::new());
+        steps.sent();
+        assert_eq!((steps.action(), steps.due()), (Action::Await(Tick(3)), None));
+        steps.used(Tick(2), Usage::all(9));
+        assert_eq!(steps.action(), Action::Await(Tick(3)), "another tick's");
+        steps.used(Tick(3), Usage::all(1));
+        let usage = TickUsage { tick: Tick(3), usage: Usage::all(1), executed: 0 };
+        assert_eq!((steps.due(), steps.last_usage()), (Some(Tick(4)), Some(usage)));
+        let due = steps.clone();
+        steps.used(Tick(3), Usage::all(5));
+        assert_eq!(steps, due, "it comes twice");
+    }
+
+    #[test]
+    fn what_may_have_been_sent_once_is_not_started_after_a_failure() {
+        let state = ServerState { next_tick: Tick(8), ..ServerState::default() };
+        let mut steps = Steps::default();
+        steps.recovered_once(&Recovered { state, ..Recovered::default() });
+        assert_eq!(steps.action(), Action::Await(Tick(7)));
+        steps.used(Tick(7), Usage::default());
+        assert_eq!(steps.due(), Some(Tick(8)));
+        steps.recovered_once(&Recovered::default());
+        assert_eq!(steps.action(), Action::Measure(None));
     }
 }

@@ -135,6 +135,7 @@ impl<'a> Circle<'a> {
                     self.trace.tick(usage, batch);
                     steps.started(usage);
                 }
+                Action::Await(_) => unreachable!("what a tick uses is told when it is started"),
             }
         }
         self.steps = steps;

@@ -372,5 +372,7 @@ fn executed(query: QueryId, tick: Tick) -> Executed {
         reason: String::new(),
         outcome: Outcome::Ok,
         executed_at_ms: 0,
+        tenant: None,
+        trace: None,
     }
 }

@@ -38,7 +38,11 @@ pub(super) struct Options {
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let dir = &options.data_dir;
     let reader = OutboxReader::open(dir).map_err(|error| failed(&error))?;
-    let identity = reader.meta().map_err(|error| failed(&error))?.identity;
+    let mut identity = reader.meta().map_err(|error| failed(&error))?.identity;
+    let tick_ms = tick_ms(&identity);
+    identity.lengths.tick_ms = tick_ms.unwrap_or(identity.lengths.tick_ms);
+    // Ticks of 1 ms are shorter than any, and so more than there can have been.
+    let tick_ms = tick_ms.unwrap_or(1);
     let copy = reader.is_copy().map_err(|error| failed(&error))?;
     drop(reader);
     let target = options.copy.target()?;
@@ -60,7 +64,6 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         clock_was_wrong: options.clock_was_wrong,
     };
     let (mut outbox, _) = Outbox::open_as(&opening)?;
-    let tick_ms = tick_ms(&identity);
     let adopted = match &target {
         Some(target) => redis::adopt(target, &options.copy.keys()?, &mut outbox, tick_ms, unix_ms())
             .map_err(|error| {
@@ -84,13 +87,12 @@ fn alone(outbox: &mut Outbox, tick_ms: u64) -> Result<Adopted, CommitError> {
 }
 
 /// The daemon's pace, which is one of the parameters that a directory belongs to.
-fn tick_ms(identity: &Identity) -> u64 {
+fn tick_ms(identity: &Identity) -> Option<u64> {
     #[derive(serde::Deserialize)]
     struct Pace {
         tick_ms: u64,
     }
-    // Ticks of 1 ms are shorter than any, and so more than there can have been.
-    toml::from_str(&identity.text).map_or(1, |Pace { tick_ms }| tick_ms)
+    toml::from_str(&identity.text).ok().map(|Pace { tick_ms }| tick_ms)
 }
 
 fn print(out: &mut dyn Write, as_json: bool, adopted: &Adopted, journal: Uuid) -> std::io::Result<()> {

@@ -140,7 +140,11 @@ fn print(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
         }
         None => writeln!(out, "{verb} nothing: no window has closed")?,
     }
-    writeln!(out, "open: {} younger entries, {} executions that wait", report.open_entries, report.waiting)
+    writeln!(out, "open: {} younger entries, {} executions that wait", report.open_entries, report.waiting)?;
+    if report.released > 0 {
+        writeln!(out, "open: {} executions that were released and have no outcome", report.released)?;
+    }
+    Ok(())
 }
 
 fn print_json(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
@@ -150,7 +154,7 @@ fn print_json(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
     let verified = json!({
         "ok": outcome.holds(),
         "entries": report.entries, "proved": proved, "executed": report.executed,
-        "open_entries": report.open_entries, "waiting": report.waiting,
+        "open_entries": report.open_entries, "waiting": report.waiting, "released": report.released,
         "findings": findings, "finding_count": report.findings.count(),
         "wrong": wrong, "notes": notes,
     });

@@ -4,8 +4,10 @@ use actix_web::web;
 use evenkeel_actors::server::queue::{QueueSnapshot, WaitingExecution};
 use evenkeel_core::{
     journal::Executed,
-    server::queue::DEFAULT_DELAY_TICKS,
-    units::{ids::ExecutionId, tick::Tick},
+    units::{
+        ids::ExecutionId,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -190,6 +192,8 @@ mod tests {
             reason: "tick 113 lacked 47 cpu".to_owned(),
             outcome: Outcome::Ok,
             executed_at_ms: 0,
+            tenant: None,
+            trace: None,
         };
         assert_eq!(
             executed(&ran, 100).sentence,

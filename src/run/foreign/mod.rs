@@ -21,7 +21,7 @@ use evenkeel_actors::{
 };
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
-    journal::{Entry, EntryId, Mode, Positions, Record},
+    journal::{Entry, EntryId, FORMAT, Mode, Positions, Record},
     server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult},
     units::ids::ExecutionId,
 };
@@ -214,7 +214,7 @@ impl ForeignServer {
             }
             self.numbered += 1;
             let id = EntryId { ms: 0, n: self.numbered };
-            self.unread.entries.push(Entry { id, seq: self.numbered, record });
+            self.unread.entries.push(Entry { id, seq: self.numbered, version: FORMAT, record });
         }
     }
 

@@ -71,7 +71,7 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     let meta = "evenkeel:{main}:meta";
     let positions = store.states().load().unwrap().positions;
     // An entry of a later format, in the middle of what is to be read.
-    let later = [("v", "2"), ("seq", "99"), ("anything", "else")];
+    let later = [("v", "3"), ("seq", "99"), ("anything", "else")];
     let mut add = vec!["XADD", "evenkeel:{main}:windows", "9999999999999-0"];
     add.extend(later.iter().flat_map(|(name, value)| [*name, *value]));
     store.redis.cli(&add);
@@ -84,16 +84,16 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
         }
     };
     let said = tokio::time::timeout(PATIENCE, stopped).await.expect("it stops");
-    assert!(said.contains("is of format 2") && said.contains("up to format 1"), "{said}");
+    assert!(said.contains("is of format 3") && said.contains("up to format 2"), "{said}");
     assert_eq!(store.dead_letters(), [], "nothing is thrown away");
     let pending = store.redis.cli(&["XPENDING", "evenkeel:{main}:windows", "scheduler"]);
     assert!(pending.contains("9999999999999-0"), "nothing is acknowledged: {pending}");
     store.redis.cli(&["DEL", "evenkeel:{main}:windows"]);
 
-    store.redis.cli(&["HSET", meta, "format", "2"]);
+    store.redis.cli(&["HSET", meta, "format", "3"]);
     let epoch = store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]);
     let refused = store.states().load().unwrap_err().to_string();
-    assert!(refused.contains("is of format 2"), "{refused}");
+    assert!(refused.contains("is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]),
         epoch,
@@ -101,16 +101,17 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     );
     store.shipment = Handed::shipment(&server, &store.redis, 5_000_000, 1);
     let refused = store.shipment.ship().unwrap_err().to_string();
-    assert!(refused.contains("is of format 2") && refused.contains("up to format 1"), "{refused}");
-    assert_eq!(store.redis.cli(&["HGET", meta, "format"]), "2", "it is not written over");
+    assert!(refused.contains("is of format 3") && refused.contains("up to format 2"), "{refused}");
+    assert_eq!(store.redis.cli(&["HGET", meta, "format"]), "3", "it is not written over");
     assert!(RedisReader::open(&store.target("inspection"), Handed::keys()).is_err());
 
     store.redis.cli(&["HSET", meta, "format", "0"]);
     let refused = store.shipment.ship().unwrap_err().to_string();
-    assert!(refused.contains("no step to format 1"), "{refused}");
+    assert!(refused.contains("no step to format 2"), "{refused}");
     assert_eq!(store.redis.cli(&["HGET", meta, "format"]), "0");
     store.redis.cli(&["HSET", meta, "format", "1"]);
     store.hand_out();
+    assert_eq!(store.redis.cli(&["HGET", meta, "format"]), "2", "from 1 there is a step");
 }
 
 /// A snapshot that a later evenkeel wrote is no damaged one: neither the older one nor nothing takes its place.
@@ -123,10 +124,10 @@ async fn a_snapshot_of_a_newer_format_is_left_and_so_is_the_lease() {
     let mut states = store.states();
     states.load().unwrap();
     states.store(&state(at(NOW_MS + 1))).unwrap();
-    let written = "evenkeel snapshot v2 generation=9 bytes=3 crc=c01549df\nabc";
+    let written = "evenkeel snapshot v3 generation=9 bytes=3 crc=659ed9d1\nabc";
     store.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", written]);
     let refused = store.states().load().unwrap_err().to_string();
-    assert!(refused.contains("snapshot in Redis is of format 2"), "{refused}");
+    assert!(refused.contains("snapshot in Redis is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "holder"]),
         "",
@@ -135,7 +136,7 @@ async fn a_snapshot_of_a_newer_format_is_left_and_so_is_the_lease() {
     let file = server.dir().join("client-snapshot.0");
     std::fs::write(&file, written).unwrap();
     let refused = FileStateStore::open(&server.dir()).unwrap_err().to_string();
-    assert!(refused.contains("client-snapshot.0 is of format 2"), "{refused}");
+    assert!(refused.contains("client-snapshot.0 is of format 3"), "{refused}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
 }
 

@@ -102,9 +102,14 @@ impl Handed {
     pub(super) fn with(server: &Server, entries_max: u64) -> Self {
         let redis = Redis::start();
         let shipment = Self::shipment(server, &redis, entries_max, 0);
-        let mut handed = Self { redis, shipment, epoch: LeaseEpoch::default() };
+        let mut handed = Self::of(redis, shipment);
         handed.hand_out();
         handed
+    }
+
+    /// What has been shipped to a Redis of one's own.
+    pub(super) fn of(redis: Redis, shipment: Shipment) -> Self {
+        Self { redis, shipment, epoch: LeaseEpoch::default() }
     }
 
     /// A start of the server, so many after its first.
@@ -126,7 +131,7 @@ impl Handed {
             writer_epoch: meta.writer_epoch + starts,
             writer: Uuid::new_v4(),
             label: meta.identity.label.clone(),
-            tick_ms: 100,
+            lengths: meta.identity.lengths,
             age_max: Duration::from_hours(24),
             entries_max,
         }

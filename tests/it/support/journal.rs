@@ -9,6 +9,7 @@ use evenkeel_core::{
     units::{
         ids::{ExecutionId, QueryId},
         resource::Usage,
+        tick::Tick,
         window::Measured,
     },
 };
@@ -30,13 +31,27 @@ pub struct Server {
 
 impl Server {
     pub fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let identity = Identity { label: "a test".to_owned(), text: String::new() };
+        let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
+        Self::open(TempDir::new().unwrap(), &identity)
+    }
+
+    /// One that goes on with the journal in `folder`.
+    pub fn of(folder: TempDir) -> Self {
+        let identity = OutboxReader::open(folder.path()).unwrap().meta().unwrap().identity;
+        Self::open(folder, &identity)
+    }
+
+    fn open(folder: TempDir, identity: &Identity) -> Self {
         let (outbox, recovered) =
-            Outbox::open(folder.path(), &identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
-        let Recovered { state, .. } = &recovered;
+            Outbox::open(folder.path(), identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
+        let Recovered { state, last_batch, .. } = &recovered;
+        let mut measured = Measured::recover(state.open_window, state.last_window);
+        if let Some(last) = state.next_tick.0.checked_sub(1) {
+            let ran = last_batch.len() as u64;
+            measured.add(Tick(last), &Usage::all(ran * 7), ran).unwrap();
+        }
         Self {
-            measured: Measured::recover(state.open_window, state.last_window),
+            measured,
             queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
             writer: OutboxWriter::spawn(outbox).unwrap(),
             clock_ahead_ms: 0,

@@ -47,7 +47,8 @@ fn parsed(word: &[u8]) -> EntryId {
 /// After the last entry that tells of a tick before `oldest`. One that tells no tick counts as the one after it.
 fn first_of_tick(stream: &StreamKey, oldest: u64) -> EntryId {
     let too_old = |fields: &Arc<Words>| {
-        let told = fields.chunks_exact(2).find(|pair| pair[0] == b"tick" || pair[0] == b"last_tick");
+        let named = |name: &[u8]| fields.chunks_exact(2).find(|pair| pair[0] == name);
+        let told = named(b"finished_tick").or_else(|| named(b"last_tick")).or_else(|| named(b"tick"));
         told.is_some_and(|told| number(&told[1]) < oldest)
     };
     let last = stream.entries.iter().rev().find(|(_, fields)| too_old(fields));
@@ -105,12 +106,14 @@ impl Call<'_> {
             return Ok(Value::Array(vec![bulk("replaced"), bulk(epoch.unwrap_or_default())]));
         }
         let stands = format.as_deref().map_or(number(&arguments[2]), number);
-        if stands != number(&arguments[2]) {
-            let which = if stands > number(&arguments[2]) { "newer" } else { "outdated" };
+        let wanted = number(&arguments[2]);
+        if stands > wanted || (stands..wanted).any(|from| from != 1) {
+            let which = if stands > wanted { "newer" } else { "outdated" };
             return Ok(Value::Array(vec![bulk(which), bulk(format.unwrap_or_default())]));
         }
         let names = ["journal", "writer_epoch", "format", "tick_ms", "label", "writer"];
-        for (name, value) in names.into_iter().zip(arguments) {
+        let lengths = ["window_ticks", "default_delay_ticks"].into_iter().zip(&arguments[7..]);
+        for (name, value) in names.into_iter().zip(arguments).chain(lengths) {
             self.set(0, name, value)?;
         }
         Ok(Value::Array(vec![bulk(if journal.is_some() { "known" } else { "new" })]))
@@ -133,6 +136,7 @@ impl Call<'_> {
         self.set(0, "epoch", mine.to_string())?;
         self.set(0, "beat", "0")?;
         self.set(0, "holder", &arguments[0])?;
+        self.set(0, "reads", format!("{mine} {}", text(&arguments[5])))?;
         Ok(Value::Array(vec![bulk("yours"), bulk(mine.to_string())]))
     }
 

@@ -1,7 +1,7 @@
 //! The client's snapshot: one value, two generations, in a file or in Redis.
 //!
 //! ```text
-//! client-snapshot.0 ┐  evenkeel snapshot v1 generation=12 bytes=3456 crc=90abcdef
+//! client-snapshot.0 ┐  evenkeel snapshot v2 generation=12 bytes=3456 crc=90abcdef
 //! client-snapshot.1 ┘  the value
 //! ```
 //!
@@ -25,7 +25,11 @@ pub(in crate::stores) const FILES: [&str; 2] = ["client-snapshot.0", "client-sna
 const NEW: &str = "client-snapshot.new";
 const MAGIC: &str = "evenkeel snapshot v";
 /// Format of the value behind the header. The header's line stays as it is in all of them.
-pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 1;
+pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 2;
+/// What was written in it lacks the list that the latest format ends with.
+const FIRST_SNAPSHOT_FORMAT: u64 = 1;
+/// An empty list, as the value behind the header writes it.
+const EMPTY_LIST: u8 = 0;
 /// The longest header: the magic, two numbers of 20 digits, a uuid, a CRC of 8, and their names.
 const HEADER_BYTES_MAX: usize = 192;
 
@@ -160,7 +164,7 @@ impl Snapshot {
     pub(crate) fn parse(mut content: Vec<u8>) -> Result<Self, ParseError> {
         const NO_HEADER: ParseError = ParseError::Damaged("its header cannot be read");
         let end = content.iter().take(HEADER_BYTES_MAX).position(|byte| *byte == b'\n').ok_or(NO_HEADER)?;
-        let bytes = content.split_off(end + 1);
+        let mut bytes = content.split_off(end + 1);
         let header = str::from_utf8(&content[..end]).map_err(|_| NO_HEADER)?;
         let (described, stored) = header.split_once(" crc=").ok_or(NO_HEADER)?;
         if stored != format!("{:08x}", crc(described, &bytes)) {
@@ -170,6 +174,7 @@ impl Snapshot {
             described.strip_prefix(MAGIC).and_then(|rest| rest.split_once(' ')).ok_or(NO_HEADER)?;
         match format.parse() {
             Ok(SNAPSHOT_FORMAT) => {}
+            Ok(FIRST_SNAPSHOT_FORMAT) => bytes.push(EMPTY_LIST),
             Ok(newer) if newer > SNAPSHOT_FORMAT => return Err(ParseError::Newer(newer)),
             _ => return Err(NO_HEADER),
         }

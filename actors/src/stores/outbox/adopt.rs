@@ -1,7 +1,7 @@
 //! Going on behind a gap: a new journal where another one ends, or one that was put back from a copy.
 
 use evenkeel_core::{
-    journal::{EntryId, Numbering, PerStream, Stream},
+    journal::{Ended, EntryId, Numbering, PerStream, Stream},
     units::{
         ids::ExecutionId,
         tick::Tick,
@@ -14,7 +14,7 @@ use super::{
     error::{ClockError, StoreError},
     fence,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Mark, Meta, QueueSum},
-    open, queue_rows,
+    open, queue_rows, released_rows,
     store::Outbox,
     stream_rows,
 };
@@ -143,8 +143,11 @@ impl Outbox {
         head.at_ms = now_ms;
         head.batch_first_seq = head.numbering.last_seq(Stream::Executions) + 1;
         let waiting = queue_rows::read_all(&self.connection, head.queue)?;
-        let given_up: Vec<_> = waiting.into_iter().map(|queued| queued.execution).collect();
-        head.queue = QueueSum::default();
+        let released = released_rows::read_all(&self.connection, head.released)?;
+        let waiting = waiting.into_iter().map(|queued| queued.execution);
+        // What had been released may have its outcome in what the copy lacks.
+        let given_up: Vec<_> = waiting.chain(released.into_iter().map(|row| row.execution)).collect();
+        (head.queue, head.released) = (QueueSum::default(), QueueSum::default());
         let gap = GapRow {
             after,
             begins,
@@ -162,6 +165,7 @@ impl Outbox {
             }
         }
         queue_rows::remove_all(&transaction)?;
+        released_rows::remove_all(&transaction)?;
         head::is_no_copy_any_more(&transaction)?;
         head::write(&transaction, &meta)?;
         head::write(&transaction, &head)?;
@@ -182,6 +186,7 @@ fn go_on_after(reached: Tick, head: &mut HeadRow) -> Tick {
     let idle = Tick((reached.0 / WINDOW_TICKS + 1) * WINDOW_TICKS);
     head.state.next_tick = idle.after(WINDOW_TICKS);
     head.state.open_window = OpenWindow::idle(WINDOW_TICKS - 1);
+    head.state.ended = Ended::default();
     idle
 }
 

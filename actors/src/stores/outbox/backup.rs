@@ -25,7 +25,7 @@ use super::{
     error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     reader::{OutboxReader, chunks},
-    schema, starts, stream_rows,
+    released_rows, schema, starts, stream_rows,
     verify::Verified,
 };
 use crate::{
@@ -106,12 +106,22 @@ pub fn back_up(
     if to.symlink_metadata().is_ok() {
         return Err(CopyError::Exists(to.to_owned()));
     }
+    copy(dir, to, now_ms, &mut progress)
+}
+
+/// As [`back_up`], in place of a file that is there.
+pub(super) fn replace(dir: &Path, to: &Path, now_ms: u64) -> Result<Copied, CopyError> {
+    copy(dir, to, now_ms, &mut |_, _| {})
+}
+
+/// The copy is of the journal's own format, whichever that is.
+fn copy(dir: &Path, to: &Path, now_ms: u64, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, CopyError> {
     // Before the journal: what the client has applied is then never ahead of what is copied.
     let beside = read_beside(dir)?;
     let reader = OutboxReader::open(dir)?;
     let part = part_of(to);
     remove_if_there(&part)?;
-    let copied = write_part(&reader, &part, &beside, now_ms, &mut progress)
+    let copied = write_part(&reader, &part, &beside, now_ms, progress)
         .and_then(|copied| settle(&part, to).map(|()| copied));
     if copied.is_err() {
         // It helps nobody, and what went wrong is told.
@@ -130,10 +140,13 @@ fn write_part(
     let unwritable = |error: StoreError| CopyError::Read(error.read(part));
     let target = schema::connect_copy(part).map_err(unwritable)?;
     target.execute_batch("BEGIN").map_err(|error| unwritable(error.into()))?;
-    schema::create(&target).map_err(unwritable)?;
     let (meta, head, mut kept, gap) = reader.read(|source| {
+        schema::create(&target, schema::format(source)?.cast_unsigned())?;
         copy_waiting(source, &target)?;
-        starts::create(&target)?;
+        released_rows::copy(source, &target)?;
+        if starts::exists(source)? {
+            starts::create(&target)?;
+        }
         for start in starts::read_all(source)? {
             starts::write(&target, &start)?;
         }

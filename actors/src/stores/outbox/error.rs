@@ -81,6 +81,21 @@ pub enum OpenError {
         /// The version of this program.
         known: i64,
     },
+    /// No backup could be made of what is to be brought to a later format.
+    #[error(
+        "the journal is of format {from} and stays so: a backup must come before format {to}, and {} cannot be made: {reason}",
+        file.display()
+    )]
+    Migration {
+        /// The backup.
+        file: PathBuf,
+        /// The journal's format.
+        from: u64,
+        /// The one that it was to have.
+        to: u64,
+        /// Why not.
+        reason: String,
+    },
     /// It has been put back, and nobody has decided yet how it goes on.
     #[error(
         "the data directory {dir} was put back from a copy that ends before tick {next_tick}: what ran since then is not in \

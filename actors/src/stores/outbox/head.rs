@@ -1,7 +1,7 @@
 //! The state rows: what the journal is, and where it stands.
 
 use evenkeel_core::{
-    journal::{EntryId, Numbering, PerStream, ServerState},
+    journal::{EntryId, Lengths, Numbering, PerStream, ServerState, same_parameters},
     units::tick::Tick,
 };
 use rusqlite::{Connection, OptionalExtension as _};
@@ -14,12 +14,25 @@ use super::error::StoreError;
 const FILE_PREFIX: &str = "file ";
 
 /// What a data directory belongs to: another one is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Short, for people: `scenario seed, seed 1`.
     pub label: String,
-    /// Everything that must be the same, as text; compared byte by byte.
+    /// Everything that must be the same, as text: see [`same_parameters`](evenkeel_core::journal::same_parameters).
     pub text: String,
+    /// The lengths among it.
+    #[serde(default)]
+    pub lengths: Lengths,
+    /// The values of what a text of an earlier evenkeel does not name; not kept.
+    #[serde(skip)]
+    pub defaults: String,
+}
+
+impl Identity {
+    /// Whether a journal with the identity `stored` is the one that is meant.
+    pub(super) fn is(&self, stored: &Self) -> bool {
+        same_parameters(&stored.text, &self.text, &self.defaults)
+    }
 }
 
 /// What the journal is. Changes only when it is opened for writing.
@@ -54,6 +67,9 @@ pub(super) struct HeadRow {
     /// The first execution of the last tick, so that what ran in it is found again.
     pub batch_first_seq: u64,
     pub queue: QueueSum,
+    /// Nothing, and not written, in a database whose outcomes are certain.
+    #[serde(default, skip_serializing_if = "QueueSum::is_nothing")]
+    pub released: QueueSum,
     pub state: ServerState,
 }
 
@@ -66,6 +82,10 @@ pub(super) struct QueueSum {
 }
 
 impl QueueSum {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub(super) fn add(&mut self, crc: u32) {
         self.rows += 1;
         self.crcs = self.crcs.wrapping_add(crc.into());

@@ -22,9 +22,11 @@ mod fence;
 mod head;
 mod limits;
 mod lock;
+mod migrate;
 mod open;
 mod queue_rows;
 mod reader;
+mod released_rows;
 mod restore;
 mod retention;
 mod schema;
@@ -45,6 +47,7 @@ pub use self::{
     head::{Identity, Meta},
     limits::Limits,
     lock::LOCK_FILE,
+    migrate::FIRST_FORMAT_FILE,
     open::{Opening, Purpose},
     reader::{Head, Moment, OutboxReader, Since},
     restore::restore,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Executed, Numbering, Record, Recovered, Start, Stream},
+    journal::{Executed, FORMAT, Numbering, Record, Recovered, Start, Stream},
     units::tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -19,12 +19,12 @@ use super::{
     head::{self, CopyRow, HeadRow, Identity, KeptRow, Meta},
     limits::Limits,
     lock::Lock,
-    queue_rows, schema, starts,
+    migrate, queue_rows, released_rows, schema, starts,
     store::Outbox,
     stream_rows,
     witness::{self, Testimony, Witness},
 };
-use crate::ports::history::Damage;
+use crate::{ports::history::Damage, supervise::fault};
 
 /// What the outbox is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,9 +136,11 @@ fn begin(
     let sqlite = |error: rusqlite::Error| StoreError::from(error).open(&file);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     let mut meta: Meta = head::read(&transaction).map_err(store)?;
-    if meta.identity.text != identity.text {
+    if !identity.is(&meta.identity) {
         return Err(other_identity(dir, &meta.identity, identity));
     }
+    // What has been added since stands there from now on, whatever its default becomes.
+    meta.identity = Identity { label: meta.identity.label, defaults: String::new(), ..identity.clone() };
     if let Some(given) = name {
         let stored = meta.name.get_or_insert_with(|| given.to_owned());
         if stored != given {
@@ -156,7 +158,7 @@ fn begin(
     let last_ms = numbering.last_ms();
     let clock_ahead_ms = if last_ms > 0 { now_ms.saturating_sub(last_ms) } else { 0 };
 
-    starts::create(&transaction).map_err(store)?;
+    migrate::migrate(&transaction, dir, now_ms)?;
     let before = starts::read(&transaction, meta.writer_epoch).map_err(store)?;
     meta.writer_epoch += 1;
     let start = Start {
@@ -170,7 +172,9 @@ fn begin(
     starts::write(&transaction, &start).map_err(store)?;
     starts::forget_old(&transaction, meta.writer_epoch).map_err(store)?;
     head::write(&transaction, &meta).map_err(store)?;
+    fault::point!("after-begin-write");
     transaction.commit().map_err(sqlite)?;
+    fault::point!("after-begin-fsync");
     Ok(Begun { found, meta, clock_behind_ms, clock_ahead_ms })
 }
 
@@ -197,11 +201,13 @@ pub(super) fn read_recovered(connection: &Connection) -> Result<Found, StoreErro
     let head: HeadRow = head::read(connection)?;
     let kept: KeptRow = head::read(connection)?;
     let queue = queue_rows::read_all(connection, head.queue)?;
+    let released = released_rows::read_all(connection, head.released)?;
     for stream in Stream::ALL {
         check_ends(connection, stream, &head, &kept)?;
     }
     let last_batch = last_batch(connection, &head)?;
-    let recovered = Recovered { revision: head.revision, state: head.state.clone(), queue, last_batch };
+    let recovered =
+        Recovered { revision: head.revision, state: head.state.clone(), queue, released, last_batch };
     Ok(Found { recovered, head, kept })
 }
 
@@ -247,7 +253,7 @@ fn create(
     let meta =
         Meta { journal, writer_epoch: 0, identity, created_at_ms: now_ms, name, clock_was_wrong_ms: None };
     let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    schema::create(&transaction)?;
+    schema::create(&transaction, FORMAT)?;
     head::write(&transaction, &meta)?;
     head::write(&transaction, &HeadRow { batch_first_seq: 1, ..HeadRow::default() })?;
     head::write(&transaction, &KeptRow::default())?;

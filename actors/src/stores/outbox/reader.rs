@@ -9,7 +9,7 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Positions, Queued, ServerState, Start, Stream},
+    journal::{Entry, EntryId, PerStream, Positions, Queued, Released, ServerState, Start, Stream},
     units::tick::Tick,
 };
 use rusqlite::{Connection, ErrorCode};
@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{
     error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
-    queue_rows,
+    queue_rows, released_rows,
     schema::{self, SchemaError},
     starts, stream_rows, witness,
 };
@@ -51,6 +51,8 @@ pub struct Moment {
     pub sequences: PerStream<RangeInclusive<u64>>,
     /// The queue's rows.
     pub queue: Vec<Queued>,
+    /// The rows of what was released and has no outcome.
+    pub released: Vec<Released>,
 }
 
 /// What has been recorded after some positions, as one moment of the database shows it.
@@ -306,13 +308,14 @@ impl OutboxReader {
     /// [`ReadError`].
     pub fn moment(&self) -> Result<Moment, ReadError> {
         self.read(|connection| {
-            let HeadRow { revision, at_ms, state, queue, .. } = head::read(connection)?;
+            let HeadRow { revision, at_ms, state, queue, released, .. } = head::read(connection)?;
             let head = Head { revision, at_ms, state, queue_length: queue.rows };
             let sequences = PerStream::try_from_fn(|stream| {
                 let Bounds { first, last } = bounds(connection, stream)?;
                 Ok::<_, StoreError>(first..=last)
             })?;
-            Ok(Moment { head, sequences, queue: queue_rows::read_all(connection, queue)? })
+            let queue = queue_rows::read_all(connection, queue)?;
+            Ok(Moment { head, sequences, queue, released: released_rows::read_all(connection, released)? })
         })
     }
 
@@ -394,7 +397,7 @@ fn entries(connection: &Connection, stream: Stream, first: u64, last: u64) -> Re
 /// cannot and the log is empty, nobody else can be writing either and the file is read as it is.
 fn connect(dir: &Path, file: &Path) -> Result<Connection, ReadError> {
     let connected = schema::connect_reader(file).map_err(SchemaError::from);
-    let checked = connected.and_then(|connection| schema::check(&connection).map(|()| connection));
+    let checked = connected.and_then(|connection| schema::check(&connection).map(|_| connection));
     match checked {
         Err(SchemaError::Store(StoreError::Sqlite(error)))
             if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>

@@ -5,20 +5,18 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_core::journal::Stream;
+use evenkeel_core::journal::{FIRST_FORMAT, FORMAT, Stream};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
     error::{OpenError, StoreError},
-    starts,
+    released_rows, starts,
 };
 use crate::ports::history::ReadError;
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "outbox.db";
 
-/// Version of tables and rows.
-pub(super) const FORMAT: i64 = 1;
 /// `evkl`, so that `file` and SQLite's tools can tell it from other databases.
 const APPLICATION_ID: i64 = 0x6576_6b6c;
 
@@ -37,7 +35,7 @@ macro_rules! stream_table {
         )
     };
 }
-/// Tables by name, as `sqlite_schema` must show them.
+/// Tables of every format by name, as `sqlite_schema` must show them.
 const TABLES: [(&str, &str); 5] = [
     ("executions", stream_table!("executions")),
     ("queue", stream_table!("queue")),
@@ -53,8 +51,10 @@ const TABLES: [(&str, &str); 5] = [
     ("windows", stream_table!("windows")),
 ];
 
-/// Tables that were added to format 1: a directory from before has none of them until a writer opens it.
+/// Tables that were added to format 1, of which a directory from before has none, and that later formats have.
 const ADDED: [(&str, &str); 1] = [starts::TABLE];
+/// Tables of format 2.
+const SECOND: [(&str, &str); 2] = [starts::TABLE, released_rows::TABLE];
 
 /// The table of a stream.
 pub(super) fn table(stream: Stream) -> &'static str {
@@ -141,13 +141,28 @@ pub(super) fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(tables == 0)
 }
 
-pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
-    for (_, sql) in TABLES {
+/// Creates the tables of `format`; of the first one, those that every directory has.
+pub(super) fn create(connection: &Connection, format: u64) -> Result<(), StoreError> {
+    let more = if format == FIRST_FORMAT { &[][..] } else { &SECOND };
+    for (_, sql) in TABLES.iter().chain(more) {
         connection.execute_batch(sql)?;
     }
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.pragma_update(None, "user_version", FORMAT)?;
+    connection.pragma_update(None, "user_version", format.cast_signed())?;
     Ok(())
+}
+
+/// Makes of the tables of an earlier format those of the latest one: rows stay as they are.
+pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    starts::create(connection)?;
+    connection.execute_batch(released_rows::TABLE.1)?;
+    connection.pragma_update(None, "user_version", FORMAT.cast_signed())?;
+    Ok(())
+}
+
+/// The format that the database says it has.
+pub(super) fn format(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
 /// A database that is not what [`create`] made.
@@ -166,37 +181,45 @@ impl<E: Into<StoreError>> From<E> for SchemaError {
 impl SchemaError {
     pub(super) fn open(self, file: &Path) -> OpenError {
         match self {
-            Self::Version(found) => OpenError::Version { file: file.to_owned(), found, known: FORMAT },
+            Self::Version(found) => {
+                OpenError::Version { file: file.to_owned(), found, known: FORMAT.cast_signed() }
+            }
             Self::Store(error) => error.open(file),
         }
     }
 
     pub(super) fn read(self, file: &Path) -> ReadError {
         match self {
-            Self::Version(found) => ReadError::Version { file: file.to_owned(), found, known: FORMAT },
+            Self::Version(found) => {
+                ReadError::Version { file: file.to_owned(), found, known: FORMAT.cast_signed() }
+            }
             Self::Store(error) => error.read(file),
         }
     }
 }
 
-/// Checks that the tables are the ones that [`create`] made, and those that were added since.
-pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
+/// Checks that the tables are the ones that [`create`] made, or an earlier evenkeel; of which format.
+pub(super) fn check(connection: &Connection) -> Result<u64, SchemaError> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID {
         return Err(StoreError::damaged("the header", "it is not evenkeel's database").into());
     }
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != FORMAT {
-        return Err(SchemaError::Version(version));
-    }
+    let version = format(connection)?;
+    let known = u64::try_from(version).ok().filter(|version| (FIRST_FORMAT..=FORMAT).contains(version));
+    let known = known.ok_or(SchemaError::Version(version))?;
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let found = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let found = found.collect::<Result<Vec<_>, _>>()?;
     let is = |table: &(&str, &str)| found.iter().any(|(name, sql)| (name.as_str(), sql.as_str()) == *table);
-    let added = ADDED.iter().filter(|table| is(table)).count();
-    if TABLES.iter().all(is) && found.len() == TABLES.len() + added {
-        Ok(())
+    let count = |tables: &[(&str, &str)]| tables.iter().filter(|table| is(table)).count();
+    let more = match known {
+        FIRST_FORMAT => count(&ADDED),
+        _ => SECOND.len(),
+    };
+    let whole = known == FIRST_FORMAT || count(&SECOND) == SECOND.len();
+    if whole && TABLES.iter().all(is) && found.len() == TABLES.len() + more {
+        Ok(known)
     } else {
         Err(StoreError::damaged("the schema", "its tables are not the ones that evenkeel created").into())
     }

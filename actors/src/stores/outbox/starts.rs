@@ -66,7 +66,8 @@ pub(super) fn read_all(connection: &Connection) -> Result<Vec<Start>, StoreError
     Ok(starts)
 }
 
-fn exists(connection: &Connection) -> Result<bool, StoreError> {
+/// Whether there is the table.
+pub(super) fn exists(connection: &Connection) -> Result<bool, StoreError> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
     let tables: i64 = connection.query_row(sql, [TABLE.0], |row| row.get(0))?;
     Ok(tables > 0)

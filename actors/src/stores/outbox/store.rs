@@ -14,7 +14,7 @@ use super::{
     limits::Limits,
     lock::Lock,
     open::{self, Opening, Purpose},
-    queue_rows, stream_rows,
+    queue_rows, released_rows, stream_rows,
     witness::Witness,
 };
 use crate::{
@@ -204,7 +204,7 @@ fn apply(
     head: &HeadRow,
     commit: Commit,
 ) -> Result<Result<(HeadRow, Committed), CommitError>, StoreError> {
-    let Commit { revision, at_ms, records, queue, state } = commit;
+    let Commit { revision, at_ms, records, queue, released, state } = commit;
     if revision != head.revision + 1 {
         return Ok(Err(CommitError::OutOfOrder { at: head.revision, got: revision }));
     }
@@ -223,6 +223,12 @@ fn apply(
     let mut waiting = queue_rows::Changer::new(connection)?;
     for change in &queue {
         if let Err(illegal) = waiting.apply(&mut next.queue, change)? {
+            let queue_rows::Illegal { execution, what } = illegal;
+            return Ok(Err(CommitError::Illegal { revision, execution, what }));
+        }
+    }
+    for change in &released {
+        if let Err(illegal) = released_rows::apply(connection, &mut next.released, change)? {
             let queue_rows::Illegal { execution, what } = illegal;
             return Ok(Err(CommitError::Illegal { revision, execution, what }));
         }

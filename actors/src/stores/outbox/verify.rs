@@ -58,7 +58,9 @@ pub fn verify(
             moment.sequences[stream] = first.max(gap.first_seq[stream])..=last;
         }
     }
-    let begun = begin(reader, &moment).and_then(|audit| Ok(audit.with_starts(reader.starts()?)));
+    let released = std::mem::take(&mut moment.released);
+    let begun = begin(reader, &moment)
+        .and_then(|audit| Ok(audit.with_starts(reader.starts()?).with_released(released)));
     let mut audit = match begun {
         Ok(audit) => audit,
         Err(ReadError::Damaged(damage)) => {

@@ -15,6 +15,7 @@
 mod adopt;
 mod ahead;
 pub(crate) mod backlog;
+mod claim;
 mod fields;
 mod keys;
 pub(crate) mod link;
@@ -49,4 +50,4 @@ pub const GROUP: &str = "scheduler";
 /// The consumer within it: always the same name, so that whoever levels finds what was pending.
 pub const CONSUMER: &str = "scheduler";
 /// Version of the keys and their fields, in `meta`.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = evenkeel_core::journal::FORMAT;

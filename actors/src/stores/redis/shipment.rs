@@ -13,13 +13,13 @@ use evenkeel_core::{
     units::tick::Tick,
 };
 use redis::{Value, cmd, pipe};
-use uuid::Uuid;
 
 use super::{
-    FORMAT_VERSION, GROUP,
+    GROUP,
     ahead::Ahead,
     backlog::Backlog,
-    fields::{self, Stored, array, newer_meta, optional, pairs, parsed, take, text, xadd},
+    claim::{LEASE_FIELDS, OldReaders, check_policy, claim, older, other_journal},
+    fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
     link::{Link, RedisFault},
     scripts::Scripts,
     shipping::{Lost, ShipmentSettings, ShippingFault},
@@ -40,10 +40,9 @@ const TRIM_STEPS_MAX: u32 = 10;
 /// See the module. Blocking.
 pub struct Shipment {
     settings: ShipmentSettings,
-    /// This start of the server: a copy of its data directory would be another one with the same epoch.
-    writer: Uuid,
     scripts: Scripts,
     backlog: Box<dyn Backlog>,
+    readers: OldReaders,
     link: Option<Link>,
     /// Begins anew with every connection.
     ahead: Ahead,
@@ -69,10 +68,10 @@ impl Shipment {
     /// A shipment of `backlog`, not connected yet.
     pub(crate) fn of(settings: ShipmentSettings, backlog: Box<dyn Backlog>) -> Self {
         Self {
-            writer: settings.writer,
             settings,
             scripts: Scripts::new(),
             backlog,
+            readers: OldReaders::default(),
             link: None,
             ahead: Ahead::default(),
             shipped: Shipped::default(),
@@ -173,84 +172,41 @@ impl Shipment {
         self.look(link)
     }
 
-    /// Watches `meta` for the next transaction, and sees that this is still the writer.
-    fn look(&self, link: &mut Link) -> Result<(), ShippingFault> {
-        let ShipmentSettings { keys, journal, writer_epoch, .. } = &self.settings;
+    /// Watches `meta` for the next transaction, and sees that this is still the writer, and that who reads can.
+    fn look(&mut self, link: &mut Link) -> Result<(), ShippingFault> {
+        let ShipmentSettings { keys, journal, writer_epoch, writer: ours, .. } = &self.settings;
         let mut look = pipe();
         // A watched key that was touched stays so until then.
         look.cmd("UNWATCH").cmd("WATCH").arg(keys.meta());
         look.cmd("HMGET").arg(keys.meta()).arg("journal").arg("writer_epoch").arg("writer").arg("label");
-        let found = link.pipe(&look)?.pop().map(array).transpose()?.unwrap_or_default();
+        look.cmd("HMGET").arg(keys.lease()).arg(&LEASE_FIELDS);
+        let mut answers = link.pipe(&look)?;
+        let lease = answers.pop().unwrap_or(Value::Nil);
+        let found = answers.pop().map(array).transpose()?.unwrap_or_default();
         let [theirs, epoch, writer, label] =
             <[Value; 4]>::try_from(found).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
         let Some(theirs) = optional(theirs)? else {
             return Err(RedisFault::Gone(keys.meta()).into());
         };
         if theirs != journal.to_string() {
-            return Err(self.other_journal(theirs, optional(label)?));
+            return Err(other_journal(&self.settings, theirs, optional(label)?));
         }
         let epoch: u64 = parsed(epoch)?;
-        if epoch != *writer_epoch || optional(writer)? != Some(self.writer.to_string()) {
+        if epoch != *writer_epoch || optional(writer)? != Some(ours.to_string()) {
             return Err(ShippingFault::Replaced { ours: *writer_epoch, theirs: epoch });
         }
-        Ok(())
-    }
-
-    fn other_journal(&self, theirs: String, label: Option<String>) -> ShippingFault {
-        let ShipmentSettings { keys, journal, .. } = &self.settings;
-        let label = label.unwrap_or_default();
-        ShippingFault::OtherJournal { keys: keys.to_string(), ours: *journal, theirs, label }
-    }
-
-    fn older(&self, theirs: String, next_tick: Tick) -> ShippingFault {
-        let ShipmentSettings { keys, journal, .. } = &self.settings;
-        ShippingFault::Older { keys: keys.to_string(), journal: *journal, theirs, next_tick }
+        self.readers.judge(&self.settings, lease)
     }
 
     /// Connects, claims the streams, and asks Redis how far they go.
     fn attach(&mut self) -> Result<Link, ShippingFault> {
-        let ShipmentSettings { target, keys, journal, writer_epoch, label, tick_ms, .. } =
-            self.settings.clone();
-        let mut link = Link::open(&target)?;
-        self.check_policy(&mut link)?;
+        let keys = &self.settings.keys;
+        let mut link = Link::open(&self.settings.target)?;
+        self.warnings = check_policy(&mut link)?;
         let next_tick = self.backlog.since(&Positions::end(), 1)?.next_tick;
-        let claim = link.script(
-            &self.scripts.claim,
-            &[keys.meta()],
-            &[
-                journal.to_string().as_bytes(),
-                writer_epoch.to_string().as_bytes(),
-                FORMAT_VERSION.to_string().as_bytes(),
-                tick_ms.to_string().as_bytes(),
-                label.as_bytes(),
-                self.writer.to_string().as_bytes(),
-                next_tick.0.to_string().as_bytes(),
-            ],
-        )?;
-        let mut claim = array(claim)?.into_iter();
-        let mut next = || claim.next().map(text).transpose();
-        match (next()?.as_deref(), next()?, next()?) {
-            (Some("known" | "new"), _, _) => {}
-            (Some("other"), Some(theirs), label) => return Err(self.other_journal(theirs, label)),
-            (Some("older"), Some(theirs), _) => return Err(self.older(format!("tick {theirs}"), next_tick)),
-            (Some("replaced"), Some(theirs), _) => {
-                let theirs = theirs.parse().unwrap_or(u64::MAX);
-                return Err(ShippingFault::Replaced { ours: writer_epoch, theirs });
-            }
-            (Some("newer"), theirs, _) => {
-                newer_meta(theirs.clone())?;
-                return Err(RedisFault::Unexpected(format!("format {theirs:?} in {}", keys.meta())).into());
-            }
-            (Some("outdated"), theirs, _) => {
-                let theirs = theirs.unwrap_or_default();
-                return Err(ShippingFault::OlderFormat {
-                    keys: keys.to_string(),
-                    theirs,
-                    ours: FORMAT_VERSION,
-                });
-            }
-            answer => return Err(RedisFault::Unexpected(format!("{answer:?} to a claim")).into()),
-        }
+        let lease = link.call(cmd("HMGET").arg(keys.lease()).arg(&LEASE_FIELDS))?;
+        self.readers.judge(&self.settings, lease)?;
+        claim(&mut link, &self.scripts, &self.settings, next_tick)?;
         for stream in Stream::ALL {
             let known = &mut self.highest_seq[stream];
             *known = self.shipped.last_seq[stream].max(*known);
@@ -284,7 +240,8 @@ impl Shipment {
                 && later.seq > our_last_seq
             {
                 let next_tick = self.backlog.since(&Positions::end(), 1)?.next_tick;
-                return Err(self.older(format!("{stream} entry {} ({last})", later.seq), next_tick));
+                let theirs = format!("{stream} entry {} ({last})", later.seq);
+                return Err(older(&self.settings, theirs, next_tick));
             }
             return Err(foreign("it is later than this journal's last one"));
         }
@@ -363,34 +320,13 @@ impl Shipment {
         Ok(())
     }
 
-    /// Refuses a Redis that may drop streams, and warns of one that forgets them at a restart.
-    fn check_policy(&mut self, link: &mut Link) -> Result<(), ShippingFault> {
-        let memory = text(link.call(cmd("INFO").arg("memory"))?)?;
-        let policy = line(&memory, "maxmemory_policy:").unwrap_or("noeviction");
-        if policy != "noeviction" {
-            return Err(ShippingFault::Evicting(policy.to_owned()));
-        }
-        let persistence = text(link.call(cmd("INFO").arg("persistence"))?)?;
-        if line(&persistence, "loading:") == Some("1") {
-            return Err(RedisFault::Away("it is loading its data".to_owned()).into());
-        }
-        self.warnings.clear();
-        if line(&persistence, "aof_enabled:") == Some("0") {
-            self.warnings.push(
-                "Redis has no append-only file: a restart loses its copy, and only the outbox's last 10 minutes come back"
-                    .to_owned(),
-            );
-        }
-        Ok(())
-    }
-
     fn try_trim(&mut self) -> Result<(), ShippingFault> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
-        self.check_policy(&mut link)?;
+        self.warnings = check_policy(&mut link)?;
         // Of what Redis tells: what has not been shipped makes nothing older there.
         let age_max_ms = self.settings.age_max.as_millis() as u64;
         let oldest_tick =
-            self.tick.unwrap_or_default().before_ms(age_max_ms, self.settings.tick_ms).to_string();
+            self.tick.unwrap_or_default().before_ms(age_max_ms, self.settings.lengths.tick_ms).to_string();
         let entries_max = self.settings.entries_max.to_string();
         for stream in Stream::ALL {
             let key = self.settings.keys.stream(stream);
@@ -485,8 +421,4 @@ fn info(link: &mut Link, stream: Stream, key: &str) -> Result<Info, RedisFault> 
     let last_entry = end("last-entry")?;
     let last = parsed(take(&mut info, "last-generated-id")?)?;
     Ok(Info { last, first_seq, last_entry })
-}
-
-fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }

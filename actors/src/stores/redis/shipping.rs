@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    journal::{EntryId, Stream},
+    journal::{EntryId, Lengths, Stream},
     units::tick::Tick,
 };
 use uuid::Uuid;
@@ -29,8 +29,8 @@ pub struct ShipmentSettings {
     pub writer: Uuid,
     /// What it belongs to, for people.
     pub label: String,
-    /// The daemon's pace.
-    pub tick_ms: u64,
+    /// The daemon's pace, and what else is counted by it.
+    pub lengths: Lengths,
     /// Entries older than this are trimmed from Redis; age is counted in ticks, whatever a clock said.
     pub age_max: Duration,
     /// Entries of a stream beyond this are trimmed from Redis.
@@ -109,6 +109,21 @@ pub enum ShippingFault {
         keys: String,
         /// What `meta` says.
         theirs: String,
+        /// What this server writes.
+        ours: u64,
+    },
+    /// What is written would be thrown away as dead letters by whoever reads it.
+    #[error(
+        "the client that reads {keys} ({holder}) knows format {theirs} and would set aside what this server writes, format \
+         {ours}: upgrade all clients first; entries wait in the outbox until then"
+    )]
+    OldReader {
+        /// Which streams.
+        keys: String,
+        /// Who reads them.
+        holder: String,
+        /// The latest format that it reads.
+        theirs: u64,
         /// What this server writes.
         ours: u64,
     },

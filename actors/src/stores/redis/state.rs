@@ -18,7 +18,7 @@ use redis::cmd;
 use tokio::time::Instant;
 
 use super::{
-    GROUP,
+    FORMAT_VERSION, GROUP,
     fields::{array, newer_meta, optional, pair, text},
     keys::Keys,
     link::{Link, RedisFault},
@@ -103,7 +103,8 @@ impl RedisStateStore {
         let (epoch, beat) =
             silent.map_or((String::new(), String::new()), |seen| (seen.epoch.clone(), seen.beat.clone()));
         let (floor, end) = (self.epoch.floor().to_string(), EPOCH_MAX.to_string());
-        let arguments = [&self.holder, &epoch, &beat, &floor, &end].map(String::as_bytes);
+        let format = FORMAT_VERSION.to_string();
+        let arguments = [&self.holder, &epoch, &beat, &floor, &end, &format].map(String::as_bytes);
         let answer = link.script(&self.scripts.acquire, &[self.keys.lease()], &arguments);
         let answer: Vec<String> = array(answer.map_err(|fault| unavailable(&fault))?)
             .and_then(|items| items.into_iter().map(text).collect())

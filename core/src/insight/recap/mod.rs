@@ -197,7 +197,7 @@ mod tests {
     };
 
     fn entry(record: Record) -> Entry {
-        Entry { id: EntryId { ms: 5, n: 0 }, seq: 1, record }
+        Entry { id: EntryId { ms: 5, n: 0 }, seq: 1, version: crate::journal::FORMAT, record }
     }
 
     fn ran(tick: u64, delay: u64) -> Entry {
@@ -211,6 +211,8 @@ mod tests {
             reason: String::new(),
             outcome: Outcome::Ok,
             executed_at_ms: 0,
+            tenant: None,
+            trace: None,
         }))
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{journal::Executed, server::queue::DEFAULT_DELAY_TICKS, units::ids::QueryId};
+use crate::{
+    journal::Executed,
+    units::{ids::QueryId, tick::DEFAULT_DELAY_TICKS},
+};
 
 /// What one query did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

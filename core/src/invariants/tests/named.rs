@@ -45,6 +45,8 @@ pub(super) fn execution(
         reason: reason.to_owned(),
         outcome: Outcome::Ok,
         executed_at_ms: 1,
+        tenant: None,
+        trace: None,
     })
 }
 
@@ -154,7 +156,7 @@ fn times_of_an_execution_that_cannot_be_are_named() {
     };
     let [too_early] = impossible(Stream::Executions, "it was due before it could be");
     assert_eq!(found(at_once, 5), [too_early, contradiction]);
-    let backwards = vec![queued(1, 3), execution(1, [3, 4, 4, 3], "")];
+    let backwards = vec![queued(1, 2), execution(1, [2, 3, 4, 3], "because")];
     assert_eq!(found(backwards, 5), impossible(Stream::Executions, "it finished before it ran"));
     let longer = vec![queued(1, 3), execution(1, [3, 4, 4, 9], "")];
     assert_eq!(found(longer, 5), []);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn entry(record: Record) -> Entry {
-    Entry { id: EntryId { ms: 1_800_000_000_123, n: 4 }, seq: 17, record }
+    Entry { id: EntryId { ms: 1_800_000_000_123, n: 4 }, seq: 17, version: FORMAT, record }
 }
 
 fn fields(record: Record) -> String {
@@ -23,6 +23,8 @@ fn ran() -> Executed {
         reason: "to be level".to_owned(),
         outcome: Outcome::Failed,
         executed_at_ms: 77,
+        tenant: None,
+        trace: None,
     }
 }
 
@@ -45,20 +47,20 @@ fn window() -> Window {
 }
 
 #[test]
-fn an_entry_reads_as_it_always_did() {
+fn an_entry_reads_as_it_always_did_but_for_its_version() {
     assert_eq!(
         fields(Record::Executed(ran())),
-        "v=1 seq=17 execution=00000000-0000-0000-0000-000000000001 query=00000000-0000-0000-0000-000000000abc \
+        "v=2 seq=17 execution=00000000-0000-0000-0000-000000000001 query=00000000-0000-0000-0000-000000000abc \
          queued_tick=3 due_tick=4 tick=9 finished_tick=10 delay=6 reason=to be level outcome=failed executed_at=77"
     );
     assert_eq!(
         fields(Record::Queue(delayed())),
-        "v=1 seq=17 event=delayed execution=00000000-0000-0000-0000-000000000001 \
+        "v=2 seq=17 event=delayed execution=00000000-0000-0000-0000-000000000001 \
          query=00000000-0000-0000-0000-000000000abc tick=3 due_tick=9 added_ticks=5"
     );
     assert_eq!(
         fields(Record::Window(window())),
-        "v=1 seq=17 first_tick=20 last_tick=29 cpu_average=4 cpu_min=1 cpu_max=7 io_average=5 io_min=2 io_max=8 \
+        "v=2 seq=17 first_tick=20 last_tick=29 cpu_average=4 cpu_min=1 cpu_max=7 io_average=5 io_min=2 io_max=8 \
          memory_average=6 memory_min=3 memory_max=9 executed=12 in_corridor=1"
     );
 }
@@ -67,8 +69,8 @@ fn an_entry_reads_as_it_always_did() {
 fn names_are_read_as_they_are_written() {
     let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Unknown].map(Outcome::name);
     assert_eq!(outcomes, ["ok", "failed", "unknown"]);
-    let events = [QueueEvent::Queued, QueueEvent::Delayed, QueueEvent::Released].map(QueueEvent::name);
-    assert_eq!(events, ["queued", "delayed", "released"]);
+    let events = QueueEvent::ALL.map(QueueEvent::name);
+    assert_eq!(events, ["queued", "delayed", "released", "dropped"]);
     assert_eq!(Stream::ALL.map(|stream| stream.to_string()), ["executions", "queue", "windows"]);
     for stream in Stream::ALL {
         assert_eq!(stream.name().parse(), Ok(stream));
@@ -79,7 +81,7 @@ fn names_are_read_as_they_are_written() {
 #[test]
 fn a_record_belongs_to_one_stream_and_tick() {
     for (record, stream, tick) in [
-        (Record::Executed(ran()), Stream::Executions, Tick(9)),
+        (Record::Executed(ran()), Stream::Executions, Tick(10)),
         (Record::Queue(delayed()), Stream::Queue, Tick(3)),
         (Record::Window(window()), Stream::Windows, Tick(29)),
     ] {
@@ -94,7 +96,7 @@ fn a_field_that_does_not_fit_is_named_with_what_would() {
         (Record::Executed(ran()), "delay", "5", "tick − queued_tick"),
         (Record::Executed(ran()), "outcome", "fine", "ok, failed or unknown"),
         (Record::Executed(ran()), "execution", "1", "a uuid"),
-        (Record::Queue(delayed()), "event", "executed", "queued, delayed or released"),
+        (Record::Queue(delayed()), "event", "executed", "queued, delayed, released or dropped"),
         (Record::Queue(delayed()), "added_ticks", "-1", "an integer of 0 or more"),
         (Record::Window(window()), "in_corridor", "2", "0 or 1"),
     ] {

@@ -10,6 +10,7 @@
 //! ```
 
 mod executed;
+mod outcomes;
 mod recorded;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use self::executed::ExecutedTicks;
-pub use self::recorded::RecordedQueue;
+pub use self::{outcomes::Finished, recorded::RecordedQueue};
 use crate::{
     journal::{Executed, Lease, MEAN_WINDOWS, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
     server::control::{
@@ -30,13 +31,11 @@ use crate::{
     text,
     units::{
         ids::{ExecutionId, QueryId},
-        tick::Tick,
+        tick::{DEFAULT_DELAY_TICKS, Tick},
         window::{WINDOW_TICKS, Window},
     },
 };
 
-/// Ticks between queueing and the base due tick when nobody delays.
-pub const DEFAULT_DELAY_TICKS: u64 = 1;
 /// Longest delay of one `/delay`: a day at the default pace.
 pub const DELAY_TICKS_MAX: u64 = 864_000;
 /// Longest time that a slot may hold an execution, unless configured for its query: two minutes.
@@ -392,6 +391,8 @@ impl Queue {
             reason,
             outcome: Outcome::Ok,
             executed_at_ms: at_ms,
+            tenant: None,
+            trace: None,
         }
     }
 
@@ -446,6 +447,11 @@ impl Queue {
         // A slot in the past is meant for the next tick.
         let due_tick = self.waiting[&execution].levelled_tick().max(self.next_tick);
         SetResult { execution, result: SetOutcome::Set, due_tick: Some(due_tick) }
+    }
+
+    /// Takes what waits out of the queue, and knows nothing of it any more.
+    fn give_up(&mut self, execution: ExecutionId) -> Option<Queued> {
+        self.remove(execution).map(|waiting| waiting.queued)
     }
 
     fn insert(&mut self, queued: Queued, slot: Option<Slot>) {

@@ -1,10 +1,13 @@
 //! The queue as the server runs it: every durable change comes with the commit that records it.
 
-use super::{DelayError, HoldLimits, OutOfStep, Queue, Step};
+use super::{DelayError, HoldLimits, OutOfStep, Queue, Step, outcomes::Outcomes};
 #[cfg(feature = "mutants")]
 use crate::mutant::{self, Mutant};
 use crate::{
-    journal::{Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    journal::{
+        Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ReleasedChange,
+        ServerState,
+    },
     server::control::{ControlError, ControlRequest, ControlResponse},
     units::{
         ids::{ExecutionId, QueryId},
@@ -19,9 +22,12 @@ use crate::{
 /// ones that the store refuses, until [`RecordedQueue::recover`] starts again from what is durable.
 #[derive(Clone, Debug)]
 pub struct RecordedQueue {
-    queue: Queue,
-    measured: Measured,
+    pub(super) queue: Queue,
+    pub(super) measured: Measured,
     revision: u64,
+    /// Whether a batch can be started only once, and tells its outcome later.
+    pub(super) uncertain: bool,
+    pub(super) outcomes: Outcomes,
     /// With [`Mutant::NoIntent`]: what ran and has not been recorded.
     #[cfg(feature = "mutants")]
     unrecorded: Vec<Executed>,
@@ -36,6 +42,8 @@ impl RecordedQueue {
             queue: Queue::recover(tick_ms, limits, state, queue),
             measured,
             revision: *revision,
+            uncertain: false,
+            outcomes: Outcomes::recover(recovered),
             #[cfg(feature = "mutants")]
             unrecorded: Vec::new(),
         }
@@ -52,6 +60,7 @@ impl RecordedQueue {
         arrivals: Vec<(ExecutionId, QueryId)>,
         measured: Measured,
     ) -> Result<(Commit, Vec<Executed>), OutOfStep> {
+        let measured = if tick == self.queue.next_tick() { self.counted(measured) } else { measured };
         if let Some(window) = &measured.closed
             && tick == self.queue.next_tick()
         {
@@ -72,12 +81,15 @@ impl RecordedQueue {
         });
         let ran = executed.clone();
         #[cfg(feature = "mutants")]
-        let ran =
-            if mutant::is(Mutant::NoIntent) { std::mem::replace(&mut self.unrecorded, ran) } else { ran };
-        let records = ran.into_iter().map(Record::Executed);
-        let records = records.chain(arrived.map(Record::Queue)).chain(measured.closed.map(Record::Window));
-        let records = records.collect();
-        Ok((self.commit(at_ms, records, changes), executed))
+        let ran = if mutant::is(Mutant::NoIntent) && !self.uncertain {
+            std::mem::replace(&mut self.unrecorded, ran)
+        } else {
+            ran
+        };
+        let (records, released) = self.intents(&ran);
+        let records = records.into_iter().chain(arrived.map(Record::Queue));
+        let records = records.chain(measured.closed.map(Record::Window)).collect();
+        Ok((self.commit(at_ms, records, changes, released), executed))
     }
 
     /// A `/delay`; see [`Queue::delay`].
@@ -86,13 +98,13 @@ impl RecordedQueue {
     /// [`DelayError`]; nothing is changed then.
     pub fn delay(&mut self, execution: ExecutionId, ticks: u64, at_ms: u64) -> Result<Commit, DelayError> {
         let (queued, record) = self.queue.delay(execution, ticks)?;
-        Ok(self.commit(at_ms, vec![Record::Queue(record)], vec![QueueChange::Put(queued)]))
+        Ok(self.commit(at_ms, vec![Record::Queue(record)], vec![QueueChange::Put(queued)], Vec::new()))
     }
 
     /// A change of the mode.
     pub fn set_mode(&mut self, mode: Mode, at_ms: u64) -> Commit {
         self.queue.set_mode(mode);
-        self.commit(at_ms, Vec::new(), Vec::new())
+        self.commit(at_ms, Vec::new(), Vec::new(), Vec::new())
     }
 
     /// A client's request. Slots are soft, the lease is recorded with the next commit: nothing to commit.
@@ -108,7 +120,13 @@ impl RecordedQueue {
         &self.queue
     }
 
-    fn commit(&mut self, at_ms: u64, records: Vec<Record>, queue: Vec<QueueChange>) -> Commit {
+    pub(super) fn commit(
+        &mut self,
+        at_ms: u64,
+        records: Vec<Record>,
+        queue: Vec<QueueChange>,
+        released: Vec<ReleasedChange>,
+    ) -> Commit {
         self.revision += 1;
         let state = ServerState {
             next_tick: self.queue.next_tick(),
@@ -117,7 +135,8 @@ impl RecordedQueue {
             executed_by_window: self.queue.executed_by_window().to_vec(),
             mode: self.queue.mode(),
             lease: self.queue.lease().cloned(),
+            ended: self.outcomes.ended,
         };
-        Commit { revision: self.revision, at_ms, records, queue, state }
+        Commit { revision: self.revision, at_ms, records, queue, released, state }
     }
 }

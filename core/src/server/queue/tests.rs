@@ -1,4 +1,5 @@
 mod borders;
+mod outcomes;
 mod reasons;
 mod recorded;
 

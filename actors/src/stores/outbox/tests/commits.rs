@@ -131,7 +131,11 @@ fn a_commit_between_ticks_does_not_hide_what_the_last_tick_ran() {
 fn another_identity_is_refused_by_both_names() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    let other = Identity { label: "scenario busy, seed 2".to_owned(), text: "{\"seed\":2}".to_owned() };
+    let other = Identity {
+        label: "scenario busy, seed 2".to_owned(),
+        text: "{\"seed\":2}".to_owned(),
+        ..Identity::default()
+    };
     let error = Outbox::open(dir.path(), &other, journal_id(), NOW_MS, Limits::default()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("scenario test, seed 1") && text.contains("scenario busy, seed 2"), "{text}");

@@ -52,6 +52,7 @@ fn read(dir: &Path) -> Result<Everything, ReadError> {
         revision: moment.head.revision,
         state: moment.head.state,
         queue: moment.queue,
+        released: moment.released,
         last_batch: Vec::new(),
     };
     Ok(Everything { recovered, entries })

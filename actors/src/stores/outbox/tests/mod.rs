@@ -2,6 +2,7 @@ mod commits;
 mod copies;
 mod damage;
 mod fence;
+mod formats;
 mod guarantees;
 mod kills;
 mod readers;

@@ -19,7 +19,11 @@ use super::super::*;
 pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 
 pub(super) fn identity() -> Identity {
-    Identity { label: "scenario test, seed 1".to_owned(), text: "{\"seed\":1}".to_owned() }
+    Identity {
+        label: "scenario test, seed 1".to_owned(),
+        text: "{\"seed\":1}".to_owned(),
+        ..Identity::default()
+    }
 }
 
 pub(super) fn journal_id() -> Uuid {

@@ -5,10 +5,15 @@
 -- Ids are written in full: Lua's own text of a large number is a rounded one.
 local function first_of_tick(key, oldest, needed)
   local function at(ms, n) return string.format('%.0f-%.0f', ms, n) end
+  -- What ran is told when it has ended: where both are there, the end counts.
   local function tick(entry)
+    local told
     for i = 1, #entry[2], 2 do
-      if entry[2][i] == 'tick' or entry[2][i] == 'last_tick' then return tonumber(entry[2][i + 1]) end
+      local name = entry[2][i]
+      if name == 'finished_tick' or name == 'last_tick' then return tonumber(entry[2][i + 1]) end
+      if name == 'tick' then told = tonumber(entry[2][i + 1]) end
     end
+    return told
   end
   -- Whether what begins at `id` is young enough. An entry that tells no tick, which nobody of ours wrote, counts as the
   -- one after it.

@@ -53,6 +53,7 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
         at_ms: 5,
         records: vec![Record::Queue(queued)],
         queue: vec![QueueChange::Put(row)],
+        released: Vec::new(),
         state,
     };
     assert_eq!(arrived, expected);

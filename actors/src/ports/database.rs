@@ -1,0 +1,81 @@
+//! The database that runs what the queue lets go, and whoever says what it uses: sources of events.
+
+use std::io;
+
+use evenkeel_core::{
+    journal::{Executed, Outcome, Released},
+    server::queue::Finished,
+    units::{ids::ExecutionId, resource::Usage, tick::Tick},
+};
+
+/// What runs executions. Starting them answers nothing: how each ended is told later.
+pub trait Database: Send {
+    /// Whether its outcomes are uncertain: a batch that may have been sent is then never sent again, each execution is
+    /// recorded as released before it is sent, and with its outcome when that is told. Otherwise a batch may come again
+    /// after a restart and has its effect once, because executions are told apart by their ids.
+    fn is_uncertain(&self) -> bool;
+
+    /// Sends a tick's batch, all of which is durable.
+    ///
+    /// # Errors
+    /// It may have been sent in part. Where outcomes are certain, it comes again.
+    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()>;
+
+    /// What has ended since the last call, in any order, late, and perhaps more than once.
+    ///
+    /// # Errors
+    /// It cannot be asked now.
+    fn finished(&mut self) -> io::Result<Vec<Finished>>;
+
+    /// What became of an execution that was released before this process began, or whose sending failed.
+    ///
+    /// # Errors
+    /// It cannot be asked now.
+    fn resolve(&mut self, released: &Released) -> io::Result<Resolution>;
+}
+
+/// What is found out of an execution whose outcome nobody has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It ended so, at that tick.
+    Ended(Outcome, Tick),
+    /// It still runs: ask again, or wait until its end is told.
+    Running,
+    /// Nobody will ever know. It may have run, or never have been sent.
+    Unknown,
+}
+
+impl Resolution {
+    /// The outcome of `execution` at `now`; none while it runs.
+    pub fn finished(self, execution: ExecutionId, now: Tick) -> Option<Finished> {
+        match self {
+            Self::Ended(outcome, tick) => Some(Finished { execution, tick, outcome }),
+            Self::Running => None,
+            Self::Unknown => Some(Finished { execution, tick: now, outcome: Outcome::Unknown }),
+        }
+    }
+}
+
+/// What a tick used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickUsed {
+    /// Which one.
+    pub tick: Tick,
+    /// Resource units.
+    pub usage: Usage,
+}
+
+/// A database, and whoever measures it, in one hand.
+pub trait Measured: Database + UsageProbe {}
+
+impl<T: Database + UsageProbe> Measured for T {}
+
+/// Who says what the database uses. A simulated one is both.
+pub trait UsageProbe: Send {
+    /// What has been measured since the last call, each tick once, in their order; a tick's usage may come after it has
+    /// ended.
+    ///
+    /// # Errors
+    /// It cannot be asked now.
+    fn used(&mut self) -> io::Result<Vec<TickUsed>>;
+}

@@ -1,0 +1,106 @@
+//! What a journal is made with and belongs to: the lengths of its ticks and windows, and the parameters of its database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{tick::DEFAULT_DELAY_TICKS, window::WINDOW_TICKS};
+
+/// Length of a tick at the default pace.
+const TICK_MS: u64 = 100;
+
+/// How long a tick, a window and a delay are that nobody asked for. A journal keeps them for ever: what stands in it
+/// can be read with no other ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Milliseconds in a tick.
+    pub tick_ms: u64,
+    /// Ticks in a window.
+    pub window_ticks: u64,
+    /// Ticks between an arrival and its base due tick.
+    pub default_delay_ticks: u64,
+}
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self { tick_ms: TICK_MS, window_ticks: WINDOW_TICKS, default_delay_ticks: DEFAULT_DELAY_TICKS }
+    }
+}
+
+impl Lengths {
+    /// Those of this program at a pace.
+    pub fn at_pace(tick_ms: u64) -> Self {
+        Self { tick_ms, ..Self::default() }
+    }
+}
+
+/// Whether two texts of parameters, in lines `name = value` under `[headings]`, say the same. A parameter that one of
+/// them does not name has the value that `defaults` names: it has been added since that text was written.
+pub fn same_parameters(one: &str, other: &str, defaults: &str) -> bool {
+    let [one, other, defaults] = [one, other, defaults].map(parameters);
+    let names: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    names.into_iter().all(|name| {
+        let value = |text: &BTreeMap<String, String>| text.get(name).or_else(|| defaults.get(name)).cloned();
+        value(&one) == value(&other)
+    })
+}
+
+/// Values by the full name. A line that names nothing stands for itself.
+fn parameters(text: &str) -> BTreeMap<String, String> {
+    let mut heading = String::new();
+    let mut found = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            heading = format!("{name}.");
+        } else if let Some((name, value)) = line.split_once(" = ") {
+            found.insert(format!("{heading}{name}"), value.to_owned());
+        } else {
+            found.insert(format!("{heading}{line}"), String::new());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORED: &str = "seed = 1\nrate = 2.0\n\n[curve]\nlevel = 1.5\n";
+
+    #[test]
+    fn parameters_that_were_added_are_the_same_at_their_defaults_and_different_elsewhere() {
+        let defaults = "rate = 1.0\nadded = 3\n\n[curve]\nlevel = 1.5\nphase = 7\n\n[other]\nadded = 4\n";
+        let given = |rate: &str, added: u32, phase: u32, other: u32| {
+            format!(
+                "seed = 1\nadded = {added}\nrate = {rate}\n\n[curve]\nphase = {phase}\nlevel = 1.5\n\n[other]\nadded = {other}\n"
+            )
+        };
+        assert!(same_parameters(STORED, &given("2.0", 3, 7, 4), defaults));
+        for other in [
+            given("2.5", 3, 7, 4),
+            given("2.0", 4, 7, 4),
+            given("2.0", 3, 8, 4),
+            given("2.0", 3, 7, 3),
+            given("2.0", 3, 7, 4).replace("seed = 1", "seed = 2"),
+        ] {
+            assert!(!same_parameters(STORED, &other, defaults), "{other}");
+            assert!(!same_parameters(&other, STORED, defaults), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_without_a_default_is_the_same_only_where_both_or_none_name_it() {
+        let drifts = format!("{STORED}\n[drift]\nat_tick = 5\n");
+        assert!(same_parameters(&drifts, &drifts, "rate = 1.0"));
+        assert!(!same_parameters(&drifts, STORED, "rate = 1.0"));
+        assert!(!same_parameters(STORED, &drifts, ""));
+    }
+
+    #[test]
+    fn texts_of_another_form_are_the_same_only_when_they_are() {
+        assert!(same_parameters("{\"seed\":1}", "{\"seed\":1}", ""));
+        assert!(!same_parameters("{\"seed\":1}", "{\"seed\":2}", ""));
+        assert!(!same_parameters("", "seed = 1", "rate = 1"));
+        assert!(same_parameters("", "", ""));
+    }
+}
