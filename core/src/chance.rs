@@ -2,7 +2,7 @@
 //!
 //! [`Dice`] serves whoever searches, jitters or simulates faults. The simulated database draws from `ChaCha8`, whose
 //! streams keep its parts apart: what it drew is in a golden file and in every table of figures, so it stays.
-//! [`unit`] and [`below`] make the same of either.
+//! [`unit()`] and [`below`] make the same of either.
 
 use std::convert::Infallible;
 

@@ -19,9 +19,9 @@ pub trait Source {
 pub struct Read {
     /// What was read; may be empty when a tick recorded nothing.
     pub entries: Vec<Entry>,
-    /// See [`Batch::observed`].
+    /// Windows of a server that is watched from outside, in place of `entries`; none for a journal.
     pub observed: Option<Vec<Observation>>,
-    /// See [`Batch::caught_up`].
+    /// The last tick that was read whole, when nothing younger was there to be read.
     pub caught_up: Option<Tick>,
 }
 
