@@ -1,6 +1,6 @@
 //! The three long-running commands: `run` has both halves in one process, `server` and `client` one each.
 //!
-//! Each is a [`process::Process`] with a list of work; one file a role says which.
+//! Each is a `process::Process` with a list of work; one file a role says which.
 //!
 //! ```text
 //! role      work, in this order                                               HTTP
