@@ -44,7 +44,6 @@ use actix_web::{
     middleware::from_fn,
     web::{self, PathConfig, ServiceConfig},
 };
-
 use evenkeel_actors::supervise::health::Roster;
 
 pub use self::{

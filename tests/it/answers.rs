@@ -6,9 +6,10 @@ use std::{
     net::TcpStream,
 };
 
-use crate::support::{PATIENCE, Running, World, pair::Pair, wait_until};
 use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use crate::support::{PATIENCE, Running, World, pair::Pair, wait_until};
 
 /// What one request over a connection of its own gets, as it comes over the wire.
 struct Raw {

@@ -1,7 +1,8 @@
 //! /api/v1 from outside: what it says agrees with itself, with the journal and with the database.
 
-use crate::support::{Running, World, output, pair::Pair, text, wait_until};
 use serde_json::{Value, json};
+
+use crate::support::{Running, World, output, pair::Pair, text, wait_until};
 
 fn started(scenario: &str) -> (World, Running) {
     let world = World::new(scenario, &["--seed", "5"]);

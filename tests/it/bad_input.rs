@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use crate::support::World;
 use evenkeel::config::File;
 use evenkeel_core::{
     estimator::Estimator,
@@ -20,6 +19,8 @@ use evenkeel_core::{
     world::Parameters,
 };
 use proptest::prelude::*;
+
+use crate::support::World;
 
 const CONFIGURATION: &str = r#"
 name = "main"

@@ -3,8 +3,9 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{Running, World, number, pair::Pair, wait_until};
 use serde_json::Value;
+
+use crate::support::{Running, World, number, pair::Pair, wait_until};
 
 /// A load of which much happens in little time.
 fn world() -> World {

@@ -1,7 +1,8 @@
 //! The command line: what it prints, and what it says to what cannot be.
 
-use crate::support::{World, evenkeel, output, text};
 use serde_json::Value;
+
+use crate::support::{World, evenkeel, output, text};
 
 fn json_lines(arguments: &[&str]) -> Vec<Value> {
     let done = output(arguments);

@@ -5,8 +5,9 @@ use std::{
     net::TcpStream,
 };
 
-use crate::support::{PATIENCE, Running, World, wait_until};
 use serde_json::Value;
+
+use crate::support::{PATIENCE, Running, World, wait_until};
 
 /// A reader with a connection of its own.
 struct Reader(BufReader<TcpStream>);

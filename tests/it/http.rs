@@ -1,8 +1,9 @@
 //! The wire endpoints and control, from outside: what existing servers and clients speak, and what they
 //! are told when they do not.
 
-use crate::support::{self, Answer, Running, World, pair::Pair, wait_until};
 use serde_json::{Value, json};
+
+use crate::support::{self, Answer, Running, World, pair::Pair, wait_until};
 
 /// A world in which nobody levels and much waits, so that a test can take its time.
 fn running(mode: &str) -> (World, Running) {

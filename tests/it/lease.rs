@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::support::{Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
 use tempfile::TempDir;
+
+use crate::support::{Running, World, evenkeel, output, pair::Pair, start, text, wait_until};
 
 /// A server that asks for tokens, and where clients' secrets are kept.
 struct Guarded {

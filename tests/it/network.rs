@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
+use evenkeel_core::journal::{EntryId, Lengths, Stream};
+use uuid::Uuid;
+
 use crate::support::{
     journal::Server,
     proxy::{Proxy, Way},
     redis::Redis,
 };
-use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
-use evenkeel_core::journal::{EntryId, Lengths, Stream};
-use uuid::Uuid;
 
 async fn cut_at_every_byte(way: Way) {
     let redis = Redis::start();

@@ -6,8 +6,9 @@ use std::{
     process::Command,
 };
 
-use crate::support::{World, wait_until};
 use serde_json::Value;
+
+use crate::support::{World, wait_until};
 
 /// A program that `make tools` installs.
 fn tool(name: &str) -> Command {

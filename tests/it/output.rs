@@ -9,12 +9,13 @@ use std::{
     thread,
 };
 
+use serde_json::Value;
+
 use crate::support::{
     self, Running, World, evenkeel, number,
     redis::{Redis, free_port},
     text, wait_until,
 };
-use serde_json::Value;
 
 /// Takes nothing, as a full disk does.
 fn full() -> Stdio {

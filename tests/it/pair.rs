@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use evenkeel_actors::stores::outbox::OutboxReader;
+use evenkeel_core::journal::{Record, Stream};
+
 use crate::support::{
     Running, World, fold, output,
     pair::Pair,
@@ -12,8 +15,6 @@ use crate::support::{
     three::{Fault, Three, assert_state_is_the_fold, dice, state_in_redis, terminated},
     wait_until,
 };
-use evenkeel_actors::stores::outbox::OutboxReader;
-use evenkeel_core::journal::{Record, Stream};
 
 /// Rounds of the long test; each kills or stops one to three of the three.
 const ROUNDS: u32 = 100;

@@ -2,8 +2,9 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{World, pair::Pair, redis::free_port, wait_until};
 use serde_json::Value;
+
+use crate::support::{World, pair::Pair, redis::free_port, wait_until};
 
 /// Ends with the test.
 struct Prometheus {

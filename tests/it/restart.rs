@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 use evenkeel_actors::stores::file::snapshot::SnapshotStore;
 use evenkeel_core::leveller::ClientState;
+
+use crate::support::{World, fake_clock, fold, output, pause, start, text, wait_until};
 
 /// The x10 load at 100 ticks a second: much happens in little time.
 fn world() -> World {

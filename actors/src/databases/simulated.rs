@@ -19,13 +19,7 @@ use evenkeel_core::{
     world::World,
 };
 
-use crate::ports::database::{Database, Resolution, TickUsed, UsageProbe};
-
-/// Who sends queries.
-pub trait Workload: Send {
-    /// The queries that arrive in `tick`.
-    fn arrivals(&mut self, tick: Tick) -> Vec<QueryId>;
-}
+use crate::ports::database::{Database, Resolution, TickUsed, UsageProbe, Workload};
 
 /// The simulated database, and its own record of what it ran.
 pub struct Simulated {

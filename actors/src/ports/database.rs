@@ -1,11 +1,15 @@
-//! The database that runs what the queue lets go, and whoever says what it uses: sources of events.
+//! The database that runs what the queue lets go, its clients, and whoever says what it uses: sources of events.
 
 use std::io;
 
 use evenkeel_core::{
     journal::{Executed, Outcome, Released},
     server::queue::Finished,
-    units::{ids::ExecutionId, resource::Usage, tick::Tick},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+    },
 };
 
 /// What runs executions. Starting them answers nothing: how each ended is told later.
@@ -78,4 +82,10 @@ pub trait UsageProbe: Send {
     /// # Errors
     /// It cannot be asked now.
     fn used(&mut self) -> io::Result<Vec<TickUsed>>;
+}
+
+/// Who sends queries.
+pub trait Workload: Send {
+    /// The queries that arrive in `tick`.
+    fn arrivals(&mut self, tick: Tick) -> Vec<QueryId>;
 }

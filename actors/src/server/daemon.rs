@@ -31,10 +31,9 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    databases::simulated::Workload,
     messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
     ports::{
-        database::{Measured, TickUsed},
+        database::{Measured, TickUsed, Workload},
         ledger::{Pressure, Published},
     },
     supervise::{fault, health::ActorHealth, port::Port},

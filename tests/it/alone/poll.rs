@@ -2,14 +2,15 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use evenkeel_core::{units::resource::Usage, world::Scenario};
+use serde_json::Value;
+use tempfile::TempDir;
+
 use crate::support::{
     Running, World, evenkeel,
     foreign::{Foreign, model::median_deviation},
     output, pause, start, wait_until,
 };
-use evenkeel_core::{units::resource::Usage, world::Scenario};
-use serde_json::Value;
-use tempfile::TempDir;
 
 struct Polling {
     foreign: Foreign,

@@ -5,17 +5,18 @@
 
 use std::time::Duration;
 
+use evenkeel_actors::stores::outbox::OutboxReader;
+use evenkeel_core::{
+    journal::{Record, Stream},
+    units::window::Window,
+};
+
 use crate::support::{
     World, output,
     pair::Pair,
     pause,
     three::{Three, assert_state_is_the_fold},
     wait_until,
-};
-use evenkeel_actors::stores::outbox::OutboxReader;
-use evenkeel_core::{
-    journal::{Record, Stream},
-    units::window::Window,
 };
 
 const TICK_MS: u64 = 10;
