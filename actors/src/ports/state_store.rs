@@ -1,4 +1,9 @@
 //! Where the client's durable state is kept, and with it the right to level.
+//!
+//! ```text
+//! Consumer ─▶ StateStore ─┬─ embedded: a file, nobody else levels
+//!                         └─ between processes: a lease with an epoch, checked by each save
+//! ```
 
 use evenkeel_core::{
     journal::{EntryId, NewerFormat, Stream},

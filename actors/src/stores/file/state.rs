@@ -1,9 +1,4 @@
-//! Where the client's durable state is kept, and with it the right to level.
-//!
-//! ```text
-//! Consumer ─▶ StateStore ─┬─ FileStateStore    embedded: two generations of a file, nobody else levels
-//!                         └─ RedisStateStore   two keys, a lease with an epoch, checked in the script that saves
-//! ```
+//! The embedded client's state in the data directory: two generations of a file, and nobody else levels.
 
 use std::{
     fs::OpenOptions,
