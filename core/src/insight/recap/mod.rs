@@ -15,7 +15,7 @@ pub use self::{
 };
 use crate::{
     insight::forecast::Forecast,
-    journal::{Entry, Executed, Record},
+    journal::{Entry, EntryId, Executed, Record},
     units::{ids::QueryId, tick::Tick, window::Window},
 };
 
@@ -75,26 +75,28 @@ pub struct Recap {
     open: BTreeMap<Tick, DelayCounts>,
     queries: QueryRing,
     totals: DelayTotals,
-    /// The last tick whose entries have been applied.
+    /// The last tick whose entries have been applied, perhaps not all: a tick has several commits.
     applied: Option<Tick>,
+    /// The last execution's entry that has been applied.
+    last_executed: EntryId,
 }
 
 impl Recap {
-    /// Applies the entries of one tick, or of several in order. What has been applied before is passed over.
+    /// Applies the entries of a commit, or of several in order. What has been applied before is passed over.
     ///
     /// `waiting` is what waits after them, where that is known.
     pub fn apply(&mut self, entries: &[Entry], last_tick: Tick, waiting: Option<Waiting>) {
-        if self.applied >= Some(last_tick) {
-            return;
-        }
         for entry in entries {
             match &entry.record {
-                Record::Executed(executed) if self.applied < Some(executed.tick) => self.executed(executed),
+                Record::Executed(executed) if entry.id > self.last_executed => {
+                    self.last_executed = entry.id;
+                    self.executed(executed);
+                }
                 Record::Window(window) => self.window(window, entry.id.ms, waiting),
                 _ => {}
             }
         }
-        self.applied = Some(last_tick);
+        self.applied = self.applied.max(Some(last_tick));
     }
 
     /// Adds what the client's model says. It comes again and again, and later than the windows.
@@ -158,7 +160,7 @@ impl Recap {
 
     fn executed(&mut self, executed: &Executed) {
         self.totals.add(executed.delay_ticks());
-        self.open.entry(executed.tick).or_default().add(executed.delay_ticks());
+        self.open.entry(executed.finished_tick).or_default().add(executed.delay_ticks());
         self.queries.executed(executed);
     }
 
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
     use crate::{
         insight::counterfactual::Without,
-        journal::{EntryId, Outcome},
+        journal::Outcome,
         units::{ids::ExecutionId, resource::PerResource, window::Extent},
     };
 
@@ -201,7 +203,8 @@ mod tests {
     }
 
     fn ran(tick: u64, delay: u64) -> Entry {
-        entry(Record::Executed(Executed {
+        let id = EntryId { ms: tick, n: 0 };
+        let record = Record::Executed(Executed {
             execution: ExecutionId::new(tick, 0),
             query: QueryId(Uuid::nil()),
             queued_tick: Tick(tick - delay),
@@ -213,7 +216,8 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
-        }))
+        });
+        Entry { id, ..entry(record) }
     }
 
     fn window(first: u64, in_corridor: bool) -> Entry {
@@ -223,6 +227,8 @@ mod tests {
             usage: PerResource::all(Extent::default()),
             executed: 1,
             in_corridor,
+            running: 0,
+            incomplete: false,
         }))
     }
 
@@ -251,6 +257,25 @@ mod tests {
         }
         assert_eq!(recap.steps(Tick(0)).len(), 1);
         assert_eq!(recap.queries()[&QueryId(Uuid::nil())].executed, 1);
+    }
+
+    #[test]
+    fn what_ends_late_counts_where_it_ended_though_its_tick_has_been_seen() {
+        let mut recap = Recap::default();
+        let late = |ended: u64| {
+            let mut entry = ran(3, 1);
+            entry.id.ms = ended;
+            let Record::Executed(executed) = &mut entry.record else { unreachable!("it is one") };
+            executed.finished_tick = Tick(ended);
+            entry
+        };
+        recap.apply(&[ran(3, 1)], Tick(9), None);
+        // Between two ticks, which begin no new one.
+        recap.apply(&[late(9)], Tick(9), None);
+        recap.apply(&[late(12), window(0, true)], Tick(12), None);
+        recap.apply(&[window(10, true)], Tick(20), None);
+        let executed: Vec<_> = recap.delays.iter().map(DelayCounts::executions).collect();
+        assert_eq!(executed, [2, 1]);
     }
 
     #[test]
