@@ -80,6 +80,8 @@ fn some_state() -> Vec<u8> {
                 usage,
                 executed: 10,
                 in_corridor: true,
+                running: 0,
+                incomplete: false,
             });
         }
     }

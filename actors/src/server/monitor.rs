@@ -8,7 +8,10 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
-use evenkeel_core::units::window::{Measured, Window};
+use evenkeel_core::{
+    server::meter::Meter,
+    units::window::{Measured, Window},
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -30,7 +33,7 @@ pub struct ClosedWindow {
 
 /// See the module.
 pub struct Monitor {
-    measured: Option<Measured>,
+    meter: Option<Meter>,
     health: ActorHealth,
     published: watch::Sender<LastWindow>,
     now_ms: fn() -> u64,
@@ -39,7 +42,7 @@ pub struct Monitor {
 impl Monitor {
     /// A monitor that waits to be restored. Closed windows are published.
     pub fn new(health: ActorHealth, published: watch::Sender<LastWindow>, now_ms: fn() -> u64) -> Self {
-        Self { measured: None, health, published, now_ms }
+        Self { meter: None, health, published, now_ms }
     }
 
     fn publish(&self, window: Window) {
@@ -58,7 +61,7 @@ impl Actor for Monitor {
 
 impl Supervised for Monitor {
     fn restarting(&mut self, _context: &mut Self::Context) {
-        self.measured = None;
+        self.meter = None;
         self.health.set_recovering(true);
     }
 }
@@ -68,11 +71,7 @@ impl Handler<Measure> for Monitor {
 
     fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("monitor");
-        let measured = self.measured.as_mut().ok_or(Lost)?;
-        if let Some(usage) = usage {
-            measured.add(usage.tick, &usage.usage, usage.executed)?;
-        }
-        let measured = *measured;
+        let measured = self.meter.as_mut().ok_or(Lost)?.exact(usage)?;
         if let Some(window) = measured.closed {
             self.publish(window);
         }
@@ -85,7 +84,7 @@ impl Handler<Restore> for Monitor {
 
     fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
         let state = &recovered.state;
-        self.measured = Some(Measured::recover(state.open_window, state.last_window));
+        self.meter = Some(Meter::recover(state));
         if let Some(window) = state.last_window {
             self.publish(window);
         }

@@ -30,8 +30,9 @@ pub(super) struct Uncertain {
     runs: BTreeMap<ExecutionId, Run>,
     /// What it has told, and nobody has heard yet.
     mail: Vec<Finished>,
-    /// Until the probe has told it.
     usage: BTreeMap<Tick, Usage>,
+    /// Ticks whose usage the probe has not told.
+    untold: Vec<Tick>,
     /// What a server has been told and has made durable.
     heard: BTreeMap<ExecutionId, Outcome>,
 }
@@ -93,11 +94,22 @@ pub(super) fn resolve(world: &mut World, released: &Released, calm: bool) -> Res
     }
 }
 
-/// What a tick used, when the probe tells it by now.
-pub(super) fn used(world: &mut World, tick: Tick) -> Option<Usage> {
-    let late = world.dice.hits(400);
-    let database = world.uncertain.as_ref()?;
-    (!late).then(|| database.usage(tick))
+/// What the probe tells of ticks before `begins`: late, in any order, twice, or never.
+pub(super) fn used(world: &mut World, begins: Tick) -> Vec<(Tick, Usage)> {
+    let World { uncertain: Some(database), dice, .. } = world else { return Vec::new() };
+    // A tick in which nothing ran used nothing, and that is told, too.
+    if let Some(last) = begins.0.checked_sub(1).map(Tick) {
+        database.untold.push(last);
+    }
+    let mut told = Vec::new();
+    while !database.untold.is_empty() && dice.hits(700) {
+        let at = dice.roll(database.untold.len() as u64) as usize;
+        let tick = if dice.hits(50) { database.untold[at] } else { database.untold.swap_remove(at) };
+        if !dice.hits(30) {
+            told.push((tick, database.usage(tick)));
+        }
+    }
+    told
 }
 
 /// A server has made these outcomes durable.

@@ -161,9 +161,10 @@ impl Disk {
         PerStream::from_fn(|stream| {
             let entries = &self.entries[stream];
             entries.partition_point(|entry| match &entry.record {
+                // Where outcomes are uncertain, they and usage come whenever they are told, and releases after their tick
+                // was, too.
+                Record::Executed(_) | Record::Window(_) if uncertain => false,
                 Record::Window(window) => window.last_tick < told,
-                // Where outcomes are uncertain, they come whenever they are told, and releases after their tick was, too.
-                Record::Executed(_) if uncertain => false,
                 Record::Queue(event) if uncertain => event.tick < told,
                 Record::Executed(executed) => executed.tick <= told,
                 // A `/delay` comes after its tick was told.

@@ -9,6 +9,7 @@ use evenkeel_core::{
     journal::{Commit, Executed, Lengths, Recovered, Released},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
+        meter::Meter,
         queue::{HoldLimits, RecordedQueue},
         steps::{Action, Steps},
     },
@@ -41,7 +42,7 @@ pub(super) struct Server {
     /// What was released before this start and is to be asked about.
     unresolved: Vec<Released>,
     recorded: Option<RecordedQueue>,
-    measured: Option<Measured>,
+    meter: Option<Meter>,
 }
 
 /// What became of a commit.
@@ -74,24 +75,24 @@ impl Server {
                     return self.recovered_once(queue, &recovered);
                 }
                 self.recorded = Some(queue);
-                self.measured =
-                    Some(Measured::recover(recovered.state.open_window, recovered.state.last_window));
+                self.meter = Some(Meter::recover(&recovered.state));
                 self.steps.recovered(&recovered);
             }
-            Action::Measure(usage) => {
-                let Some(measured) = &mut self.measured else { return self.steps.failed() };
-                let added = usage.map(|usage| measured.add(usage.tick, &usage.usage, usage.executed));
-                let measured = *measured;
-                if let Some(Err(_)) = added {
-                    self.steps.failed();
-                } else {
-                    self.steps.measured(measured);
+            Action::Measure(usage) => match (&mut self.meter, self.steps.due()) {
+                (Some(meter), Some(begins)) if world::with(|world| world.uncertain.is_some()) => {
+                    self.steps
+                        .measured(meter.late(begins, world::with(|world| database::used(world, begins))));
                 }
-            }
+                (Some(meter), _) => match meter.exact(usage) {
+                    Ok(measured) => self.steps.measured(measured),
+                    Err(_) => self.steps.failed(),
+                },
+                _ => self.steps.failed(),
+            },
             Action::Advance(tick, measured) => self.advance(tick, &measured.clone()),
             Action::Start(_, batch) if world::with(|world| world.uncertain.is_some()) => {
                 if sent_before_durable() || send(batch.iter().map(Released::of)) {
-                    self.steps.sent();
+                    self.steps.released();
                 }
             }
             Action::Start(tick, batch) => {
@@ -99,11 +100,7 @@ impl Server {
                     self.steps.started(usage);
                 }
             }
-            Action::Await(tick) => {
-                if let Some(usage) = world::with(|world| database::used(world, tick)) {
-                    self.steps.used(tick, usage);
-                }
-            }
+            Action::Await(_) => unreachable!("what a tick uses is told when it is started, or to the meter"),
         }
     }
 
@@ -111,7 +108,7 @@ impl Server {
     fn recovered_once(&mut self, queue: RecordedQueue, recovered: &Recovered) {
         self.recorded = Some(queue.uncertain());
         let Recovered { state, released, .. } = recovered;
-        self.measured = Some(Measured::recover(state.open_window, state.last_window));
+        self.meter = Some(Meter::recover(state));
         self.steps.recovered_once(recovered);
         self.unresolved.clone_from(released);
         #[cfg(feature = "mutants")]

@@ -37,6 +37,7 @@ use self::{
     truncated::Moments,
 };
 pub use self::{
+    assembly::LateWindow,
     estimates::{Background, CostEstimate, Estimates},
     observation::{Observation, TickRuns},
     snapshot::{Snapshot, SnapshotError},
@@ -83,6 +84,19 @@ impl Estimator {
     pub fn window(&mut self, window: &Window) {
         self.assembly.window(window);
         self.apply_complete();
+    }
+
+    /// What of the state its stored form, which is that of format 1, has no place for.
+    pub fn late_windows(&self) -> Vec<LateWindow> {
+        self.assembly.late().collect()
+    }
+
+    /// Puts back what [`Estimator::late_windows`] said.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when it belongs to another state.
+    pub fn restore_late_windows(&mut self, late: &[LateWindow]) -> Result<(), SnapshotError> {
+        self.assembly.restore_late(late)
     }
 
     /// What is known.

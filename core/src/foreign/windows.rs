@@ -176,8 +176,15 @@ impl Windows {
         });
         let executed = shares.iter().map(|(tick, _)| queries(tick).len() as u64).sum();
         let in_corridor = in_corridor(&closed.usage);
-        let window =
-            Window { first_tick: first, last_tick: last, usage: closed.usage, executed, in_corridor };
+        let window = Window {
+            first_tick: first,
+            last_tick: last,
+            usage: closed.usage,
+            executed,
+            in_corridor,
+            running: 0,
+            incomplete: false,
+        };
         Some(Told { observation, window })
     }
 }

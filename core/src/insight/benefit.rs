@@ -132,6 +132,8 @@ mod tests {
             usage: PerResource::all(Extent::default()),
             executed: 0,
             in_corridor,
+            running: 0,
+            incomplete: false,
         })
     }
 

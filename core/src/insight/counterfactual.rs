@@ -207,6 +207,8 @@ mod tests {
             usage: Usage::default().map(|_| Extent::default()),
             executed: 0,
             in_corridor: false,
+            running: 0,
+            incomplete: false,
         }
     }
 

@@ -61,7 +61,7 @@ impl Forecaster {
 
     fn executed(&mut self, executed: &Executed, estimates: &Estimates) {
         let cost = estimates.get(executed.query).map(|estimate| estimate.cost);
-        let sum = self.ran.entry(executed.tick).or_insert_with(|| Some(PerResource::default()));
+        let sum = self.ran.entry(executed.finished_tick).or_insert_with(|| Some(PerResource::default()));
         *sum = sum.zip(cost).map(|(sum, cost)| sum + cost);
     }
 
@@ -75,7 +75,7 @@ impl Forecaster {
         // An idle window says nothing about whether costs are known.
         let known = estimates.iter().next().is_some();
         let predicted = sum.filter(|_| known).map(|sum| sum.map(|units| units / WINDOW_TICKS as f64));
-        if let Some(predicted) = &predicted {
+        if let Some(predicted) = predicted.as_ref().filter(|_| !window.incomplete) {
             push(&mut self.errors, squared_error(predicted, window));
         }
         let without = without.in_window(window.first_tick, estimates, None);
@@ -149,6 +149,8 @@ mod tests {
             usage: PerResource::all(Extent { average, min: 0, max: 30 }),
             executed: 10,
             in_corridor: true,
+            running: 0,
+            incomplete: false,
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{
     finding::{Finding, Findings},
+    running::Running,
     sent::{Release, Sent},
     truth::{Truth, TruthRow},
 };
@@ -16,6 +17,7 @@ use crate::{
         Entry, EntryId, Executed, FIRST_FORMAT, PerStream, QueueEvent, QueueRecord, Queued, Record, Released,
         Start, Stream,
     },
+    server::meter::USAGE_LATE_TICKS_MAX,
     units::{
         ids::{ExecutionId, QueryId},
         resource::Resource,
@@ -59,7 +61,10 @@ pub struct Audit {
     executed: Vec<ExecutionId>,
     /// Executions of each window, by its number, until its entry comes.
     by_window: BTreeMap<u64, u64>,
+    running: Running,
     last_window: Option<Tick>,
+    /// Whether windows may close late: a database whose outcomes are uncertain tells its usage when it likes.
+    late: bool,
     truth: Option<Truth>,
     starts: Vec<Start>,
     /// Entries that could not be read since the last one of their stream that could.
@@ -107,7 +112,9 @@ impl Audit {
             sent: Sent::default(),
             executed: Vec::new(),
             by_window: BTreeMap::new(),
+            running: Running::default(),
             last_window: None,
+            late: false,
             truth: None,
             starts: Vec::new(),
             unread: PerStream::default(),
@@ -199,6 +206,11 @@ impl Audit {
             self.check_rows(rows);
         }
         self.report.released = self.sent.open();
+        // What could not be read may have ended in any window.
+        if self.blind.is_empty() && self.report.unjudged == 0 {
+            let open = self.sent.ticks();
+            std::mem::take(&mut self.running).finish(self.first_tick, open, &mut self.report.findings);
+        }
         std::mem::take(&mut self.sent).finish(self.first_tick, &self.executed, &mut self.report.findings);
         self.check_last_window(next_tick);
         self.check_writers();
@@ -257,6 +269,7 @@ impl Audit {
         }
         self.executed.push(execution);
         *self.by_window.entry(finished_tick.0 / WINDOW_TICKS).or_default() += 1;
+        self.running.executed(executed);
         if let Some(truth) = &mut self.truth {
             truth.journalled(executed, &mut self.report.findings);
         }
@@ -299,6 +312,7 @@ impl Audit {
 
     fn queue_event(&mut self, seq: u64, event: &QueueRecord) {
         let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks } = *event;
+        self.late |= kind == QueueEvent::Released;
         if let (QueueEvent::Released, Some(truth)) = (kind, &mut self.truth) {
             truth.released(execution);
         }
@@ -375,6 +389,8 @@ impl Audit {
         {
             self.report.findings.add(Finding::WindowHole { expected, found: first_tick });
         }
+        self.running.window(window);
+        self.late |= window.running > 0 || window.incomplete;
         let number = first_tick.0 / WINDOW_TICKS;
         let counted = self.by_window.get(&number).copied().unwrap_or_default();
         // Counts of windows that never come are of no use any more.
@@ -396,10 +412,12 @@ impl Audit {
         self.report.open_entries = 0;
     }
 
-    /// A window is recorded with the commit of the tick after it.
+    /// A window is recorded with the commit of the tick after it, or later, where usage is told late.
     fn check_last_window(&mut self, next_tick: Tick) {
         let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
-        let due = reached.0 / WINDOW_TICKS * WINDOW_TICKS;
+        // One window closes in a tick: those that wait behind one that lacks a tick follow one by one.
+        let late = if self.late { USAGE_LATE_TICKS_MAX + USAGE_LATE_TICKS_MAX / WINDOW_TICKS + 1 } else { 0 };
+        let due = reached.0.saturating_sub(late) / WINDOW_TICKS * WINDOW_TICKS;
         let unread = self.unread.windows * WINDOW_TICKS;
         let closed = self.last_window.map_or(0, |closed| closed.next().0) + unread;
         if closed < due {
@@ -465,5 +483,9 @@ fn extents_fit(window: &Window) -> bool {
         may_be_in &= most > 0 && 10 * n * max <= 11 * most && 10 * n * min >= 9 * least;
         may_be_out |= least == 0 || 10 * n * max > 11 * least || 10 * n * min < 9 * most;
     }
+    // Of an incomplete one the average is that of the ticks that are known.
+    can_be |= window.incomplete;
+    may_be_out |= window.incomplete;
+    may_be_in &= !window.incomplete;
     can_be && if window.in_corridor { may_be_in } else { may_be_out }
 }

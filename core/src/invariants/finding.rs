@@ -142,6 +142,18 @@ pub enum Finding {
         /// What the executions say.
         counted: u64,
     },
+    /// A window counts other executions than went on after it.
+    #[error(
+        "the window from tick {first_tick} counts {recorded} executions that went on after it, {counted} are journalled"
+    )]
+    WindowRunning {
+        /// Which one.
+        first_tick: Tick,
+        /// What it says.
+        recorded: u64,
+        /// What the executions say.
+        counted: u64,
+    },
     /// A closed window's entry is not there.
     #[error("windows: entries reach tick {reached}, and no window closed after tick {closed}")]
     WindowMissing {

@@ -11,6 +11,7 @@
 mod audit;
 mod finding;
 mod merge;
+mod running;
 mod sent;
 #[cfg(test)]
 mod tests;

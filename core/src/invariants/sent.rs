@@ -70,6 +70,11 @@ impl Sent {
         self.open.len() as u64
     }
 
+    /// When what is open was released.
+    pub(super) fn ticks(&self) -> impl Iterator<Item = Tick> + '_ {
+        self.open.values().map(|release| release.tick)
+    }
+
     pub(super) fn released(&mut self, execution: ExecutionId, release: Release, findings: &mut Findings) {
         match self.early.remove(&execution) {
             Some(executed) => release.compare(&executed, findings),

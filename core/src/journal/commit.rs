@@ -66,18 +66,27 @@ pub struct ServerState {
     pub mode: Mode,
     /// The last lease, living or not.
     pub lease: Option<Lease>,
-    /// What ended in the window that is being filled. Nothing, and not written, where outcomes are certain.
+    /// What windows that are not closed yet have to count. Nothing, and not written, where outcomes are certain.
     #[serde(default, skip_serializing_if = "Ended::is_nothing")]
     pub ended: Ended,
 }
 
 /// Outcomes of a database that tells them late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// When the last one ended, as it is recorded: the next one is no earlier.
     pub last: Tick,
-    /// How many ended in the window that is being filled.
-    pub in_window: u64,
+    /// What each window counts so far, from the one that is being filled on.
+    pub windows: Vec<EndedIn>,
+}
+
+/// What a window that is not closed yet counts of the outcomes that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedIn {
+    /// Executions that ended in it.
+    pub executed: u64,
+    /// Executions that had begun by its end and ended in a later one.
+    pub running: u64,
 }
 
 impl Ended {

@@ -18,12 +18,12 @@ use crate::units::{
 /// Version of the journal: of the fields of new entries, which say it as `v`, and of all that holds them.
 ///
 /// 2 adds to 1: `tenant` and `trace` of an execution, where they are known; an execution that ends later than it began;
-/// executions that are released before they are sent, and dropped.
+/// executions that are released before they are sent, and dropped; `running` and `incomplete` of a window.
 pub const FORMAT: u64 = 2;
 /// The first version. What was written in it stays in it.
 pub const FIRST_FORMAT: u64 = 1;
 /// Fields of a window, of which there are most.
-const FIELDS_MAX: usize = 15;
+const FIELDS_MAX: usize = 17;
 
 /// Id of an entry, `<unix ms>-<n>`: the form and the order of Redis Streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -161,6 +161,12 @@ impl Entry {
                 }
                 put("executed", number(window.executed));
                 put("in_corridor", number(window.in_corridor.into()));
+                if window.running > 0 {
+                    put("running", number(window.running));
+                }
+                if window.incomplete {
+                    put("incomplete", number(1));
+                }
             }
         }
     }
@@ -184,7 +190,7 @@ impl Entry {
         let record = match stream {
             Stream::Executions => Record::Executed(fields.executed(version)?),
             Stream::Queue => Record::Queue(fields.queue_record(version)?),
-            Stream::Windows => Record::Window(fields.window()?),
+            Stream::Windows => Record::Window(fields.window(version)?),
         };
         Ok(Self { id, seq: fields.number("seq")?, version, record })
     }
@@ -242,10 +248,14 @@ impl Fields<'_> {
         })
     }
 
-    /// A text that need not be there; a field of that name means nothing before format 2.
-    fn optional(&self, field: &str, version: u64) -> Option<String> {
-        let found = self.0.iter().find(|(name, _)| version > FIRST_FORMAT && *name == field);
-        found.map(|(_, value)| (*value).to_owned())
+    /// A text that need not be there.
+    fn optional(&self, field: &'static str, version: u64) -> Option<String> {
+        self.has(field, version).then(|| self.text(field).unwrap_or_default().to_owned())
+    }
+
+    /// Whether a field is there that format 2 added; one of that name means nothing before.
+    fn has(&self, field: &str, version: u64) -> bool {
+        version > FIRST_FORMAT && self.0.iter().any(|(name, _)| *name == field)
     }
 
     fn executed(&self, version: u64) -> Result<Executed, DecodeError> {
@@ -289,7 +299,7 @@ impl Fields<'_> {
         })
     }
 
-    fn window(&self) -> Result<Window, DecodeError> {
+    fn window(&self, version: u64) -> Result<Window, DecodeError> {
         let mut usage = PerResource::<Extent>::default();
         for resource in Resource::ALL {
             let [average, min, max] = extent_names(resource);
@@ -302,6 +312,9 @@ impl Fields<'_> {
             usage,
             executed: self.number("executed")?,
             in_corridor: self.one_of("in_corridor", &[("0", false), ("1", true)], "0 or 1")?,
+            running: if self.has("running", version) { self.number("running")? } else { 0 },
+            incomplete: self.has("incomplete", version)
+                && self.one_of("incomplete", &[("0", false), ("1", true)], "0 or 1")?,
         })
     }
 

@@ -20,7 +20,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Commit, Ended, MEAN_WINDOWS, QueueChange, Recovered, ReleasedChange, ServerState};
+pub use commit::{Commit, Ended, EndedIn, MEAN_WINDOWS, QueueChange, Recovered, ReleasedChange, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, FIRST_FORMAT, FORMAT, ParseEntryIdError};
 pub use format::NewerFormat;
 pub use identity::{Lengths, same_parameters};

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A database that answers within the tick tells its usage when it is started, so nothing is awaited. One whose outcomes are
-//! uncertain is started once: after a failure only the usage of its last tick is awaited.
+//! uncertain is sent each batch once, and tells its usage when it likes: the next tick waits for nothing, and after a failure
+//! nothing is started again.
 //!
 //! [`Steps`] says what is to be done next and is told what came of it; whoever asks does it. Invariant: a batch is
 //! started after it has become durable, and after a failure everything begins with what is durable.
@@ -37,7 +38,8 @@ pub enum Action<'a> {
     Measure(Option<TickUsage>),
     /// Let the queue advance and wait until that is durable, then [`Steps::advanced`].
     Advance(Tick, Measured),
-    /// Start the batch in the database, then [`Steps::started`], or [`Steps::sent`] where its usage is told later.
+    /// Start the batch in the database, then [`Steps::started`], [`Steps::sent`] where its usage is about to be told, or
+    /// [`Steps::released`] where its outcomes are uncertain.
     Start(Tick, &'a [Executed]),
     /// Wait until it is known what the tick used, then [`Steps::used`].
     Await(Tick),
@@ -101,8 +103,7 @@ impl Steps {
     /// As [`Steps::recovered`], for a database whose outcomes are uncertain: what was released may have been sent, and is
     /// not sent again.
     pub fn recovered_once(&mut self, recovered: &Recovered) {
-        let next = recovered.state.next_tick;
-        *self = next.0.checked_sub(1).map_or(Self::Due(next, None), |last| Self::Sent(Tick(last), 0));
+        *self = Self::Due(recovered.state.next_tick, None);
     }
 
     /// What the monitor answered.
@@ -131,6 +132,13 @@ impl Steps {
     pub fn sent(&mut self) {
         if let Self::Durable(tick, batch) = self {
             *self = Self::Sent(*tick, batch.len() as u64);
+        }
+    }
+
+    /// The batch has been handed over to a database whose outcomes are uncertain: the meter learns what it uses.
+    pub fn released(&mut self) {
+        if let Self::Durable(tick, _) = self {
+            *self = Self::Due(tick.next(), None);
         }
     }
 
@@ -208,10 +216,12 @@ mod tests {
         let state = ServerState { next_tick: Tick(8), ..ServerState::default() };
         let mut steps = Steps::default();
         steps.recovered_once(&Recovered { state, ..Recovered::default() });
-        assert_eq!(steps.action(), Action::Await(Tick(7)));
-        steps.used(Tick(7), Usage::default());
-        assert_eq!(steps.due(), Some(Tick(8)));
+        assert_eq!((steps.due(), steps.action()), (Some(Tick(8)), Action::Measure(None)));
+        steps.measured(Measured::default());
+        steps.advanced(Vec::new());
+        steps.released();
+        assert_eq!((steps.due(), steps.action()), (Some(Tick(9)), Action::Measure(None)));
         steps.recovered_once(&Recovered::default());
-        assert_eq!(steps.action(), Action::Measure(None));
+        assert_eq!(steps.due(), Some(Tick(0)));
     }
 }

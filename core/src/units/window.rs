@@ -30,10 +30,22 @@ pub struct Window {
     pub last_tick: Tick,
     /// What was used, resource by resource.
     pub usage: PerResource<Extent>,
-    /// Executions that ran in it.
+    /// Executions that ended in it.
     pub executed: u64,
     /// Whether every tick stayed within ±10 % of the window's own mean, for all three resources.
     pub in_corridor: bool,
+    /// Executions that had begun by its end and ended later; none where each ends in the tick in which it runs.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub running: u64,
+    /// Whether the usage of a tick never became known, or too late: `usage` is that of the others then, and the window is
+    /// out of the corridor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Sum and extremes of tick sums over a stretch of ticks.
@@ -88,8 +100,12 @@ impl<'a> FromIterator<&'a Usage> for Stretch {
 /// The window that is being filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenWindow {
+    /// Of the ticks whose usage is known.
     stretch: Stretch,
     executed: u64,
+    /// Ticks whose usage is not known.
+    #[serde(default, skip_serializing_if = "is_none")]
+    missing: u64,
 }
 
 /// A tick's usage reached the monitor out of turn.
@@ -119,26 +135,53 @@ impl OpenWindow {
     /// # Errors
     /// [`OutOfTurn`] when `tick` is not the one that this window waits for; nothing is changed then.
     pub fn add(&mut self, tick: Tick, usage: &Usage, executed: u64) -> Result<Option<Window>, OutOfTurn> {
-        if tick.0 % WINDOW_TICKS != self.stretch.ticks {
-            return Err(OutOfTurn { got: tick, ticks: self.stretch.ticks });
-        }
+        self.expects(tick)?;
         self.stretch.add(usage);
         self.executed += executed;
-        if self.stretch.ticks < WINDOW_TICKS {
-            return Ok(None);
+        Ok(self.close(tick))
+    }
+
+    /// The same for a tick whose usage is not known, and will not be.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`], as [`OpenWindow::add`].
+    pub fn add_unknown(&mut self, tick: Tick) -> Result<Option<Window>, OutOfTurn> {
+        self.expects(tick)?;
+        self.missing += 1;
+        Ok(self.close(tick))
+    }
+
+    /// Ticks that it has.
+    pub fn ticks(&self) -> u64 {
+        self.stretch.ticks + self.missing
+    }
+
+    fn expects(&self, tick: Tick) -> Result<(), OutOfTurn> {
+        let ticks = self.ticks();
+        if tick.0 % WINDOW_TICKS == ticks { Ok(()) } else { Err(OutOfTurn { got: tick, ticks }) }
+    }
+
+    /// The window, when it has all its ticks.
+    fn close(&mut self, last_tick: Tick) -> Option<Window> {
+        if self.ticks() < WINDOW_TICKS {
+            return None;
         }
-        let Self { stretch, executed } = std::mem::take(self);
-        Ok(Some(Window {
-            first_tick: Tick(tick.0 + 1 - WINDOW_TICKS),
-            last_tick: tick,
+        let Self { stretch, executed, missing } = std::mem::take(self);
+        let incomplete = missing > 0;
+        Some(Window {
+            first_tick: Tick(last_tick.0 + 1 - WINDOW_TICKS),
+            last_tick,
             usage: PerResource::from_fn(|r| Extent {
-                average: stretch.sum[r] / WINDOW_TICKS,
-                min: stretch.min[r],
+                average: stretch.sum[r] / stretch.ticks.max(1),
+                // Nothing is known of a window without a tick.
+                min: stretch.min[r].min(stretch.max[r]),
                 max: stretch.max[r],
             }),
             executed,
-            in_corridor: stretch.in_corridor(),
-        }))
+            in_corridor: !incomplete && stretch.in_corridor(),
+            running: 0,
+            incomplete,
+        })
     }
 }
 
@@ -167,6 +210,21 @@ impl Measured {
         self.closed = self.open.add(tick, usage, executed)?;
         self.last = self.closed.or(self.last);
         Ok(())
+    }
+
+    /// The same for a tick whose usage is not known, and will not be.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`], as [`Measured::add`].
+    pub fn add_unknown(&mut self, tick: Tick) -> Result<(), OutOfTurn> {
+        self.closed = self.open.add_unknown(tick)?;
+        self.last = self.closed.or(self.last);
+        Ok(())
+    }
+
+    /// The first tick of the window that is being filled.
+    pub fn first_open(&self) -> Tick {
+        self.last.map_or(Tick(0), |last| last.last_tick.next())
     }
 }
 
@@ -251,6 +309,34 @@ mod tests {
             open.add(Tick(9), &Usage::all(last), 0).unwrap().unwrap().in_corridor
         };
         assert_eq!([100, 110, 200, 50].map(closed), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_window_with_a_tick_that_is_not_known_says_so_and_is_made_of_the_others() {
+        let mut open = OpenWindow::default();
+        for tick in 0..9 {
+            let added =
+                if tick == 4 { open.add_unknown(Tick(4)) } else { open.add(Tick(tick), &Usage::all(100), 1) };
+            assert_eq!(added, Ok(None));
+        }
+        let window = open.add(Tick(9), &Usage::all(109), 1).unwrap().unwrap();
+        assert_eq!(window.usage.cpu, Extent { average: 101, min: 100, max: 109 });
+        assert_eq!((window.executed, window.incomplete, window.in_corridor), (9, true, false));
+        let mut unknown = OpenWindow::default();
+        let closed = (10..20).find_map(|tick| unknown.add_unknown(Tick(tick)).unwrap()).unwrap();
+        assert_eq!((closed.usage.io, closed.incomplete), (Extent::default(), true));
+        assert_eq!(unknown, OpenWindow::default());
+    }
+
+    #[test]
+    fn what_most_windows_do_not_have_is_not_written() {
+        let mut open = OpenWindow::default();
+        let closed = (0..10).find_map(|tick| open.add(Tick(tick), &Usage::all(1), 1).unwrap()).unwrap();
+        let written = serde_json::to_string(&closed).unwrap();
+        assert!(!written.contains("running") && !written.contains("incomplete"), "{written}");
+        assert_eq!(serde_json::from_str::<Window>(&written).unwrap(), closed);
+        let late = Window { running: 3, incomplete: true, ..closed };
+        assert_eq!(serde_json::from_str::<Window>(&serde_json::to_string(&late).unwrap()).unwrap(), late);
     }
 
     #[test]

@@ -337,7 +337,15 @@ impl<'w> Watcher<'w> {
         let executed = executions.len() as u64;
         Seen::Journal(
             executions,
-            Window { first_tick, last_tick, usage, executed, in_corridor: stretch.in_corridor() },
+            Window {
+                first_tick,
+                last_tick,
+                usage,
+                executed,
+                in_corridor: stretch.in_corridor(),
+                running: 0,
+                incomplete: false,
+            },
         )
     }
 

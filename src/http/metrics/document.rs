@@ -66,7 +66,15 @@ fn server() -> Views {
     let without = Without { usage: PerResource::from_fn(|_| extent), in_corridor: false };
     let usage = PerResource::from_fn(|_| Extent { average: 1, min: 1, max: 1 });
     let step = Step {
-        window: Window { first_tick: Tick(0), last_tick: tick, usage, executed: 1, in_corridor: true },
+        window: Window {
+            first_tick: Tick(0),
+            last_tick: tick,
+            usage,
+            executed: 1,
+            in_corridor: true,
+            running: 0,
+            incomplete: false,
+        },
         closed_at_ms: 0,
         waiting: None,
         delays: None,

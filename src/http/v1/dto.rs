@@ -219,6 +219,8 @@ mod tests {
             usage: PerResource::all(Extent { average, min: 1, max }),
             executed: 2,
             in_corridor: first == 0,
+            running: 0,
+            incomplete: false,
         };
         let step = Step { window, closed_at_ms: first, waiting: None, delays: None, forecast: None };
         Point::from(&step)

@@ -25,8 +25,8 @@ pub(in crate::stores) const FILES: [&str; 2] = ["client-snapshot.0", "client-sna
 const NEW: &str = "client-snapshot.new";
 const MAGIC: &str = "evenkeel snapshot v";
 /// Format of the value behind the header. The header's line stays as it is in all of them.
-pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 2;
-/// What was written in it lacks the list that the latest format ends with.
+pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 3;
+/// The first one. Each later format adds a list at the end.
 const FIRST_SNAPSHOT_FORMAT: u64 = 1;
 /// An empty list, as the value behind the header writes it.
 const EMPTY_LIST: u8 = 0;
@@ -172,9 +172,10 @@ impl Snapshot {
         }
         let (format, fields) =
             described.strip_prefix(MAGIC).and_then(|rest| rest.split_once(' ')).ok_or(NO_HEADER)?;
-        match format.parse() {
-            Ok(SNAPSHOT_FORMAT) => {}
-            Ok(FIRST_SNAPSHOT_FORMAT) => bytes.push(EMPTY_LIST),
+        match format.parse::<u64>() {
+            Ok(known @ FIRST_SNAPSHOT_FORMAT..=SNAPSHOT_FORMAT) => {
+                bytes.extend((known..SNAPSHOT_FORMAT).map(|_| EMPTY_LIST));
+            }
             Ok(newer) if newer > SNAPSHOT_FORMAT => return Err(ParseError::Newer(newer)),
             _ => return Err(NO_HEADER),
         }

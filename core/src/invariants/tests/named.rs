@@ -61,6 +61,8 @@ pub(super) fn level(first_tick: u64, executed: u64) -> Window {
         usage: PerResource::all(Extent { average: 100, min: 95, max: 105 }),
         executed,
         in_corridor: true,
+        running: 0,
+        incomplete: false,
     }
 }
 

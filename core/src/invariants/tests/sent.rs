@@ -1,10 +1,13 @@
 //! A database whose outcome is uncertain: released once, at most one outcome, and what is dropped never runs.
 
 use super::{
-    named::{audit, event, execution, id, journal, queued},
+    named::{audit, event, execution, id, journal, queued, window},
     *,
 };
-use crate::journal::{Executed, Outcome, QueueEvent, Released};
+use crate::{
+    journal::{Executed, Outcome, QueueEvent, Released},
+    units::window::Window,
+};
 
 fn released(n: u128, tick: u64, due_tick: u64) -> Record {
     event(QueueEvent::Released, n, tick, due_tick, 0)
@@ -122,13 +125,45 @@ fn rows_of_what_was_released_are_those_of_the_entries() {
 
 #[test]
 fn a_window_counts_what_ended_in_it() {
-    let records = vec![
-        queued(1, 0),
-        released(1, 2, 1),
-        named::window(0, 0),
-        ended(1, 0, 1, 2, 12),
-        named::window(10, 1),
-    ];
+    let records =
+        vec![queued(1, 0), released(1, 2, 1), late_window(0, 0, 1), ended(1, 0, 1, 2, 12), window(10, 1)];
     let entries = journal(PerStream::from_fn(|_| 1), records);
     assert_eq!(audit(&entries, 20, None).findings.first(), []);
+}
+
+fn late_window(first: u64, executed: u64, running: u64) -> Record {
+    let Record::Window(window) = window(first, executed) else { unreachable!("it is one") };
+    Record::Window(Window { running, ..window })
+}
+
+#[test]
+fn windows_say_what_went_on_after_them_whether_it_has_ended_or_not() {
+    let records = |running: [u64; 2]| {
+        vec![
+            released(1, 3, 3),
+            released(2, 4, 4),
+            ended(1, 3, 3, 3, 15),
+            late_window(0, 0, running[0]),
+            late_window(10, 1, running[1]),
+        ]
+    };
+    let found = |running| {
+        let report = audit(&journal(PerStream::from_fn(|_| 1), records(running)), 22, None);
+        report.findings.first().to_vec()
+    };
+    assert_eq!(found([2, 1]), []);
+    let wrong =
+        |first, recorded, counted| Finding::WindowRunning { first_tick: Tick(first), recorded, counted };
+    assert_eq!(found([1, 1]), [wrong(0, 1, 2)]);
+    assert_eq!(found([3, 0]), [wrong(0, 3, 2), wrong(10, 0, 1)]);
+}
+
+#[test]
+fn a_window_may_close_late_where_usage_is_told_late_and_must_at_last() {
+    let last = |next_tick: u64| {
+        let records = vec![released(1, 3, 3), ended(1, 3, 3, 3, 5)];
+        audit(&journal(PerStream::from_fn(|_| 1), records), next_tick, None).findings.first().to_vec()
+    };
+    assert_eq!(last(33), []);
+    assert_eq!(last(34), [Finding::WindowMissing { reached: Tick(33), closed: Tick(0) }]);
 }

@@ -88,6 +88,7 @@ proptest! {
             Record::Queue(event) if first && event.event == QueueEvent::Dropped => {
                 Record::Queue(QueueRecord { event: QueueEvent::Queued, ..event })
             }
+            Record::Window(window) if first => Record::Window(Window { running: 0, incomplete: false, ..window }),
             record => record,
         };
         let version = if first { FIRST_FORMAT } else { FORMAT };

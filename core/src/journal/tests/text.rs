@@ -43,7 +43,15 @@ fn window() -> Window {
     let mut usage = PerResource::all(Extent { average: 4, min: 1, max: 7 });
     usage.io = Extent { average: 5, min: 2, max: 8 };
     usage.memory = Extent { average: 6, min: 3, max: 9 };
-    Window { first_tick: Tick(20), last_tick: Tick(29), usage, executed: 12, in_corridor: true }
+    Window {
+        first_tick: Tick(20),
+        last_tick: Tick(29),
+        usage,
+        executed: 12,
+        in_corridor: true,
+        running: 0,
+        incomplete: false,
+    }
 }
 
 #[test]
@@ -194,4 +202,18 @@ fn the_first_stream_that_fails_is_the_answer() {
     let mut lengths = PerStream::from_fn(|stream| stream.name().len());
     lengths[Stream::Windows] += 1;
     assert_eq!(Stream::ALL.map(|stream| lengths[stream]), [10, 5, 8]);
+}
+
+#[test]
+fn a_window_says_what_goes_on_and_what_it_lacks_only_where_there_is_some() {
+    let late = Window { running: 2, incomplete: true, in_corridor: false, ..window() };
+    let (plain, said) = (fields(Record::Window(window())), fields(Record::Window(late)));
+    assert!(!plain.contains("running") && !plain.contains("incomplete"), "{plain}");
+    assert!(said.ends_with("in_corridor=0 running=2 incomplete=1"), "{said}");
+    // Format 1 has no such fields, whatever stands there.
+    let entry = Entry { version: FIRST_FORMAT, ..entry(Record::Window(late)) };
+    let fields = entry.fields();
+    let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
+    let read = Entry::decode(Stream::Windows, entry.id, pairs).unwrap();
+    assert_eq!(read.record, Record::Window(Window { in_corridor: false, ..window() }));
 }

@@ -16,13 +16,13 @@ use super::{DelayError, RecordedQueue};
 use crate::mutant::{self, Mutant};
 use crate::{
     journal::{
-        Commit, Ended, Executed, Outcome, QueueChange, QueueEvent, QueueRecord, Record, Recovered, Released,
-        ReleasedChange,
+        Commit, Ended, EndedIn, Executed, Outcome, QueueChange, QueueEvent, QueueRecord, Record, Recovered,
+        Released, ReleasedChange,
     },
     units::{
         ids::{ExecutionId, QueryId},
         tick::Tick,
-        window::{Measured, WINDOW_TICKS},
+        window::{Measured, WINDOW_TICKS, Window},
     },
 };
 
@@ -47,7 +47,7 @@ pub(super) struct Outcomes {
 impl Outcomes {
     pub(super) fn recover(recovered: &Recovered) -> Self {
         let open = recovered.released.iter().map(|row| (row.execution, row.clone())).collect();
-        Self { open, ended: recovered.state.ended }
+        Self { open, ended: recovered.state.ended.clone() }
     }
 
     fn release(&mut self, row: Released) -> (Record, ReleasedChange) {
@@ -59,18 +59,43 @@ impl Outcomes {
     }
 
     /// The outcome of what has none yet. Its end is not before what windows have counted, nor after what has begun.
-    fn end(&mut self, finished: &Finished, last_tick: Tick) -> Option<(Option<Record>, ReleasedChange)> {
+    fn end(
+        &mut self,
+        finished: &Finished,
+        first_open: Tick,
+        last_tick: Tick,
+    ) -> Option<(Option<Record>, ReleasedChange)> {
         let row = self.take(finished.execution)?;
-        let window = Tick(last_tick.0 / WINDOW_TICKS * WINDOW_TICKS);
         #[cfg(feature = "mutants")]
-        if mutant::is(Mutant::LateOutcomeLost) && finished.tick < window {
+        if mutant::is(Mutant::LateOutcomeLost) && finished.tick < first_open {
             return Some((None, ReleasedChange::Remove(row.execution)));
         }
-        let counted = self.ended.last.max(window).max(row.tick);
+        let counted = self.ended.last.max(first_open).max(row.tick);
         let executed = row.ended(finished.outcome, finished.tick.min(last_tick).max(counted));
-        self.ended = Ended { last: executed.finished_tick, in_window: self.ended.in_window + 1 };
+        self.count(&executed, first_open);
         let gone = ReleasedChange::Remove(executed.execution);
         Some((Some(Record::Executed(executed)), gone))
+    }
+
+    /// Counts it in the window in which it ended, and in those before through which it ran.
+    fn count(&mut self, executed: &Executed, first_open: Tick) {
+        self.ended.last = executed.finished_tick;
+        let number = |tick: Tick| (tick.since(first_open) / WINDOW_TICKS) as usize;
+        let (began, ended) = (number(executed.tick), number(executed.finished_tick));
+        let windows = &mut self.ended.windows;
+        windows.resize(windows.len().max(ended + 1), EndedIn::default());
+        windows[ended].executed += 1;
+        for window in &mut windows[began..ended] {
+            window.running += 1;
+        }
+    }
+
+    /// What a window that closes counts.
+    fn close(&mut self, window: &mut Window) {
+        let known =
+            if self.ended.windows.is_empty() { EndedIn::default() } else { self.ended.windows.remove(0) };
+        let open = self.open.values().filter(|row| row.tick <= window.last_tick).count() as u64;
+        (window.executed, window.running) = (known.executed, known.running + open);
     }
 
     fn take(&mut self, execution: ExecutionId) -> Option<Released> {
@@ -125,9 +150,9 @@ impl RecordedQueue {
     /// Records what has ended since the last time, in one group. What has an outcome already, or was never released, is
     /// passed over; no commit when nothing is left.
     pub fn ended(&mut self, at_ms: u64, finished: &[Finished]) -> Option<Commit> {
-        let last_tick = self.queue.last_tick();
-        let (records, rows): (Vec<_>, Vec<_>) =
-            finished.iter().filter_map(|finished| self.outcomes.end(finished, last_tick)).unzip();
+        let (first_open, last_tick) = (self.measured.first_open(), self.queue.last_tick());
+        let ends = finished.iter().filter_map(|finished| self.outcomes.end(finished, first_open, last_tick));
+        let (records, rows): (Vec<_>, Vec<_>) = ends.unzip();
         let records = records.into_iter().flatten().collect();
         (!rows.is_empty()).then(|| self.commit(at_ms, records, Vec::new(), rows))
     }
@@ -162,7 +187,7 @@ impl RecordedQueue {
     pub(super) fn counted(&mut self, mut measured: Measured) -> Measured {
         if self.uncertain {
             if let Some(window) = &mut measured.closed {
-                window.executed = std::mem::take(&mut self.outcomes.ended.in_window);
+                self.outcomes.close(window);
             }
             measured.last = measured.closed.or(self.measured.last);
         }

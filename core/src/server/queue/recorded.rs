@@ -135,7 +135,7 @@ impl RecordedQueue {
             executed_by_window: self.queue.executed_by_window().to_vec(),
             mode: self.queue.mode(),
             lease: self.queue.lease().cloned(),
-            ended: self.outcomes.ended,
+            ended: self.outcomes.ended.clone(),
         };
         Commit { revision: self.revision, at_ms, records, queue, released, state }
     }

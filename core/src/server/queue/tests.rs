@@ -55,6 +55,8 @@ fn close_window(queue: &mut Queue, executed: u64) {
         usage: PerResource::all(Extent::default()),
         executed,
         in_corridor: false,
+        running: 0,
+        incomplete: false,
     });
 }
 

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::{
-    journal::{Commit, Ended, Executed, QueueChange, Record, Recovered, Released, ReleasedChange},
-    server::queue::{Finished, RecordedQueue},
+    journal::{Commit, Ended, EndedIn, Executed, QueueChange, Record, Recovered, Released, ReleasedChange},
+    server::{
+        meter::Meter,
+        queue::{Finished, RecordedQueue},
+    },
     units::{resource::Usage, window::Measured},
 };
 
@@ -24,6 +27,10 @@ fn advance(queue: &mut RecordedQueue, tick: Tick, measured: &mut Measured) -> (C
     // What the daemon counts is what was sent: the queue knows better.
     measured.add(tick, &Usage::all(1), 99).unwrap();
     advanced
+}
+
+fn counts(windows: &[(u64, u64)]) -> Vec<EndedIn> {
+    windows.iter().map(|&(executed, running)| EndedIn { executed, running }).collect()
 }
 
 fn finished(n: u128, tick: u64) -> Finished {
@@ -55,7 +62,7 @@ fn a_batch_is_recorded_as_released_and_its_outcome_when_it_is_told() {
     let commit = queue.ended(250, &[finished(1, 2)]).unwrap();
     assert_eq!(commit.records, [Record::Executed(row.ended(Outcome::Failed, Tick(2)))]);
     assert_eq!((commit.released, commit.at_ms), (vec![ReleasedChange::Remove(id(1))], 250));
-    assert_eq!(commit.state.ended, Ended { last: Tick(2), in_window: 1 });
+    assert_eq!(commit.state.ended, Ended { last: Tick(2), windows: counts(&[(1, 0)]) });
     assert_eq!(queue.released().len(), 0);
 }
 
@@ -104,9 +111,9 @@ fn a_window_counts_what_ended_in_it_and_a_late_outcome_ends_in_the_open_one() {
     assert_eq!(ended(&queue.ended(960, &[finished(2, 9)]).unwrap()), [(9, 9)]);
     let (commit, _) = advance(&mut queue, Tick(10), &mut measured);
     let [Record::Window(window)] = &commit.records[..] else { panic!("{commit:?}") };
-    assert_eq!(window.executed, 1, "one of two has ended");
+    assert_eq!((window.executed, window.running), (1, 1), "one of two has ended");
     assert_eq!(commit.state.last_window, Some(*window));
-    assert_eq!(commit.state.ended, Ended { last: Tick(9), in_window: 0 });
+    assert_eq!(commit.state.ended, Ended { last: Tick(9), windows: counts(&[]) });
     // It ended at tick 4, which the closed window has not counted.
     assert_eq!(ended(&queue.ended(1_050, &[finished(1, 4)]).unwrap()), [(1, 10)]);
     for tick in 11..20 {
@@ -115,6 +122,32 @@ fn a_window_counts_what_ended_in_it_and_a_late_outcome_ends_in_the_open_one() {
     let (commit, _) = advance(&mut queue, Tick(20), &mut measured);
     let [Record::Window(window)] = &commit.records[..] else { panic!("{commit:?}") };
     assert_eq!(window.executed, 1);
+}
+
+#[test]
+fn windows_that_close_late_count_what_ends_in_each_and_what_goes_on() {
+    let queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+    let (mut queue, mut meter) = (queue.uncertain(), Meter::default());
+    let mut closed = Vec::new();
+    for tick in (0..60).map(Tick) {
+        // Usage comes twelve ticks late.
+        let told = tick.0.checked_sub(12).map(|tick| (Tick(tick), Usage::all(1)));
+        let measured = meter.late(tick, told);
+        let (commit, _) = queue.advance(tick, tick.0 * 100, Vec::new(), measured).unwrap();
+        closed.extend(commit.records.into_iter().filter_map(|record| match record {
+            Record::Window(window) => Some((tick.0, window.executed, window.running)),
+            _ => None,
+        }));
+        match tick.0 {
+            3 => drop(queue.admit(300, [(id(1), query(1)), (id(2), query(1)), (id(3), query(1))])),
+            // 1 ends at once, 2 in the next window; both are told before the first window closes.
+            15 => drop(queue.ended(1_500, &[finished(1, 4), finished(2, 14)])),
+            // 3 is told when the first window has been closed.
+            24 => drop(queue.ended(2_400, &[finished(3, 5)])),
+            _ => {}
+        }
+    }
+    assert_eq!(closed[..4], [(21, 1, 2), (31, 2, 0), (41, 0, 0), (51, 0, 0)]);
 }
 
 #[test]
@@ -131,7 +164,7 @@ fn a_start_finds_what_was_released_and_takes_its_outcome_once() {
     let row = Released::of(&batch[0]);
     let state = ServerState {
         next_tick: Tick(3),
-        ended: Ended { last: Tick(2), in_window: 4 },
+        ended: Ended { last: Tick(2), windows: counts(&[(4, 0)]) },
         ..ServerState::default()
     };
     drop(queue);
@@ -141,5 +174,5 @@ fn a_start_finds_what_was_released_and_takes_its_outcome_once() {
     let resolved = Finished { execution: id(1), tick: Tick(2), outcome: Outcome::Unknown };
     let commit = queue.ended(9, &[resolved, resolved]).unwrap();
     assert_eq!((commit.revision, ended(&commit)), (6, vec![(1, 2)]));
-    assert_eq!(commit.state.ended, Ended { last: Tick(2), in_window: 5 });
+    assert_eq!(commit.state.ended, Ended { last: Tick(2), windows: counts(&[(5, 0)]) });
 }

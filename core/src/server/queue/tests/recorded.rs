@@ -20,6 +20,8 @@ fn window(first_tick: u64, executed: u64) -> Window {
         usage: PerResource::all(Extent::default()),
         executed,
         in_corridor: false,
+        running: 0,
+        incomplete: false,
     }
 }
 
