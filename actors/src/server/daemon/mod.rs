@@ -11,6 +11,8 @@
 //! Invariant: what runs in the database is durable before. Ticks follow each other by one, whatever the
 //! clock does: a late tick runs late, none is skipped or caught up, and lateness is counted.
 
+mod step;
+
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{
@@ -18,7 +20,7 @@ use actix::{
     Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    server::steps::{Action, Steps},
+    server::steps::Steps,
     units::{
         ids::{ExecutionId, QueryId},
         tick::Tick,
@@ -30,10 +32,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use self::step::{Done, Step};
 use crate::{
-    messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore, StopTicking},
+    messages::{Advance, Measure, Recover, Restore, StopTicking},
     ports::{
-        database::{Measured, TickUsed, Workload},
+        database::{Measured, Workload},
         ledger::{Pressure, Published},
     },
     supervise::{fault, health::ActorHealth, port::Port},
@@ -118,21 +121,6 @@ impl Handler<StopTicking> for Daemon {
         };
         Box::pin(idle.into_actor(self))
     }
-}
-
-/// Why a tick did not happen.
-#[derive(Debug, thiserror::Error)]
-enum StepError {
-    #[error("the {0} failed on it")]
-    Mailbox(&'static str),
-    #[error(transparent)]
-    Measure(#[from] MeasureError),
-    #[error(transparent)]
-    Advance(#[from] AdvanceError),
-    #[error("the journal could not be read: {0}")]
-    Recover(#[from] AppendError),
-    #[error("the database failed: {0}")]
-    Database(#[from] std::io::Error),
 }
 
 impl Daemon {
@@ -276,78 +264,6 @@ impl Handler<TickDue> for Daemon {
         self.under_way.send_replace(true);
         let step = self.step();
         Box::pin(step.run().into_actor(self).map(|done, actor, _context| actor.step_done(done)))
-    }
-}
-
-/// One tick's way through the actors, or the recovery that takes its place.
-struct Step {
-    ports: Arc<Ports>,
-    database: Rc<RefCell<Box<dyn Measured>>>,
-    steps: Steps,
-    at_ms: u64,
-    arrivals: Vec<(ExecutionId, QueryId)>,
-}
-
-/// What came of it.
-struct Done {
-    steps: Steps,
-    /// Whether it was a tick.
-    ticked: bool,
-    failed: Option<StepError>,
-}
-
-impl Step {
-    async fn run(mut self) -> Done {
-        let ticked = self.steps.due().is_some();
-        loop {
-            let waited = matches!(self.steps.action(), Action::Await(_));
-            if let Err(cause) = self.next().await {
-                self.steps.failed();
-                return Done { steps: self.steps, ticked, failed: Some(cause) };
-            }
-            // What is not told yet is asked for again when the next tick would be due.
-            if self.steps.due().is_some() || matches!(self.steps.action(), Action::Await(_)) && waited {
-                return Done { steps: self.steps, ticked, failed: None };
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Result<(), StepError> {
-        match self.steps.action() {
-            Action::Recover => {
-                let recovered = self.ports.journal.send(Recover).await;
-                let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
-                for port in &self.ports.restore {
-                    let restored = port.send(Restore(Arc::clone(&recovered))).await;
-                    restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
-                }
-                self.steps.recovered(&recovered);
-            }
-            Action::Measure(usage) => {
-                let measured = self.ports.monitor.send(Measure(usage)).await;
-                self.steps.measured(measured.map_err(|_| StepError::Mailbox("monitor"))??);
-            }
-            Action::Advance(tick, measured) => {
-                let arrivals = std::mem::take(&mut self.arrivals);
-                let advance = Advance { tick, at_ms: self.at_ms, arrivals, measured };
-                let batch = self.ports.queue.send(advance).await;
-                self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
-            }
-            Action::Start(tick, batch) => {
-                self.database.borrow_mut().start(tick, batch)?;
-                fault::point!("after-effect");
-                self.steps.sent();
-            }
-            Action::Await(_) => {
-                let mut database = self.database.borrow_mut();
-                // An execution's entry has said how it ends since before it was started: see `Database::is_uncertain`.
-                database.finished()?;
-                for TickUsed { tick, usage } in database.used()? {
-                    self.steps.used(tick, usage);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

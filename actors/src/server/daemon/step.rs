@@ -1,0 +1,102 @@
+//! One tick's way through the actors.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use evenkeel_core::{
+    server::steps::{Action, Steps},
+    units::ids::{ExecutionId, QueryId},
+};
+
+use super::Ports;
+use crate::{
+    messages::{Advance, AdvanceError, AppendError, Measure, MeasureError, Recover, Restore},
+    ports::database::{Measured, TickUsed},
+    supervise::fault,
+};
+
+/// Why a tick did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StepError {
+    #[error("the {0} failed on it")]
+    Mailbox(&'static str),
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    #[error("the journal could not be read: {0}")]
+    Recover(#[from] AppendError),
+    #[error("the database failed: {0}")]
+    Database(#[from] std::io::Error),
+}
+
+/// One tick's way through the actors, or the recovery that takes its place.
+pub(super) struct Step {
+    pub(super) ports: Arc<Ports>,
+    pub(super) database: Rc<RefCell<Box<dyn Measured>>>,
+    pub(super) steps: Steps,
+    pub(super) at_ms: u64,
+    pub(super) arrivals: Vec<(ExecutionId, QueryId)>,
+}
+
+/// What came of it.
+pub(super) struct Done {
+    pub(super) steps: Steps,
+    /// Whether it was a tick.
+    pub(super) ticked: bool,
+    pub(super) failed: Option<StepError>,
+}
+
+impl Step {
+    pub(super) async fn run(mut self) -> Done {
+        let ticked = self.steps.due().is_some();
+        loop {
+            let waited = matches!(self.steps.action(), Action::Await(_));
+            if let Err(cause) = self.next().await {
+                self.steps.failed();
+                return Done { steps: self.steps, ticked, failed: Some(cause) };
+            }
+            // What is not told yet is asked for again when the next tick would be due.
+            if self.steps.due().is_some() || matches!(self.steps.action(), Action::Await(_)) && waited {
+                return Done { steps: self.steps, ticked, failed: None };
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<(), StepError> {
+        match self.steps.action() {
+            Action::Recover => {
+                let recovered = self.ports.journal.send(Recover).await;
+                let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
+                for port in &self.ports.restore {
+                    let restored = port.send(Restore(Arc::clone(&recovered))).await;
+                    restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+                }
+                self.steps.recovered(&recovered);
+            }
+            Action::Measure(usage) => {
+                let measured = self.ports.monitor.send(Measure(usage)).await;
+                self.steps.measured(measured.map_err(|_| StepError::Mailbox("monitor"))??);
+            }
+            Action::Advance(tick, measured) => {
+                let arrivals = std::mem::take(&mut self.arrivals);
+                let advance = Advance { tick, at_ms: self.at_ms, arrivals, measured };
+                let batch = self.ports.queue.send(advance).await;
+                self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
+            }
+            Action::Start(tick, batch) => {
+                self.database.borrow_mut().start(tick, batch)?;
+                fault::point!("after-effect");
+                self.steps.sent();
+            }
+            Action::Await(_) => {
+                let mut database = self.database.borrow_mut();
+                // An execution's entry has said how it ends since before it was started: see `Database::is_uncertain`.
+                database.finished()?;
+                for TickUsed { tick, usage } in database.used()? {
+                    self.steps.used(tick, usage);
+                }
+            }
+        }
+        Ok(())
+    }
+}
