@@ -160,6 +160,7 @@ fn circle() -> Circle {
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),
         queue: queue.clone().recipient().into(),
+        ended: queue.clone().recipient().into(),
         journal: journal.clone().recipient().into(),
         restore: vec![monitor.clone().recipient().into(), queue.clone().recipient().into()],
     };

@@ -164,6 +164,7 @@ impl ServerHalf {
         let ports = daemon::Ports {
             monitor: monitor.port(),
             queue: queue.port(),
+            ended: queue.port(),
             journal: journal.port(),
             restore: vec![monitor.port(), queue.port()],
         };

@@ -5,6 +5,7 @@
 
 mod control;
 mod learn;
+mod outcome;
 mod record;
 mod tick;
 mod watch;
@@ -14,6 +15,7 @@ pub use self::{
     learn::{
         Batch, GetEstimator, GetScheduler, LearnError, Learned, RestoreEstimator, RestoreScheduler, SaveState,
     },
+    outcome::{Admit, DropRefused, DropWaiting, Ended, NotRecorded},
     record::{Append, AppendError, Applied, Recorded, Recover, Restore},
     tick::{Advance, AdvanceError, Measure, MeasureError, StopTicking},
     watch::{GetSteps, Reported},

@@ -37,7 +37,12 @@ pub struct Recover;
 /// Daemon → Queue, Monitor: start again from what is durable.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Restore(pub Arc<Recovered>);
+pub struct Restore {
+    /// What is durable.
+    pub recovered: Arc<Recovered>,
+    /// Whether the database's outcomes are uncertain: see [`crate::ports::database::Database::is_uncertain`].
+    pub uncertain: bool,
+}
 
 /// Consumer → Journal: entries up to here stand in a durable snapshot and may be trimmed.
 #[derive(Clone, Copy, Debug, Message)]

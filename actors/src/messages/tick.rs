@@ -11,12 +11,25 @@ use evenkeel_core::{
     },
 };
 
-use crate::messages::{AppendError, Lost};
+use crate::{
+    messages::{AppendError, Lost},
+    ports::database::TickUsed,
+};
 
-/// Daemon → Monitor: the usage of the last tick; none before the first.
-#[derive(Clone, Copy, Debug, Message)]
+/// Daemon → Monitor: what ticks used.
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Measured, MeasureError>")]
-pub struct Measure(pub Option<TickUsage>);
+pub enum Measure {
+    /// The usage of the last tick; none before the first.
+    Exact(Option<TickUsage>),
+    /// Of a database that tells its usage late.
+    Late {
+        /// The tick that begins.
+        begins: Tick,
+        /// What has been told since the last one.
+        told: Vec<TickUsed>,
+    },
+}
 
 /// Why usage was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

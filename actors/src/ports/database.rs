@@ -25,7 +25,7 @@ pub trait Database: Send {
     /// It may have been sent in part. Where outcomes are certain, it comes again.
     fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()>;
 
-    /// What has ended since the last call, in any order, late, and perhaps more than once.
+    /// What has ended since the last call, in any order, late, and perhaps more than once. It waits for nobody.
     ///
     /// # Errors
     /// It cannot be asked now.
@@ -76,8 +76,9 @@ impl<T: Database + UsageProbe> Measured for T {}
 
 /// Who says what the database uses. A simulated one is both.
 pub trait UsageProbe: Send {
-    /// What has been measured since the last call, each tick once, in their order; a tick's usage may come after it has
-    /// ended.
+    /// What has been measured since the last call. Where outcomes are certain, that is each tick once, in their order, and
+    /// the tick waits for it; elsewhere ticks come late, in any order, perhaps twice or never: see
+    /// [`evenkeel_core::server::meter`].
     ///
     /// # Errors
     /// It cannot be asked now.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::{
     messages::{Lost, Measure, MeasureError, Restore},
+    ports::database::TickUsed,
     supervise::{fault, health::ActorHealth},
 };
 
@@ -69,9 +70,15 @@ impl Supervised for Monitor {
 impl Handler<Measure> for Monitor {
     type Result = Result<Measured, MeasureError>;
 
-    fn handle(&mut self, Measure(usage): Measure, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, measure: Measure, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("monitor");
-        let measured = self.meter.as_mut().ok_or(Lost)?.exact(usage)?;
+        let meter = self.meter.as_mut().ok_or(Lost)?;
+        let measured = match measure {
+            Measure::Exact(usage) => meter.exact(usage)?,
+            Measure::Late { begins, told } => {
+                meter.late(begins, told.into_iter().map(|TickUsed { tick, usage }| (tick, usage)))
+            }
+        };
         if let Some(window) = measured.closed {
             self.publish(window);
         }
@@ -82,7 +89,7 @@ impl Handler<Measure> for Monitor {
 impl Handler<Restore> for Monitor {
     type Result = MessageResult<Restore>;
 
-    fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Restore { recovered, .. }: Restore, _context: &mut Self::Context) -> Self::Result {
         let state = &recovered.state;
         self.meter = Some(Meter::recover(state));
         if let Some(window) = state.last_window {

@@ -1,7 +1,7 @@
 //! Queue: what waits, and who may say when it runs.
 //!
 //! In: [`Advance`] from the daemon, [`Delay`], [`Control`] and [`SetMode`] from clients, [`Restore`]
-//! after a failure. Out: [`Append`] to the journal for everything that must be durable; the answer to
+//! after a failure; between ticks [`Ended`], [`Admit`] and [`DropWaiting`]. Out: [`Append`] to the journal for everything that must be durable; the answer to
 //! the sender comes after that. A view of the queue is published after every change.
 //!
 //! Invariant: commits leave in the order of the changes. After one that failed the state is given up,
@@ -13,7 +13,7 @@ use actix::{
     Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    journal::{Commit, Executed, Lease, Mode},
+    journal::{Commit, Executed, Lease, Mode, Released},
     server::{
         control::ControlResponse,
         queue::{HoldLimits, RecordedQueue},
@@ -27,8 +27,8 @@ use tokio::sync::watch;
 
 use crate::{
     messages::{
-        Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused, Lost,
-        Restore, SetMode, SetModeRefused,
+        Admit, Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused,
+        DropRefused, DropWaiting, Ended, Lost, NotRecorded, Restore, SetMode, SetModeRefused,
     },
     supervise::{fault, health::ActorHealth, port::Port},
 };
@@ -213,11 +213,48 @@ impl Handler<SetMode> for Queue {
     }
 }
 
+impl Handler<Ended> for Queue {
+    type Result = ResponseActFuture<Self, Result<u64, NotRecorded>>;
+
+    fn handle(&mut self, Ended { at_ms, finished }: Ended, _context: &mut Self::Context) -> Self::Result {
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
+        let Some(commit) = queue.ended(at_ms, &finished) else { return at_once(Ok(0)) };
+        let count = commit.records.len() as u64;
+        Box::pin(self.append(commit).map(move |recorded, _actor, _context| Ok(recorded.map(|()| count)?)))
+    }
+}
+
+impl Handler<Admit> for Queue {
+    type Result = ResponseActFuture<Self, Result<Vec<Released>, NotRecorded>>;
+
+    fn handle(&mut self, Admit { at_ms, arrivals }: Admit, _context: &mut Self::Context) -> Self::Result {
+        // Before the first tick there is none in which something could be released.
+        let begun = self.recorded.as_mut().filter(|queue| queue.queue().next_tick() > Tick(0));
+        let Some(queue) = begun else { return at_once(Err(Lost.into())) };
+        let (commit, admitted) = queue.admit(at_ms, arrivals);
+        Box::pin(self.append(commit).map(move |recorded, _actor, _context| Ok(recorded.map(|()| admitted)?)))
+    }
+}
+
+impl Handler<DropWaiting> for Queue {
+    type Result = ResponseActFuture<Self, Result<(), DropRefused>>;
+
+    fn handle(&mut self, dropped: DropWaiting, _context: &mut Self::Context) -> Self::Result {
+        let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
+        match queue.drop_waiting(dropped.execution, dropped.at_ms) {
+            Err(invalid) => at_once(Err(invalid.into())),
+            Ok(commit) => Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?))),
+        }
+    }
+}
+
 impl Handler<Restore> for Queue {
     type Result = MessageResult<Restore>;
 
-    fn handle(&mut self, Restore(recovered): Restore, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, restore: Restore, _context: &mut Self::Context) -> Self::Result {
+        let Restore { recovered, uncertain } = restore;
         let queue = RecordedQueue::recover(self.tick_ms, self.limits.clone(), &recovered);
+        let queue = if uncertain { queue.uncertain() } else { queue };
         self.last_tick = (queue.queue().last_tick(), (self.now_ms)());
         self.recorded = Some(queue);
         self.health.set_recovering(false);

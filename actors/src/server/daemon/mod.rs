@@ -4,6 +4,8 @@
 //! usage of t−1 ─Measure─▶ Monitor ─▶ Advance(t) ─▶ Queue ─▶ durable ─▶ Database ─▶ usage of t
 //!        any step fails ─▶ Recover ─▶ Restore Queue, Monitor ─▶ the last batch again ─▶ usage of t−1
 //! ```
+//! Where outcomes are uncertain, nothing is sent again, no tick waits for usage, and what has ended is asked for between
+//! ticks: see [`outcomes`].
 //!
 //! In: its own `TickDue`. Out: see above. It lives on an arbiter of its own, because a mailbox is drained
 //! before timers are polled.
@@ -11,6 +13,7 @@
 //! Invariant: what runs in the database is durable before. Ticks follow each other by one, whatever the
 //! clock does: a late tick runs late, none is skipped or caught up, and lateness is counted.
 
+mod outcomes;
 mod step;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
@@ -32,9 +35,12 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::step::{Done, Step};
+use self::{
+    outcomes::Outcomes,
+    step::{Done, Step},
+};
 use crate::{
-    messages::{Advance, Measure, Recover, Restore, StopTicking},
+    messages::{Advance, Ended, Measure, Recover, Restore, StopTicking},
     ports::{
         database::{Measured, Workload},
         ledger::{Pressure, Published},
@@ -72,6 +78,8 @@ pub struct Ports {
     pub monitor: Port<Measure>,
     /// Says what runs.
     pub queue: Port<Advance>,
+    /// Records what has ended, where that is told late.
+    pub ended: Port<Ended>,
     /// Says what is durable.
     pub journal: Port<Recover>,
     /// Who starts again from that.
@@ -88,6 +96,8 @@ pub struct Daemon {
     ids: ExecutionIds,
     /// Taken along by the step that is under way.
     steps: Steps,
+    /// Of a database that tells them late.
+    outcomes: Outcomes,
     under_way: watch::Sender<bool>,
     stopping: bool,
     pace: Pace,
@@ -105,6 +115,25 @@ pub struct Daemon {
 struct TickDue {
     /// When it should have begun.
     at: Instant,
+}
+
+/// The database is to be asked what has ended; from the daemon to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct OutcomesDue;
+
+impl Handler<OutcomesDue> for Daemon {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: OutcomesDue, _context: &mut Self::Context) -> Self::Result {
+        let now = self.pace.last.map_or(Tick(0), |last| last.tick);
+        self.outcomes.ask(self.database.borrow_mut().as_mut(), now);
+        let Some(finished) = self.outcomes.send() else { return Box::pin(actix::fut::ready(())) };
+        let ended = self.ports.ended.send(Ended { at_ms: (self.now_ms)(), finished });
+        // What was not recorded is sent again; the next tick says why the queue cannot.
+        let ended = async { ended.await.ok().and_then(Result::ok) };
+        Box::pin(ended.into_actor(self).map(|recorded, actor, _context| actor.recorded(recorded)))
+    }
 }
 
 impl Handler<StopTicking> for Daemon {
@@ -125,9 +154,6 @@ impl Handler<StopTicking> for Daemon {
 
 impl Daemon {
     /// A daemon that begins by asking what is durable.
-    ///
-    /// # Panics
-    /// When the outcomes of `database` are uncertain: the queue that this daemon leads records them before they are known.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a port or a setting of its own, named at the one call"
@@ -142,10 +168,6 @@ impl Daemon {
         now_ms: fn() -> u64,
         tick_ms: u64,
     ) -> Self {
-        assert!(
-            !database.is_uncertain(),
-            "a database with uncertain outcomes needs a queue that awaits them"
-        );
         Self {
             ports: Arc::new(ports),
             database: Rc::new(RefCell::new(database)),
@@ -153,6 +175,7 @@ impl Daemon {
             ledger,
             ids: ExecutionIds::default(),
             steps: Steps::default(),
+            outcomes: Outcomes::default(),
             under_way: watch::Sender::new(false),
             stopping: false,
             pace: Pace::default(),
@@ -183,6 +206,29 @@ impl Daemon {
         context.spawn(ticker.into_actor(self));
     }
 
+    fn ask_for_outcomes(&self, context: &mut Context<Self>) {
+        let address = context.address();
+        let mut interval = tokio::time::interval(outcomes::ASK_EVERY);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let asker = async move {
+            loop {
+                interval.tick().await;
+                // Answered when what was told is recorded, so that groups do not overtake each other.
+                if address.send(OutcomesDue).await == Err(MailboxError::Closed) {
+                    return;
+                }
+            }
+        };
+        context.spawn(asker.into_actor(self));
+    }
+
+    /// What has been told is recorded, or is told again.
+    fn recorded(&mut self, recorded: Option<u64>) {
+        self.outcomes.answered(recorded.is_some());
+        self.pace.executed += recorded.unwrap_or_default();
+        self.published.send_replace(self.pace);
+    }
+
     fn count_lateness(&mut self, at: Instant) {
         if at.elapsed() * 2 > Duration::from_millis(self.tick_ms) {
             self.pace.late_ticks += 1;
@@ -194,7 +240,8 @@ impl Daemon {
         let at_ms = (self.now_ms)();
         let arrivals = self.steps.due().map(|tick| self.arrivals(tick, at_ms)).unwrap_or_default();
         let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
-        Step { ports, database, steps: std::mem::take(&mut self.steps), at_ms, arrivals }
+        let steps = std::mem::take(&mut self.steps);
+        Step { ports, database, steps, at_ms, arrivals, unresolved: None }
     }
 
     fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
@@ -207,8 +254,11 @@ impl Daemon {
         queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect()
     }
 
-    fn step_done(&mut self, Done { steps, ticked, failed }: Done) {
+    fn step_done(&mut self, Done { steps, ticked, unresolved, failed }: Done) {
         self.steps = steps;
+        if let Some(released) = unresolved {
+            self.outcomes.restored(released);
+        }
         match failed {
             None => {
                 // What could be read can perhaps not be written yet: only a tick shows that.
@@ -224,7 +274,8 @@ impl Daemon {
                     self.counted = Some(usage.tick);
                     self.pace.executed += usage.executed;
                 }
-                let done = usage.map(|usage| TickRun { tick: usage.tick, done_at: Instant::now() });
+                let ran = self.steps.due().and_then(|next| next.0.checked_sub(1)).map(Tick);
+                let done = ran.map(|tick| TickRun { tick, done_at: Instant::now() });
                 self.pace.last = done.or(self.pace.last);
             }
             Some(cause) => {
@@ -245,6 +296,10 @@ impl Actor for Daemon {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.start_ticker(context);
+        if self.database.borrow().is_uncertain() {
+            self.outcomes = Outcomes::default();
+            self.ask_for_outcomes(context);
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use evenkeel_core::{
-    server::steps::{Action, Steps},
+    journal::Released,
+    server::steps::{Action, Steps, TickUsage},
     units::ids::{ExecutionId, QueryId},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Step {
     pub(super) steps: Steps,
     pub(super) at_ms: u64,
     pub(super) arrivals: Vec<(ExecutionId, QueryId)>,
+    /// What was released and has no outcome, when this was a recovery of a database whose outcomes are uncertain.
+    pub(super) unresolved: Option<Vec<Released>>,
 }
 
 /// What came of it.
@@ -43,6 +46,8 @@ pub(super) struct Done {
     pub(super) steps: Steps,
     /// Whether it was a tick.
     pub(super) ticked: bool,
+    /// See [`Step::unresolved`].
+    pub(super) unresolved: Option<Vec<Released>>,
     pub(super) failed: Option<StepError>,
 }
 
@@ -53,28 +58,28 @@ impl Step {
             let waited = matches!(self.steps.action(), Action::Await(_));
             if let Err(cause) = self.next().await {
                 self.steps.failed();
-                return Done { steps: self.steps, ticked, failed: Some(cause) };
+                return self.done(ticked, Some(cause));
             }
             // What is not told yet is asked for again when the next tick would be due.
             if self.steps.due().is_some() || matches!(self.steps.action(), Action::Await(_)) && waited {
-                return Done { steps: self.steps, ticked, failed: None };
+                return self.done(ticked, None);
             }
         }
     }
 
+    fn done(self, ticked: bool, failed: Option<StepError>) -> Done {
+        Done { steps: self.steps, ticked, unresolved: self.unresolved, failed }
+    }
+
+    fn is_uncertain(&self) -> bool {
+        self.database.borrow().is_uncertain()
+    }
+
     async fn next(&mut self) -> Result<(), StepError> {
         match self.steps.action() {
-            Action::Recover => {
-                let recovered = self.ports.journal.send(Recover).await;
-                let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
-                for port in &self.ports.restore {
-                    let restored = port.send(Restore(Arc::clone(&recovered))).await;
-                    restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
-                }
-                self.steps.recovered(&recovered);
-            }
+            Action::Recover => self.recover().await?,
             Action::Measure(usage) => {
-                let measured = self.ports.monitor.send(Measure(usage)).await;
+                let measured = self.ports.monitor.send(self.measure(usage)).await;
                 self.steps.measured(measured.map_err(|_| StepError::Mailbox("monitor"))??);
             }
             Action::Advance(tick, measured) => {
@@ -86,7 +91,7 @@ impl Step {
             Action::Start(tick, batch) => {
                 self.database.borrow_mut().start(tick, batch)?;
                 fault::point!("after-effect");
-                self.steps.sent();
+                if self.is_uncertain() { self.steps.released() } else { self.steps.sent() }
             }
             Action::Await(_) => {
                 let mut database = self.database.borrow_mut();
@@ -98,5 +103,37 @@ impl Step {
             }
         }
         Ok(())
+    }
+
+    async fn recover(&mut self) -> Result<(), StepError> {
+        let recovered = self.ports.journal.send(Recover).await;
+        let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
+        let uncertain = self.is_uncertain();
+        for port in &self.ports.restore {
+            let restored = port.send(Restore { recovered: Arc::clone(&recovered), uncertain }).await;
+            restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+        }
+        if uncertain {
+            self.steps.recovered_once(&recovered);
+            self.unresolved = Some(recovered.released.clone());
+        } else {
+            self.steps.recovered(&recovered);
+        }
+        Ok(())
+    }
+
+    /// What the monitor is to know before the next tick. A probe that cannot be asked holds up no tick where usage may come
+    /// late: what it never tells is unknown.
+    fn measure(&self, usage: Option<TickUsage>) -> Measure {
+        match self.steps.due().filter(|_| self.is_uncertain()) {
+            Some(begins) => {
+                let told = self.database.borrow_mut().used().unwrap_or_else(|cause| {
+                    tracing::debug!(%cause, %begins, "the probe tells no usage");
+                    Vec::new()
+                });
+                Measure::Late { begins, told }
+            }
+            None => Measure::Exact(usage),
+        }
     }
 }

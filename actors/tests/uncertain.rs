@@ -1,0 +1,376 @@
+//! A database that tells late, twice or never how executions ended and what ticks used, under the real actors and a real
+//! outbox: nothing is sent twice, each outcome is recorded once, and the journal holds together, whatever fails meanwhile.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use actix::{Actor, ActorContext, Addr, Arbiter, Context, Handler, Message, Supervised, System};
+use evenkeel_actors::{
+    clock::unix_ms,
+    databases::simulated::SimulatedWorkload,
+    messages::{Admit, DropRefused, DropWaiting, StopTicking},
+    ports::database::{Database, Resolution, TickUsed, UsageProbe},
+    server::{
+        daemon::{self, Daemon, Pace},
+        journal::Journal,
+        monitor::Monitor,
+        observer::Observer,
+        queue::{Queue, QueueView},
+    },
+    stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, Verified, verify},
+    supervise::{
+        guard::{self, Guarding, RestartPolicy},
+        health::{ActorHealth, ActorName},
+    },
+};
+use evenkeel_core::{
+    chance::Dice,
+    invariants::TruthRow,
+    journal::{Executed, Outcome, Record, Released, Stream},
+    server::queue::{Finished, HoldLimits},
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+    },
+    world::{Parameters, World},
+};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+const TICK_MS: u64 = 5;
+/// Longest that a test waits for something to become true; nothing is measured with it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A database that lives on when evenkeel dies.
+struct Late {
+    dice: Dice,
+    sent: Vec<TruthRow>,
+    running: BTreeMap<ExecutionId, Tick>,
+    ended: BTreeMap<ExecutionId, (Outcome, Tick)>,
+    mail: Vec<Finished>,
+    usage: BTreeMap<Tick, Usage>,
+    now: Tick,
+    /// Whether it tells everything from now on.
+    calm: bool,
+}
+
+impl Late {
+    fn send(&mut self, execution: ExecutionId, query: QueryId, tick: Tick) {
+        self.sent.push(TruthRow { execution, tick, query });
+        self.running.insert(execution, tick);
+    }
+
+    fn runs_on(&mut self) {
+        let running: Vec<_> = self.running.iter().map(|(execution, tick)| (*execution, *tick)).collect();
+        for (execution, began) in running {
+            if !self.calm && !self.dice.hits(300) {
+                continue;
+            }
+            self.running.remove(&execution);
+            let outcome = self.dice.pick(&[Outcome::Ok, Outcome::Ok, Outcome::Failed]);
+            let tick = Tick(began.0 + self.dice.roll(self.now.since(began) + 1));
+            self.ended.insert(execution, (outcome, tick));
+            let told = if self.calm { 1 } else { self.dice.pick(&[0, 1, 1, 1, 1, 2]) };
+            self.mail.extend((0..told).map(|_| Finished { execution, tick, outcome }));
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Late>>);
+
+impl Shared {
+    fn get(&self) -> MutexGuard<'_, Late> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Database for Shared {
+    fn is_uncertain(&self) -> bool {
+        true
+    }
+
+    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {
+        let mut late = self.get();
+        late.now = tick;
+        late.usage.insert(tick, Usage::all(batch.len() as u64 * 10));
+        for Executed { execution, query, .. } in batch {
+            // The connection breaks amid a batch: the rest is never sent.
+            if !late.calm && late.dice.hits(3) {
+                return Err(io::Error::other("the connection is gone"));
+            }
+            late.send(*execution, *query, tick);
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self) -> io::Result<Vec<Finished>> {
+        let mut late = self.get();
+        if !late.calm && late.dice.hits(50) {
+            return Err(io::Error::other("it does not answer"));
+        }
+        late.runs_on();
+        let mut told = Vec::new();
+        while !late.mail.is_empty() && (late.calm || late.dice.hits(800)) {
+            let among = late.mail.len() as u64;
+            let at = late.dice.roll(among) as usize;
+            told.push(late.mail.swap_remove(at));
+        }
+        Ok(told)
+    }
+
+    fn resolve(&mut self, released: &Released) -> io::Result<Resolution> {
+        let mut late = self.get();
+        if !late.calm && late.dice.hits(300) {
+            return Err(io::Error::other("it does not answer"));
+        }
+        if late.running.contains_key(&released.execution) {
+            return Ok(Resolution::Running);
+        }
+        let ended = late.ended.get(&released.execution);
+        Ok(ended.map_or(Resolution::Unknown, |(outcome, tick)| Resolution::Ended(*outcome, *tick)))
+    }
+}
+
+impl UsageProbe for Shared {
+    fn used(&mut self) -> io::Result<Vec<TickUsed>> {
+        let mut late = self.get();
+        if !late.calm && late.dice.hits(300) {
+            return Err(io::Error::other("the probe does not answer"));
+        }
+        let told: Vec<_> = late.usage.iter().map(|(&tick, &usage)| TickUsed { tick, usage }).collect();
+        // Now and then what has been told is told again, or is never told.
+        if late.calm || late.dice.hits(900) {
+            late.usage.clear();
+        }
+        Ok(if late.calm || late.dice.hits(950) { told } else { Vec::new() })
+    }
+}
+
+/// The message that nobody survives.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Poison;
+
+macro_rules! poisoned {
+    ($($actor:ty),*) => {$(
+        impl Handler<Poison> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: Poison, context: &mut Self::Context) {
+                context.stop();
+            }
+        }
+    )*};
+}
+
+poisoned!(Queue, Daemon, Monitor, Journal);
+
+/// The server's half in one life.
+struct Half {
+    queue: Addr<Queue>,
+    daemon: Addr<Daemon>,
+    monitor: Addr<Monitor>,
+    journal: Addr<Journal>,
+    outbox: OutboxHandle,
+    view: watch::Receiver<QueueView>,
+    pace: watch::Receiver<Pace>,
+}
+
+fn start<A>(
+    guarding: &Guarding,
+    name: ActorName,
+    make: impl FnOnce(ActorHealth) -> A + Send + 'static,
+) -> Addr<A>
+where
+    A: Actor<Context = Context<A>> + Supervised,
+{
+    let own = ActorHealth::new(name);
+    guard::start(&Arbiter::current(), 16, own.clone(), guarding.clone(), move |_| make(own))
+}
+
+fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
+    let world = World::new(Parameters { rate, tick_ms: TICK_MS, ..Parameters::default() }, 1).unwrap();
+    let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
+    let (outbox, _) = Outbox::open(dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
+    let outbox = OutboxWriter::spawn(outbox).unwrap();
+    let policy = RestartPolicy {
+        backoff_first: Duration::from_millis(1),
+        restarts_max: 1_000,
+        ..RestartPolicy::default()
+    };
+    let guarding = Guarding { policy, gave_up: mpsc::channel(4).0 };
+    let (queue_sender, view) = watch::channel(None);
+    let (pace_sender, pace) = watch::channel(Pace::default());
+    let (seen, of) = (view.clone(), OutboxReader::opener(dir));
+    let observer = start(&guarding, ActorName::Observer, move |own| {
+        Observer::new(of, seen, own, watch::channel(Arc::default()).0)
+    });
+    let (handle, recorded) = (Arc::new(outbox.clone()), observer.recipient().into());
+    let journal = start(&guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
+    let append = journal.clone().recipient().into();
+    let queue = start(&guarding, ActorName::Queue, move |own| {
+        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+    });
+    let monitor =
+        start(&guarding, ActorName::Monitor, |own| Monitor::new(own, watch::channel(None).0, unix_ms));
+    let ports = daemon::Ports {
+        monitor: monitor.clone().recipient().into(),
+        queue: queue.clone().recipient().into(),
+        ended: queue.clone().recipient().into(),
+        journal: journal.clone().recipient().into(),
+        restore: vec![monitor.clone().recipient().into(), queue.clone().recipient().into()],
+    };
+    let (database, state) = (Box::new(database.clone()), outbox.published());
+    let daemon = start(&guarding, ActorName::Daemon, move |own| {
+        let workload = Box::new(SimulatedWorkload(world));
+        Daemon::new(ports, database, workload, state, own, pace_sender, unix_ms, TICK_MS)
+    });
+    Half { queue, daemon, monitor, journal, outbox, view, pace }
+}
+
+impl Half {
+    fn tick(&self) -> u64 {
+        self.pace.borrow().last.map_or(0, |last| last.tick.0)
+    }
+
+    async fn goes_on(&self, ticks: u64) {
+        let from = self.tick();
+        let far = async {
+            while self.tick() < from + ticks {
+                tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, far)
+            .await
+            .unwrap_or_else(|_| panic!("it stands still after tick {from}"));
+    }
+
+    /// What a front does: an execution that nobody defers is sent once its release is durable.
+    async fn admit(&self, database: &Shared, n: u128) {
+        let arrivals = vec![(ExecutionId::new(unix_ms(), n << 40), QueryId::simulated(1, 0))];
+        // Whoever fails on it meanwhile: without an answer nothing is sent.
+        let Ok(Ok(admitted)) = self.queue.send(Admit { at_ms: unix_ms(), arrivals }).await else { return };
+        for Released { execution, query, tick, .. } in admitted {
+            database.get().send(execution, query, tick);
+        }
+    }
+
+    /// Gives up one that waits; what was given up.
+    async fn drop_one(&self) -> Option<ExecutionId> {
+        let execution = self.view.borrow().as_ref()?.waiting.last()?.execution;
+        match self.queue.send(DropWaiting { at_ms: unix_ms(), execution }).await {
+            Ok(Ok(())) => Some(execution),
+            // It has been released meanwhile, or somebody failed on it.
+            Ok(Err(DropRefused::Invalid(_) | DropRefused::Lost(_) | DropRefused::NotRecorded(_)))
+            | Err(_) => None,
+        }
+    }
+}
+
+fn check(dir: &Path, late: &Late) -> Verified {
+    let reader = OutboxReader::open(dir).unwrap();
+    let verified = verify(&reader, Some(late.sent.clone()), |_, _| ()).unwrap();
+    assert!(verified.report.findings.count() == 0 && verified.damage.is_none(), "{verified:?}");
+    verified
+}
+
+/// Lives of a server, each of which ends without a word.
+fn lives(seed: u64, poisons: bool) {
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("data");
+    let database = Shared(Arc::new(Mutex::new(Late {
+        dice: Dice::new(seed),
+        sent: Vec::new(),
+        running: BTreeMap::new(),
+        ended: BTreeMap::new(),
+        mail: Vec::new(),
+        usage: BTreeMap::new(),
+        now: Tick(0),
+        calm: false,
+    })));
+    let mut dropped = Vec::new();
+    for life in 0..4_u128 {
+        database.get().calm = life == 3;
+        System::new().block_on(async {
+            let half = half(&dir, &database, 3.0);
+            half.goes_on(10).await;
+            for round in 0..12_u128 {
+                half.admit(&database, life * 100 + round + 1).await;
+                dropped.extend(half.drop_one().await);
+                if poisons && life < 3 {
+                    match round % 6 {
+                        0 => drop(half.queue.send(Poison).await),
+                        1 => drop(half.daemon.send(Poison).await),
+                        2 => drop(half.monitor.send(Poison).await),
+                        3 => drop(half.journal.send(Poison).await),
+                        _ => {}
+                    }
+                }
+                half.goes_on(8).await;
+            }
+            if life == 3 {
+                // Nothing new is sent, and what has been is told or found out.
+                half.daemon.send(StopTicking).await.unwrap();
+                let told = async {
+                    while !database.get().running.is_empty() || open(&dir) > 0 {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                };
+                tokio::time::timeout(PATIENCE, told).await.expect("every outcome is recorded");
+            }
+            half.outbox.shutdown().await;
+        });
+        check(&dir, &database.get());
+    }
+    let late = database.get();
+    let mut ids: Vec<_> = late.sent.iter().map(|row| row.execution).collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "an execution was sent twice");
+    assert!(dropped.iter().all(|dropped| ids.binary_search(dropped).is_err()), "what was dropped was sent");
+    assert!(ids.len() > 100 && !dropped.is_empty(), "{} sent, {} dropped", ids.len(), dropped.len());
+    outcomes_are_those_of_the_database(&dir, &late);
+}
+
+/// Released, and without an outcome.
+fn open(dir: &Path) -> u64 {
+    verify(&OutboxReader::open(dir).unwrap(), None, |_, _| ()).unwrap().report.released
+}
+
+fn outcomes_are_those_of_the_database(dir: &Path, late: &Late) {
+    let reader = OutboxReader::open(dir).unwrap();
+    let entries = reader.tail(Stream::Executions, 100_000).unwrap();
+    let mut known = 0;
+    for entry in &entries {
+        let Record::Executed(executed) = &entry.record else { unreachable!("of that stream") };
+        match late.ended.get(&executed.execution) {
+            Some((outcome, _)) if executed.outcome != Outcome::Unknown => {
+                assert_eq!(executed.outcome, *outcome, "{}", executed.execution);
+                known += 1;
+            }
+            // What was never sent, or was asked for when nobody knew of it.
+            _ => assert_eq!(executed.outcome, Outcome::Unknown, "{}", executed.execution),
+        }
+    }
+    assert!(known * 10 > entries.len() * 9, "{known} of {} outcomes are known", entries.len());
+}
+
+#[test]
+fn outcomes_and_usage_that_come_late_survive_restarts() {
+    lives(1, false);
+    lives(2, false);
+}
+
+#[test]
+fn actors_that_fail_lose_no_outcome_and_send_nothing_twice() {
+    lives(3, true);
+}
