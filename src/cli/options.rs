@@ -21,7 +21,7 @@ use crate::{
     http::{AccessSettings, BasePath},
     output,
     reach::{self, Server},
-    run::{Common, Levelling, Serving},
+    run::{Backend, Common, Levelling, Serving, SimulatedSettings},
     telemetry::LogFormat,
     tokens::{Secret, Tokens},
 };
@@ -278,18 +278,25 @@ impl ServingOptions {
 
     pub(super) fn merge(&self, layers: &Layers) -> Result<Serving, ExitError> {
         let file = &layers.file;
-        let scenario = self.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
         let data_dir = self.data_dir.clone().or_else(|| file.data_dir.clone());
         Ok(Serving {
-            scenario: ScenarioChoice::parse(scenario)
-                .map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?,
-            seed: self.seed.or(file.seed).unwrap_or(1),
+            backend: self.backend(layers)?,
             data_dir: data_dir.unwrap_or_else(|| "evenkeel-data".into()),
             mode: self.mode.or(file.mode),
-            truth: self.truth.clone(),
             until_tick: self.until_tick,
             clock_was_wrong: self.clock_was_wrong,
         })
+    }
+
+    fn backend(&self, layers: &Layers) -> Result<Backend, ExitError> {
+        let file = &layers.file;
+        let scenario = self.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
+        Ok(Backend::Simulated(SimulatedSettings {
+            scenario: ScenarioChoice::parse(scenario)
+                .map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?,
+            seed: self.seed.or(file.seed).unwrap_or(1),
+            truth: self.truth.clone(),
+        }))
     }
 }
 

@@ -38,10 +38,7 @@ pub fn run(settings: &EmbeddedSettings) -> anyhow::Result<Exit> {
 fn introduce(settings: &EmbeddedSettings, address: SocketAddr) {
     let EmbeddedSettings { common, serving, .. } = settings;
     let data_dir = serving.data_dir.display();
-    output::line(format_args!(
-        "evenkeel levels `{}` (scenario {}, seed {})",
-        common.name, serving.scenario.label, serving.seed
-    ));
+    output::line(format_args!("evenkeel levels `{}` ({})", common.name, serving.backend));
     output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/resources"));
     output::line(format_args!("journal  {data_dir}  e.g. evenkeel journal tail --data-dir {data_dir}"));
 }

@@ -10,6 +10,7 @@
 //! poll      server ◀─ ForeignServer ─▶ ClientHalf, a line a second            ClientSlice
 //! ```
 
+mod backend;
 mod bearer;
 mod client;
 mod client_half;
@@ -30,6 +31,7 @@ mod starter;
 mod told;
 
 pub use self::{
+    backend::{Backend, SimulatedSettings},
     client::run as client,
     embedded::run as embedded,
     poll::run as poll,

@@ -35,10 +35,7 @@ pub fn run(settings: &ServerSettings) -> anyhow::Result<Exit> {
 
 fn introduce(settings: &ServerSettings, address: SocketAddr) {
     let ServerSettings { common, serving, redis } = settings;
-    output::line(format_args!(
-        "evenkeel serves `{}` (scenario {}, seed {})",
-        common.name, serving.scenario.label, serving.seed
-    ));
+    output::line(format_args!("evenkeel serves `{}` ({})", common.name, serving.backend));
     output::line(format_args!("API      http://{address}/  e.g. curl http://{address}/queued"));
     output::line(format_args!(
         "journal  {}, handed out as {} in {redis}",

@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::Arbiter;
-use anyhow::Context as _;
 use evenkeel_actors::{
     clock::unix_ms,
-    databases::simulated::{Simulated, SimulatedWorkload},
     messages::{SetMode, StopTicking},
     ports::{ledger::Ledger, sink::OpenSink},
     server::{
@@ -19,17 +17,13 @@ use evenkeel_actors::{
     },
     stores::{
         outbox::{
-            Identity, Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter,
-            Purpose,
+            Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter, Purpose,
         },
         redis::{Shipment, ShipmentSettings},
     },
     supervise::{health::ActorName, port::Port},
 };
-use evenkeel_core::{
-    journal::{Lengths, Mode, Recovered, Stream},
-    world::Parameters,
-};
+use evenkeel_core::journal::{Mode, Recovered, Stream};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -74,32 +68,16 @@ pub(super) struct Tellers {
     pub(super) redis: watch::Sender<RedisView>,
 }
 
-/// What a data directory of this database belongs to.
-fn identity(serving: &Serving) -> Identity {
-    let Parameters { tick_ms, .. } = serving.scenario.parameters;
-    let text = |parameters: &Parameters| {
-        let Lengths { window_ticks, default_delay_ticks, .. } = Lengths::at_pace(tick_ms);
-        let parameters = toml::to_string(parameters).unwrap_or_default();
-        format!("window_ticks = {window_ticks}\ndefault_delay_ticks = {default_delay_ticks}\n{parameters}")
-    };
-    Identity {
-        label: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
-        text: format!("seed = {}\n{}", serving.seed, text(&serving.scenario.parameters)),
-        lengths: Lengths::at_pace(tick_ms),
-        defaults: text(&Parameters::default()),
-    }
-}
-
 /// The outbox of this database, and what was found in it.
 pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Outbox, Recovered), ExitError> {
-    let identity = identity(serving);
+    let identity = serving.backend.identity();
     let opening = Opening {
         dir: &serving.data_dir,
         identity: &identity,
         name: Some(name),
         journal: Uuid::new_v4(),
         now_ms: unix_ms(),
-        limits: Limits { tick_ms: serving.scenario.parameters.tick_ms, ..limits },
+        limits: Limits { tick_ms: serving.backend.tick_ms(), ..limits },
         purpose: Purpose::Serve,
         clock_was_wrong: serving.clock_was_wrong,
     };
@@ -125,16 +103,12 @@ impl ServerHalf {
     ) -> anyhow::Result<(Self, Tellers)> {
         let starter = &mut process.starter;
         let limits = common.limits.clone();
-        let world = serving.scenario.world(serving.seed)?;
-        let database = Simulated::new(world.clone(), serving.truth.as_deref()).with_context(|| {
-            let path = serving.truth.as_deref().unwrap_or(&serving.data_dir);
-            format!("{} cannot be used for --truth", path.display())
-        })?;
+        let (database, workload) = serving.backend.open()?;
         let gatherer = Gatherer::new(outbox.clock_ahead_ms());
         let writer = OutboxWriter::spawn(outbox)?;
-        // The last batch is started again first.
-        let executed_before =
-            writer.published().borrow().last_seq[Stream::Executions] - recovered.last_batch.len() as u64;
+        // The last batch is started again first, unless nothing may be sent twice.
+        let again = if database.is_uncertain() { 0 } else { recovered.last_batch.len() as u64 };
+        let executed_before = writer.published().borrow().last_seq[Stream::Executions] - again;
         let (queue_sender, queue_view) = watch::channel(None);
         let (window_sender, window) = watch::channel(None);
         let (pace_sender, pace) = watch::channel(Pace::default());
@@ -142,7 +116,7 @@ impl ServerHalf {
         // The observer has one, too: what people ask for delays no tick.
         let arbiters = vec![Arbiter::try_new()?, Arbiter::try_new()?, Arbiter::try_new()?];
         let [server, ticker, for_people] = [&arbiters[0], &arbiters[1], &arbiters[2]];
-        let tick_ms = serving.scenario.parameters.tick_ms;
+        let tick_ms = serving.backend.tick_ms();
 
         let (overview_sender, overview) = watch::channel(Arc::default());
         let history = OutboxReader::opener(&serving.data_dir);
@@ -170,8 +144,6 @@ impl ServerHalf {
         };
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
-            let workload = Box::new(SimulatedWorkload(world));
-            let database = Box::new(database);
             Daemon::new(ports, database, workload, outbox_state, health, pace_sender, unix_ms, tick_ms)
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
@@ -235,8 +207,8 @@ fn about(
     About {
         name: common.name.clone(),
         form: if redis.is_some() { Form::Server } else { Form::Embedded },
-        database: format!("scenario {} seed {}", serving.scenario.label, serving.seed),
-        tick_ms: serving.scenario.parameters.tick_ms,
+        database: serving.backend.label(),
+        tick_ms: serving.backend.tick_ms(),
         started_ms: unix_ms(),
         data_dir: serving.data_dir.clone(),
         journal: meta.journal,

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use evenkeel_actors::stores::redis::{Keys, Target};
 use evenkeel_core::{journal::Mode, server::queue::HoldLimits};
 
-use crate::{
-    config::ScenarioChoice, http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret,
-};
+use super::backend::Backend;
+use crate::{http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret};
 
 /// What every process has.
 #[derive(Clone, Debug)]
@@ -29,16 +28,12 @@ pub struct Common {
 /// What the server's half needs.
 #[derive(Clone, Debug)]
 pub struct Serving {
-    /// The simulated database.
-    pub scenario: ScenarioChoice,
-    /// Draws it.
-    pub seed: u64,
+    /// The database.
+    pub backend: Backend,
     /// Where the journal lives.
     pub data_dir: PathBuf,
     /// Who decides, when it is not what it was.
     pub mode: Option<Mode>,
-    /// Where the database writes what it really ran.
-    pub truth: Option<PathBuf>,
     /// Where to stop, counted from the journal's beginning.
     pub until_tick: Option<u64>,
     /// Whether the clock is right now and was ahead of it when the last entries were recorded.

@@ -1,0 +1,97 @@
+//! The database that a server leads: which kind, with the settings of that kind.
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::Context as _;
+use evenkeel_actors::{
+    databases::simulated::{Simulated, SimulatedWorkload},
+    ports::database::{Measured, Workload},
+    stores::outbox::Identity,
+};
+use evenkeel_core::{journal::Lengths, world::Parameters};
+
+use crate::config::ScenarioChoice;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// A database in virtual hardware, whose clients are simulated, too.
+    Simulated(SimulatedSettings),
+}
+
+/// What a simulated database is made of.
+#[derive(Clone, Debug)]
+pub struct SimulatedSettings {
+    /// Its parameters.
+    pub scenario: ScenarioChoice,
+    /// Draws it.
+    pub seed: u64,
+    /// Where it writes what it really ran.
+    pub truth: Option<PathBuf>,
+}
+
+/// A database, and who sends it queries in this process.
+pub(super) type Opened = (Box<dyn Measured>, Box<dyn Workload>);
+
+impl Backend {
+    /// What people call it.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Simulated(SimulatedSettings { scenario, seed, .. }) => {
+                format!("scenario {} seed {seed}", scenario.label)
+            }
+        }
+    }
+
+    /// Milliseconds of a tick.
+    pub(super) fn tick_ms(&self) -> u64 {
+        match self {
+            Self::Simulated(settings) => settings.scenario.parameters.tick_ms,
+        }
+    }
+
+    /// What a data directory of this database belongs to.
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Self::Simulated(settings) => Identity {
+                label: self.label(),
+                text: format!("seed = {}\n{}", settings.seed, text(&settings.scenario.parameters)),
+                lengths: Lengths::at_pace(self.tick_ms()),
+                defaults: text(&Parameters::default()),
+            },
+        }
+    }
+
+    /// The database itself.
+    ///
+    /// # Errors
+    /// It cannot be what was asked for, or its own record cannot be used.
+    pub(super) fn open(&self) -> anyhow::Result<Opened> {
+        match self {
+            Self::Simulated(SimulatedSettings { scenario, seed, truth }) => {
+                let world = scenario.world(*seed)?;
+                let database = Simulated::new(world.clone(), truth.as_deref()).with_context(|| {
+                    let path = truth.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+                    format!("{path} cannot be used for --truth")
+                })?;
+                Ok((Box::new(database), Box::new(SimulatedWorkload(world))))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Simulated(SimulatedSettings { scenario, seed, .. }) => {
+                write!(f, "scenario {}, seed {seed}", scenario.label)
+            }
+        }
+    }
+}
+
+fn text(parameters: &Parameters) -> String {
+    let Lengths { window_ticks, default_delay_ticks, .. } = Lengths::at_pace(parameters.tick_ms);
+    let parameters = toml::to_string(parameters).unwrap_or_default();
+    format!("window_ticks = {window_ticks}\ndefault_delay_ticks = {default_delay_ticks}\n{parameters}")
+}
