@@ -89,7 +89,7 @@ proptest! {
             }
             let set = scheduler.decide(Tick(tick), &estimates).into_request();
             let client = "fair".to_owned();
-            let request = ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set };
+            let request = ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set, handover: false  };
             if late[tick as usize % late.len()] {
                 under_way = Some(request);
             } else {

@@ -70,7 +70,8 @@ fn run(scenario: Scenario, delay_budget: Option<f64>, late: fn(u64) -> bool) -> 
         }
         let set = scheduler.decide(tick, estimator.estimates()).into_request();
         let client = "late".to_owned();
-        let request = ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set };
+        let request =
+            ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set, handover: false };
         if late(tick.0) {
             under_way = Some(request);
         } else {

@@ -139,6 +139,7 @@ impl Scheduler {
             epoch: epoch.held(),
             lease_ticks: LEASE_TICKS_DEFAULT,
             set,
+            handover: false,
         };
         self.asking = true;
         let answer = self.control.send(Control(request));

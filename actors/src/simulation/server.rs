@@ -209,7 +209,13 @@ impl Server {
         });
         let set = set.collect();
         let lease_ticks = LEASE_TICKS_DEFAULT;
-        match queue.control(&ControlRequest { client: client.to_owned(), epoch, lease_ticks, set }) {
+        match queue.control(&ControlRequest {
+            client: client.to_owned(),
+            epoch,
+            lease_ticks,
+            set,
+            handover: false,
+        }) {
             Err(ControlError::Fenced { current, .. }) => Some(current),
             _ => None,
         }

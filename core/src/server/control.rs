@@ -57,6 +57,10 @@ pub struct ControlRequest {
     /// Slots, at most [`SET_MAX`].
     #[serde(default)]
     pub set: Vec<SetSlot>,
+    /// Whether this is the last request of a leader that ends: its slots stay valid without a lease until they have run,
+    /// and the lease is free.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handover: bool,
 }
 
 fn lease_ticks_default() -> u64 {

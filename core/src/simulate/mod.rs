@@ -189,8 +189,13 @@ impl<'a> Circle<'a> {
         let plan = self.scheduler.decide(tick, estimates);
         self.trace.decided(plan.feasibility);
         let set = plan.into_request();
-        let request =
-            ControlRequest { client: "simulate".to_owned(), epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set };
+        let request = ControlRequest {
+            client: "simulate".to_owned(),
+            epoch: 1,
+            lease_ticks: LEASE_TICKS_DEFAULT,
+            set,
+            handover: false,
+        };
         self.queue.control(&request).expect("the only client is never refused");
     }
 

@@ -3,15 +3,17 @@
 //! ```text
 //!            base due tick = queued tick + 1 + every /delay
 //! levelled   runs at max(base, slot); without a slot it is held; never later than its deadline; what is late drains
+//! silent     nobody plans: what has a valid slot runs, and the stock goes on at the pace of the last minute
 //! otherwise  slots are void: runs at its base; what is overdue then drains, oldest first
 //!
-//! lease alive and mode enforce ──▶ levelled
+//! lease alive and mode enforce ──▶ levelled; a tick without a new plan ──▶ silent, for a while: see [`silence`]
 //! deadline = max(base, queued tick + maximum delay): it binds slots, never /delay
 //! ```
 
 mod executed;
 mod outcomes;
 mod recorded;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-use self::executed::ExecutedTicks;
+use self::{executed::ExecutedTicks, silence::Silence};
 pub use self::{outcomes::Finished, recorded::RecordedQueue};
 use crate::{
     journal::{Executed, Lease, MEAN_WINDOWS, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
@@ -144,6 +146,7 @@ pub struct Queue {
     lease: Option<Lease>,
     executed_by_window: Vec<u64>,
     executed: ExecutedTicks,
+    silence: Silence,
 }
 
 impl Queue {
@@ -160,6 +163,7 @@ impl Queue {
             lease: None,
             executed_by_window: Vec::new(),
             executed: ExecutedTicks::default(),
+            silence: Silence::new(tick_ms),
         }
     }
 
@@ -180,6 +184,9 @@ impl Queue {
         for row in rows {
             queue.insert(*row, None);
         }
+        if queue.lease.is_some() {
+            queue.silence.begin(rows.len());
+        }
         queue
     }
 
@@ -197,7 +204,7 @@ impl Queue {
         if tick != self.next_tick {
             return Err(OutOfStep { expected: self.next_tick, got: tick });
         }
-        let due = if self.levelled() { self.due_by_slot(tick) } else { self.due_by_base(tick) };
+        let due = self.due(tick);
         let executed = due.into_iter().map(|id| self.run(id, tick, at_ms)).collect();
         let queued: Vec<_> = arrivals
             .into_iter()
@@ -212,6 +219,7 @@ impl Queue {
             self.insert(row, None);
         }
         self.next_tick = tick.next();
+        self.silence.ticked(self.waiting.len());
         Ok(Step { executed, queued })
     }
 
@@ -252,7 +260,10 @@ impl Queue {
     /// [`ControlError`]; nothing is changed then.
     pub fn control(&mut self, request: &ControlRequest) -> Result<ControlResponse, ControlError> {
         self.check(request)?;
-        let lease_until = self.last_tick().after(request.lease_ticks);
+        // A leader that hands over leaves slots that need no lease, and the lease to whom comes next.
+        let lease_until =
+            if request.handover { self.last_tick() } else { self.last_tick().after(request.lease_ticks) };
+        self.silence.planned(request.handover);
         self.lease = Some(Lease {
             client: request.client.clone(),
             epoch: request.epoch,
@@ -330,6 +341,20 @@ impl Queue {
         self.lease.as_ref().is_some_and(|lease| lease.until >= self.next_tick)
     }
 
+    /// What runs at `tick`.
+    fn due(&mut self, tick: Tick) -> Vec<ExecutionId> {
+        if self.mode != Mode::Enforce || !(self.lease_lives() || self.silence.holds()) {
+            return self.due_by_base(tick);
+        }
+        if self.silence.is_broken() {
+            return self.due_by_slot(tick);
+        }
+        if !self.lease_lives() && !self.silence.keeps_slots() {
+            self.void_slots();
+        }
+        self.due_in_silence(tick)
+    }
+
     /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan came
     /// late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a peak.
     fn due_by_slot(&self, tick: Tick) -> Vec<ExecutionId> {
@@ -340,8 +365,24 @@ impl Queue {
         late.into_iter().take(room).chain(on_time).map(|(_, id)| id).collect()
     }
 
-    /// What is due at `tick` runs; what is overdue leaves oldest first, within twice the last minute's
-    /// mean of executions per tick, so that the end of a client is not a peak.
+    /// The same in a tick that nobody has planned; what has no slot then fills it up to the pace, oldest first.
+    fn due_in_silence(&mut self, tick: Tick) -> Vec<ExecutionId> {
+        let mut due = self.due_by_slot(tick);
+        let pace = self.silence.pace(self.mean_per_tick(), self.waiting.len());
+        let room = pace.saturating_sub(due.len());
+        let may_run = self.by_due.iter().take_while(|(base, _)| *base <= tick).map(|(_, id)| *id);
+        let unplanned = |id: &ExecutionId| {
+            let waiting = &self.waiting[id];
+            waiting.slot.is_none() && waiting.levelled_tick() > tick
+        };
+        let more: Vec<_> = may_run.filter(unplanned).take(room).collect();
+        due.splice(0..0, more);
+        self.silence.ran(due.len());
+        due
+    }
+
+    /// What is due at `tick` runs; what is overdue leaves oldest first, within a quarter more than the last minute's
+    /// mean of executions per tick, so that the end of levelling is not a peak.
     fn due_by_base(&self, tick: Tick) -> Vec<ExecutionId> {
         let on_time = self.by_due.range((tick, ExecutionId(uuid::Uuid::nil()))..);
         let on_time: Vec<_> = on_time.take_while(|(due, _)| *due == tick).map(|(_, id)| *id).collect();
@@ -351,15 +392,31 @@ impl Queue {
         overdue.take(room).chain(on_time).collect()
     }
 
-    fn drain_per_tick(&self) -> usize {
+    /// Slots of a leader whose lease is over count no more.
+    fn void_slots(&mut self) {
+        let slotted = self.waiting.values().filter(|waiting| waiting.slot.is_some());
+        let slotted: Vec<_> = slotted.map(|waiting| waiting.queued).collect();
+        for queued in slotted {
+            self.remove(queued.execution);
+            self.insert(queued, None);
+        }
+    }
+
+    /// Executions per tick in the last minute; none before its first window has closed.
+    fn mean_per_tick(&self) -> Option<f64> {
         let ticks = self.executed_by_window.len() as u64 * WINDOW_TICKS;
         let executed: u64 = self.executed_by_window.iter().sum();
-        // Twice the mean, at least 2; before the first window closes nothing is known.
-        (2 * executed).div_ceil(ticks.max(1)).max(2) as usize
+        (ticks > 0).then(|| executed as f64 / ticks as f64)
+    }
+
+    /// A quarter more than the last minute's mean; before its first window nothing is known.
+    fn drain_per_tick(&self) -> usize {
+        self.mean_per_tick().map_or(2, silence::most).max(1)
     }
 
     fn run(&mut self, execution: ExecutionId, tick: Tick, at_ms: u64) -> Executed {
         let levelled = self.levelled();
+        let slots_count = levelled || self.mode == Mode::Enforce && self.silence.keeps_slots();
         let shadow = self.mode == Mode::Shadow && self.lease_lives();
         let waiting = self.remove(execution).expect("due executions wait");
         self.executed.note(execution, tick);
@@ -371,11 +428,17 @@ impl Queue {
             }
             None if shadow => "shadow: would be held, no slot had been chosen".to_owned(),
             _ if tick == queued_tick.after(DEFAULT_DELAY_TICKS) => String::new(),
-            Some(slot) if levelled && !slot.reason.is_empty() && tick > due_tick => slot.reason.to_string(),
+            Some(slot) if slots_count && !slot.reason.is_empty() && tick > due_tick => {
+                slot.reason.to_string()
+            }
             _ if levelled && tick >= waiting.deadline && tick > due_tick => {
                 format!("held without a slot until its maximum delay of {} ticks", tick.since(queued_tick))
             }
-            Some(_) if levelled && tick > due_tick => "held to its slot".to_owned(),
+            Some(_) if slots_count && tick > due_tick => "held to its slot".to_owned(),
+            _ if tick > due_tick && self.mode == Mode::Enforce && self.silence.holds() => {
+                "held for a plan, which did not come: let go at the pace of the last minute, oldest first"
+                    .to_owned()
+            }
             _ if tick > due_tick => {
                 format!("overdue since tick {due_tick} and nobody levels: drained, oldest first")
             }

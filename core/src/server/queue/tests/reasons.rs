@@ -6,6 +6,9 @@ use super::*;
 fn reason_at(queue: &mut Queue, tick: u64) -> String {
     loop {
         let next = queue.next_tick();
+        if queue.levelled() {
+            queue.control(&ControlRequest { lease_ticks: 50, ..request(1, &[]) }).unwrap();
+        }
         let executed = queue.advance(next, 0, []).unwrap().executed;
         if let Some(ran) = executed.into_iter().find(|executed| executed.execution == id(1)) {
             assert_eq!(ran.tick, Tick(tick));
@@ -78,7 +81,23 @@ fn without_a_lease_shadow_says_nothing_and_delays_are_on_request() {
 fn what_is_drained_says_since_when_it_is_overdue() {
     let mut queue = queue();
     step(&mut queue, &[1]);
-    queue.control(&ControlRequest { lease_ticks: 3, ..request(1, &[(1, 50)]) }).unwrap();
-    let reason = reason_at(&mut queue, 4);
+    queue.control(&request(1, &[(1, 50)])).unwrap();
+    step(&mut queue, &[]);
+    queue.set_mode(Mode::Off);
+    let reason = reason_at(&mut queue, 2);
     assert_eq!(reason, "overdue since tick 1 and nobody levels: drained, oldest first");
+}
+
+#[test]
+fn what_is_let_go_in_silence_says_so_and_a_slot_that_was_handed_over_gives_its_own_reason() {
+    let silent = |handover: bool| {
+        let mut queue = queue();
+        step(&mut queue, &[1]);
+        queue.control(&ControlRequest { lease_ticks: 1, handover, ..request(1, &[(1, 3)]) }).unwrap();
+        let executed = (0..3).flat_map(|_| queue.advance(queue.next_tick(), 0, []).unwrap().executed);
+        executed.map(|executed| (executed.tick.0, executed.reason)).next().unwrap()
+    };
+    assert_eq!(silent(true), (3, "because".to_owned()));
+    let said = "held for a plan, which did not come: let go at the pace of the last minute, oldest first";
+    assert_eq!(silent(false), (2, said.to_owned()));
 }
