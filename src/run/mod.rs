@@ -10,19 +10,16 @@
 //! poll      server ◀─ ForeignServer ─▶ ClientHalf, a line a second            ClientSlice
 //! ```
 
-mod bearer;
 mod client;
 mod client_half;
 mod clock;
 mod degraded;
 mod embedded;
-mod foreign;
 mod limits;
 mod line;
 mod over;
 mod poll;
 mod process;
-mod remote_queue;
 mod server;
 mod server_half;
 mod settings;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use evenkeel_actors::stores::redis::{Keys, Target};
+use evenkeel_actors::{
+    remote::{reach::Server, secret::Secret},
+    stores::redis::{Keys, Target},
+};
 use evenkeel_core::{journal::Mode, server::queue::HoldLimits};
 
-use crate::{
-    config::ScenarioChoice, http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret,
-};
+use crate::{config::ScenarioChoice, http::AccessSettings, telemetry::LogFormat};
 
 /// What every process has.
 #[derive(Clone, Debug)]

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
 use awc::http::header::LOCATION;
-use evenkeel_actors::{
-    messages::{Control, ControlRefused},
-    supervise::health::ActorHealth,
-};
 use evenkeel_core::server::control::{ControlError, ControlResponse};
 use serde::Deserialize;
 
-use super::bearer::Bearer;
-use crate::{
+use super::{
+    bearer::Bearer,
     reach::{self, Server},
-    tokens::Secret,
+    secret::Secret,
+};
+use crate::{
+    messages::{Control, ControlRefused},
+    supervise::health::ActorHealth,
 };
 
 /// Longest that an answer may take: a lease at the default pace. The next request says everything again.
@@ -27,7 +27,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 const LOCATION_CHARS_MAX: usize = 200;
 
 /// Takes [`Control`] as the queue itself does, and answers what the server answered.
-pub(super) struct RemoteQueue {
+pub struct RemoteQueue {
     url: String,
     http: awc::Client,
     bearer: Bearer,
@@ -44,7 +44,7 @@ struct Refusal {
 
 impl RemoteQueue {
     /// The queue of the server at `server`.
-    pub(super) fn new(server: &Server, token: Option<&Secret>, health: &ActorHealth) -> Self {
+    pub fn new(server: &Server, token: Option<&Secret>, health: &ActorHealth) -> Self {
         health.set_recovering(false);
         let http = server.client(ANSWER_MAX, KEEP);
         Self { url: server.url("/api/v1/control"), http, bearer: Bearer::new(token) }

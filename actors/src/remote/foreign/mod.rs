@@ -13,12 +13,6 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Supervised, WrapFuture,
 };
-use evenkeel_actors::{
-    clock::unix_ms,
-    messages::{Control, ControlRefused},
-    ports::source::{Read, Source, SourceError},
-    supervise::{health::ActorHealth, port::Port},
-};
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
     journal::{Entry, EntryId, FORMAT, Mode, Positions, Record},
@@ -28,11 +22,17 @@ use evenkeel_core::{
 use tokio::sync::{mpsc, watch};
 
 use self::requests::Requests;
-pub(super) use self::states::MemoryStates;
-use crate::{reach::Server, tokens::Secret};
+pub use self::states::MemoryStates;
+use super::{reach::Server, secret::Secret};
+use crate::{
+    clock::unix_ms,
+    messages::{Control, ControlRefused},
+    ports::source::{Read, Source, SourceError},
+    supervise::{health::ActorHealth, port::Port},
+};
 
 /// Length of a foreign server's ticks; how far it is really from this is found out.
-pub(super) const TICK_MS: u64 = 100;
+const TICK_MS: u64 = 100;
 /// Time between two looks: a little less than half a tick, so that looks wander over the tick and its beginning
 /// is found.
 const LOOK_EVERY: Duration = Duration::from_millis(47);
@@ -46,10 +46,10 @@ const USELESS_ANSWERS: u32 = 10;
 /// The consumer's source → [`ForeignServer`]: send what is seen here from now on, what waits already first.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Follow(mpsc::Sender<Result<Read, SourceError>>);
+pub struct Follow(mpsc::Sender<Result<Read, SourceError>>);
 
 /// A foreign server as a journal.
-pub(super) struct ForeignSource(pub(super) Port<Follow>);
+pub struct ForeignSource(pub Port<Follow>);
 
 impl Source for ForeignSource {
     fn follow(&self, _after: Positions) -> mpsc::Receiver<Result<Read, SourceError>> {
@@ -102,7 +102,7 @@ impl Answers {
 }
 
 /// See the module.
-pub(super) struct ForeignServer {
+pub struct ForeignServer {
     requests: Requests,
     watcher: Watcher,
     reads: Option<mpsc::Sender<Result<Read, SourceError>>>,
@@ -123,7 +123,7 @@ pub(super) struct ForeignServer {
 
 impl ForeignServer {
     /// The server at `server`.
-    pub(super) fn new(
+    pub fn new(
         server: &Server,
         token: Option<&Secret>,
         health: ActorHealth,
