@@ -29,7 +29,7 @@ async fn a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_ca
     let mut store = S::new(&server);
     server.tick(40).await;
     store.hand_out();
-    let mut positions = store.states().load().unwrap().positions;
+    let mut positions = store.states().take_over().unwrap().positions;
     let source = store.source();
     let first = read_up_to(&*source, positions, 39).await;
     assert_eq!(first, server.recorded());
@@ -52,7 +52,7 @@ async fn a_reader_that_saved_nothing_gets_everything_again<S: Store>() {
     server.tick(40).await;
     store.hand_out();
     for _ in 0..3 {
-        let positions = store.states().load().unwrap().positions;
+        let positions = store.states().take_over().unwrap().positions;
         assert_eq!(read_up_to(&*store.source(), positions, 39).await, server.recorded());
     }
 }
@@ -63,15 +63,31 @@ async fn the_newest_whole_state_is_loaded<S: Store>() {
     let mut store = S::new(&server);
     store.hand_out();
     let mut states = store.states();
-    assert_eq!(states.load().unwrap(), ClientState::default());
+    assert_eq!(states.take_over().unwrap(), ClientState::default());
     states.store(&state(at(NOW_MS + 1))).unwrap();
     states.store(&state(at(NOW_MS + 2))).unwrap();
-    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 2));
+    assert_eq!(store.states().take_over().unwrap().positions, at(NOW_MS + 2));
     store.spoil_snapshot();
     let mut after = store.states();
-    assert_eq!(after.load().unwrap().positions, at(NOW_MS + 1), "the generation before it");
+    assert_eq!(after.take_over().unwrap().positions, at(NOW_MS + 1), "the generation before it");
     after.store(&state(at(NOW_MS + 3))).unwrap();
-    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 3));
+    assert_eq!(store.states().take_over().unwrap().positions, at(NOW_MS + 3));
+}
+
+async fn the_right_to_level_is_taken_again_and_given_back<S: Store>() {
+    let mut server = Server::new();
+    server.tick(5).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let mut states = store.states();
+    states.acquire().unwrap();
+    // After a panic nobody has given it back.
+    states.acquire().unwrap();
+    states.store(&state(at(NOW_MS + 1))).unwrap();
+    states.release();
+    let mut next = store.states();
+    next.acquire().unwrap();
+    assert_eq!(next.load().unwrap().positions, at(NOW_MS + 1));
 }
 
 async fn a_history_is_read_from_any_place_in_both_directions<S: Store>() {
@@ -114,7 +130,7 @@ async fn a_dead_letter_is_kept_once<S: Store>() {
     let mut store = S::new(&server);
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     let dead = DeadLetter {
         stream: Stream::Queue,
         id: EntryId { ms: NOW_MS, n: 3 },
@@ -141,6 +157,7 @@ contract!(
     a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_caught_up,
     a_reader_that_saved_nothing_gets_everything_again,
     the_newest_whole_state_is_loaded,
+    the_right_to_level_is_taken_again_and_given_back,
     a_history_is_read_from_any_place_in_both_directions,
     a_dead_letter_is_kept_once
 );

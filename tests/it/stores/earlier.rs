@@ -37,7 +37,7 @@ async fn streams_of_format_1_go_on_in_format_2_and_stay_as_they_are() {
     let before = raw(&redis);
     let shipment = Handed::shipment(&server, &redis, 5_000_000, 0);
     let mut store = Handed::of(redis, shipment);
-    let learned = store.states().load().unwrap();
+    let learned = store.states().take_over().unwrap();
     assert!(learned.scheduler.is_some(), "the state that 0.1 saved is used");
     let old = PerStream::from_fn(|stream| store.entries(stream));
     server.tick(40).await;
@@ -106,7 +106,7 @@ async fn nothing_of_format_2_is_written_while_a_client_of_0_1_reads() {
     // The lease of this program's client says what it reads.
     redis.cli(&["HSET", LEASE, "holder", ""]);
     let mut store = Handed::of(redis, shipment);
-    store.states().load().unwrap();
+    store.states().take_over().unwrap();
     let reads = store.redis.cli(&["HMGET", LEASE, "epoch", "reads"]);
     assert_eq!(reads.split_whitespace().collect::<Vec<_>>(), ["4", "4", "2"]);
     server.tick(3).await;

@@ -69,7 +69,7 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     server.tick(40).await;
     store.hand_out();
     let meta = "evenkeel:{main}:meta";
-    let positions = store.states().load().unwrap().positions;
+    let positions = store.states().take_over().unwrap().positions;
     // An entry of a later format, in the middle of what is to be read.
     let later = [("v", "3"), ("seq", "99"), ("anything", "else")];
     let mut add = vec!["XADD", "evenkeel:{main}:windows", "9999999999999-0"];
@@ -92,7 +92,7 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
 
     store.redis.cli(&["HSET", meta, "format", "3"]);
     let epoch = store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]);
-    let refused = store.states().load().unwrap_err().to_string();
+    let refused = store.states().take_over().unwrap_err().to_string();
     assert!(refused.contains("is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]),
@@ -122,11 +122,11 @@ async fn a_snapshot_of_a_newer_format_is_left_and_so_is_the_lease() {
     server.tick(5).await;
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     states.store(&state(at(NOW_MS + 1))).unwrap();
     let written = "evenkeel snapshot v3 generation=9 bytes=3 crc=659ed9d1\nabc";
     store.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", written]);
-    let refused = store.states().load().unwrap_err().to_string();
+    let refused = store.states().take_over().unwrap_err().to_string();
     assert!(refused.contains("snapshot in Redis is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "holder"]),
@@ -157,7 +157,7 @@ async fn the_lease_counts_on_exactly_wherever_it_stands() {
     ] {
         store.redis.cli(&["HSET", lease, "epoch", stands, "holder", ""]);
         let mut states = store.states();
-        states.load().unwrap();
+        states.take_over().unwrap();
         assert_eq!(store.epoch.held(), held, "after {stands}");
         states.store(&state(at(NOW_MS + 1))).unwrap();
         assert_eq!(store.redis.cli(&["HGET", lease, "epoch"]), held.to_string());
@@ -172,7 +172,7 @@ async fn a_state_that_is_older_by_one_in_the_last_digit_is_not_saved() {
     let mut store = Handed::new(&server);
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     states.store(&state(at(9_007_199_254_740_993))).unwrap();
     let older = states.store(&state(at(9_007_199_254_740_992))).unwrap_err().to_string();
     assert!(older.contains("a later state has been saved"), "{older}");

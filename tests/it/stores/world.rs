@@ -7,7 +7,7 @@ use evenkeel_actors::{
         history::OpenHistory,
         lease::LeaseEpoch,
         source::{Read, Source},
-        state_store::{DeadLetter, StateStore},
+        state_store::{DeadLetter, LeasedStates},
     },
     stores::{
         file::state::{FileStateStore, dead_letters},
@@ -34,7 +34,7 @@ pub(super) trait Store {
     /// Makes what is recorded readable.
     fn hand_out(&mut self);
     fn source(&self) -> Box<dyn Source>;
-    fn states(&self) -> Box<dyn StateStore>;
+    fn states(&self) -> Box<dyn LeasedStates>;
     /// Spoils the newest snapshot.
     fn spoil_snapshot(&self);
     /// Opens what is read of it for people.
@@ -61,7 +61,7 @@ impl Store for Embedded {
         Box::new(OutboxSource::new(&self.dir, self.writer.published()))
     }
 
-    fn states(&self) -> Box<dyn StateStore> {
+    fn states(&self) -> Box<dyn LeasedStates> {
         Box::new(FileStateStore::open(&self.dir).unwrap())
     }
 
@@ -163,7 +163,7 @@ impl Store for Handed {
         Box::new(RedisSource::new(self.target("client"), Self::keys(), self.epoch.clone()))
     }
 
-    fn states(&self) -> Box<dyn StateStore> {
+    fn states(&self) -> Box<dyn LeasedStates> {
         // The same holder, as after a panic: it need not wait for its own lease.
         let holder = "the test".to_owned();
         Box::new(RedisStateStore::new(self.target("client"), Self::keys(), holder, self.epoch.clone()))

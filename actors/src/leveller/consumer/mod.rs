@@ -25,15 +25,16 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
-use self::steps::{Outcome, apply, collect, restore, until_applied, with};
+use self::steps::{Outcome, apply, collect, release, restore, until_applied, with};
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{
         Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
     },
     ports::{
+        lease::LeaseError,
         source::{Read, Source, SourceError},
-        state_store::{DeadLetter, StateError, StateStore},
+        state_store::{DeadLetter, LeasedStates, StateError, TakeOverError},
     },
     supervise::{fault, health::ActorHealth, port::Port},
 };
@@ -129,7 +130,7 @@ impl Consumer {
     pub fn new(
         ports: Ports,
         source: Box<dyn Source + Send>,
-        states: Box<dyn StateStore>,
+        states: Box<dyn LeasedStates>,
         health: ActorHealth,
         role: watch::Sender<Role>,
         unsaved: watch::Sender<Unsaved>,
@@ -163,11 +164,11 @@ impl Consumer {
         }));
     }
 
-    fn not_restored(&mut self, cause: StateError, context: &mut Context<Self>) {
+    fn not_restored(&mut self, cause: TakeOverError, context: &mut Context<Self>) {
         // A later program takes the right to level meanwhile.
-        let after = if matches!(cause, StateError::Newer(_)) { GIVEN_UP_FOR } else { RETRY_AFTER };
+        let after = if cause.is_newer() { GIVEN_UP_FOR } else { RETRY_AFTER };
         let role = match cause {
-            StateError::StandingBy { holder } => Role::StandingBy { holder },
+            TakeOverError::Lease(LeaseError::Held { holder }) => Role::StandingBy { holder },
             cause => Role::Waiting { cause: cause.to_string() },
         };
         let changed = self.role.send_if_modified(|before| {
@@ -200,12 +201,7 @@ impl Consumer {
     /// Gives the right to level back, and asks for it again after a while.
     fn give_up(&mut self, cause: String, context: &mut Context<Self>) {
         self.role.send_replace(Role::GaveUp { cause });
-        let released = with(Arc::clone(&self.states), |states| {
-            states.release();
-            Ok(())
-        });
-        // A thread that failed has released nothing, and the right ends by itself.
-        context.spawn(released.into_actor(self).map(|_, _, _| ()));
+        context.spawn(release(Arc::clone(&self.states)).into_actor(self));
         self.recover(GIVEN_UP_FOR, context);
     }
 
@@ -385,13 +381,6 @@ impl Handler<SaveState> for Consumer {
                 actix::fut::ready(()).boxed_local()
             }
         });
-        Box::pin(saved.then(|(), actor, _context| {
-            let released = with(Arc::clone(&actor.states), |states| {
-                states.release();
-                Ok(())
-            });
-            // A thread that failed has released nothing, and the lease ends by itself.
-            released.into_actor(actor).map(|_, _, _| ())
-        }))
+        Box::pin(saved.then(|(), actor, _context| release(Arc::clone(&actor.states)).into_actor(actor)))
     }
 }

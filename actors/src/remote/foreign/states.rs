@@ -2,7 +2,10 @@
 
 use evenkeel_core::leveller::ClientState;
 
-use crate::ports::state_store::{DeadLetter, StateError, StateStore};
+use crate::ports::{
+    lease::LeaseStore,
+    state_store::{DeadLetter, StateError, StateStore},
+};
 
 /// Keeps what was learned while the process lives, for actors that start again.
 #[derive(Debug, Default)]
@@ -24,3 +27,6 @@ impl StateStore for MemoryStates {
         Ok(())
     }
 }
+
+/// Nobody says who levels a foreign server.
+impl LeaseStore for MemoryStates {}

@@ -18,6 +18,7 @@ pub(crate) mod backlog;
 mod claim;
 mod fields;
 mod keys;
+mod lease;
 pub(crate) mod link;
 mod reader;
 mod report;
