@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
-use awc::http::header::LOCATION;
-use evenkeel_core::server::control::{ControlError, ControlResponse};
+use awc::http::{
+    StatusCode,
+    header::{HeaderMap, LOCATION},
+};
+use evenkeel_core::server::control::{ControlError, ControlRequest, ControlResponse};
 use serde::Deserialize;
 
 use super::{
@@ -28,6 +31,12 @@ const LOCATION_CHARS_MAX: usize = 200;
 
 /// Takes [`Control`] as the queue itself does, and answers what the server answered.
 pub struct RemoteQueue {
+    way: Way,
+}
+
+/// Where a request goes, and what opens it.
+#[derive(Clone)]
+struct Way {
     url: String,
     http: awc::Client,
     bearer: Bearer,
@@ -47,7 +56,7 @@ impl RemoteQueue {
     pub fn new(server: &Server, token: Option<&Secret>, health: &ActorHealth) -> Self {
         health.set_recovering(false);
         let http = server.client(ANSWER_MAX, KEEP);
-        Self { url: server.url("/api/v1/control"), http, bearer: Bearer::new(token) }
+        Self { way: Way { url: server.url("/api/v1/control"), http, bearer: Bearer::new(token) } }
     }
 }
 
@@ -61,38 +70,47 @@ impl Handler<Control> for RemoteQueue {
     type Result = ResponseFuture<Result<ControlResponse, ControlRefused>>;
 
     fn handle(&mut self, Control(request): Control, _context: &mut Self::Context) -> Self::Result {
-        let Self { url, http, bearer } = self;
-        let (url, http, bearer) = (url.clone(), http.clone(), bearer.clone());
-        Box::pin(async move {
-            let unreachable = |cause: String| ControlRefused::Unreachable(cause);
-            let send = || bearer.on(http.post(&url)).send_json(&request);
-            let mut answer = send().await.map_err(|error| unreachable(reach::cause(&error)))?;
-            if bearer.reread_after(answer.status()).await {
-                answer = send().await.map_err(|error| unreachable(reach::cause(&error)))?;
-            }
-            let status = answer.status();
-            if status.is_success() {
-                let response = answer.json().limit(ANSWER_BYTES_MAX).await;
-                return response.map_err(|error| unreachable(error.to_string()));
-            }
-            if status.is_redirection() {
-                let to =
-                    answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
-                let to: String = to.chars().take(LOCATION_CHARS_MAX).collect();
-                return Err(unreachable(format!(
-                    "{url} answers {status} to {}, which is not followed: give the server's own address",
-                    to.escape_debug()
-                )));
-            }
-            let refusal: Option<Refusal> = answer.json().await.ok();
-            match refusal {
-                Some(Refusal { holder: Some(holder), epoch: Some(current), .. }) => {
-                    let (client, got) = (request.client.clone(), request.epoch);
-                    Err(ControlError::Fenced { client, got, holder, current }.into())
-                }
-                Some(Refusal { detail, .. }) => Err(unreachable(format!("it answers {status}: {detail}"))),
-                None => Err(unreachable(format!("it answers {status}"))),
-            }
-        })
+        Box::pin(self.way.clone().ask(request))
+    }
+}
+
+impl Way {
+    async fn ask(self, request: ControlRequest) -> Result<ControlResponse, ControlRefused> {
+        let send = || self.bearer.on(self.http.post(&self.url)).send_json(&request);
+        let failed = |error| ControlRefused::Unreachable(reach::cause(&error));
+        let mut answer = send().await.map_err(failed)?;
+        if self.bearer.reread_after(answer.status()).await {
+            answer = send().await.map_err(failed)?;
+        }
+        let status = answer.status();
+        if status.is_success() {
+            let response = answer.json().limit(ANSWER_BYTES_MAX).await;
+            return response.map_err(|error| ControlRefused::Unreachable(error.to_string()));
+        }
+        if status.is_redirection() {
+            return Err(self.led_elsewhere(status, answer.headers()));
+        }
+        Err(refused(status, answer.json().await.ok(), request))
+    }
+
+    fn led_elsewhere(&self, status: StatusCode, headers: &HeaderMap) -> ControlRefused {
+        let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
+        let to: String = to.chars().take(LOCATION_CHARS_MAX).collect();
+        ControlRefused::Unreachable(format!(
+            "{} answers {status} to {}, which is not followed: give the server's own address",
+            self.url,
+            to.escape_debug()
+        ))
+    }
+}
+
+fn refused(status: StatusCode, refusal: Option<Refusal>, request: ControlRequest) -> ControlRefused {
+    match refusal {
+        Some(Refusal { holder: Some(holder), epoch: Some(current), .. }) => {
+            let ControlRequest { client, epoch: got, .. } = request;
+            ControlError::Fenced { client, got, holder, current }.into()
+        }
+        Some(Refusal { detail, .. }) => ControlRefused::Unreachable(format!("it answers {status}: {detail}")),
+        None => ControlRefused::Unreachable(format!("it answers {status}")),
     }
 }

@@ -15,8 +15,8 @@ use actix::{
 };
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
-    journal::{Entry, EntryId, FORMAT, Mode, Positions, Record},
-    server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult},
+    journal::{Entry, EntryId, FORMAT, Positions, Record},
+    server::control::ControlResponse,
     units::ids::ExecutionId,
 };
 use tokio::sync::{mpsc, watch};
@@ -237,18 +237,19 @@ impl ForeignServer {
         }
     }
 
-    /// Delays `execution` to `slot`, unless it was delayed before: one delay for each.
-    fn delay(&mut self, execution: ExecutionId, ticks: u64, context: &mut Context<Self>) {
-        self.watcher.delaying(execution, ticks);
-        let delay = self.requests.clone().delay(execution, ticks);
-        context.spawn(delay.into_actor(self).map(move |(outcome, refusal), actor, _context| {
-            actor.watcher.delayed(execution, outcome);
-            match refusal {
-                Some(cause) => actor.delays.useless(cause),
-                None => actor.delays.useful(),
-            }
-            actor.tell();
-        }));
+    /// Delays each execution by so many ticks.
+    fn delay(&mut self, delays: Vec<(ExecutionId, u64)>, context: &mut Context<Self>) {
+        for (execution, ticks) in delays {
+            let delay = self.requests.clone().delay(execution, ticks);
+            context.spawn(delay.into_actor(self).map(move |(outcome, refusal), actor, _context| {
+                actor.watcher.delayed(execution, outcome);
+                match refusal {
+                    Some(cause) => actor.delays.useless(cause),
+                    None => actor.delays.useful(),
+                }
+                actor.tell();
+            }));
+        }
     }
 
     /// Whoever asks whether this client is ready hears what the server does not do.
@@ -296,23 +297,8 @@ impl Handler<Control> for ForeignServer {
     type Result = Result<ControlResponse, ControlRefused>;
 
     fn handle(&mut self, Control(request): Control, context: &mut Self::Context) -> Self::Result {
-        let ControlRequest { lease_ticks, set, .. } = request;
-        let mut results = Vec::with_capacity(set.len());
-        for slot in set {
-            if let Some(ticks) = self.watcher.ticks_to(slot.execution, slot.due_tick) {
-                self.delay(slot.execution, ticks, context);
-            }
-            let (execution, due_tick) = (slot.execution, Some(slot.due_tick));
-            results.push(SetResult { execution, result: SetOutcome::Set, due_tick });
-        }
-        let tick = self.watcher.tick();
-        let tick_ms = self.watcher.tick_us().div_ceil(1_000);
-        Ok(ControlResponse {
-            tick,
-            tick_ms,
-            mode: Mode::Enforce,
-            lease_until: tick.after(lease_ticks),
-            results,
-        })
+        let (delays, response) = self.watcher.place(&request);
+        self.delay(delays, context);
+        Ok(response)
     }
 }
