@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use evenkeel_actors::stores::redis::{self, Shipment};
+use evenkeel_actors::{ports::history::History as _, stores::redis::Shipment};
 use evenkeel_core::journal::{FIRST_FORMAT, FORMAT, PerStream, Stream};
 use tempfile::TempDir;
 
@@ -53,11 +53,10 @@ async fn streams_of_format_1_go_on_in_format_2_and_stay_as_they_are() {
         assert!(first.iter().all(|entry| entry.version == FIRST_FORMAT), "{stream}");
         assert!(!rest.is_empty() && rest.iter().all(|entry| entry.version == FORMAT), "{stream}");
     }
-    let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-    assert_eq!(verified.report.findings.first(), []);
-    assert!(
-        verified.holds() && verified.report.proved.is_some_and(|(first, last)| (first.0, last.0) == (0, 199))
-    );
+    let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+    assert_eq!(verdict.report.findings.first(), []);
+    let proved = verdict.report.proved;
+    assert!(verdict.holds() && proved.is_some_and(|(first, last)| (first.0, last.0) == (0, 199)));
 }
 
 /// Ships until it is done or refused, as the shipper does each second.

@@ -1,8 +1,8 @@
 //! What Redis holds and cannot be read, or only by a newer program; numbers to the last digit.
 
-use evenkeel_actors::stores::{
-    file::state::FileStateStore,
-    redis::{self, RedisReader},
+use evenkeel_actors::{
+    ports::history::History as _,
+    stores::{file::state::FileStateStore, redis::RedisReader},
 };
 use evenkeel_core::journal::Stream;
 
@@ -22,10 +22,10 @@ async fn an_entry_that_cannot_be_read_is_named_and_the_rest_is_judged() {
         store.redis.cli(&["XADD", &format!("evenkeel:{{main}}:{stream}"), id, "v", "1", "seq", "x"]);
     };
     let named = || {
-        let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-        assert_eq!(verified.report.findings.first(), [], "the rest holds");
-        assert!(!verified.holds());
-        (verified.dead.len(), verified.report.proved)
+        let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+        assert_eq!(verdict.report.findings.first(), [], "the rest holds");
+        assert!(!verdict.holds());
+        (verdict.wrong.len(), verdict.report.proved)
     };
     for (at, stream) in ["executions", "queue", "windows"].into_iter().enumerate() {
         spoil(stream, "9999999999999-0");
@@ -54,10 +54,11 @@ async fn what_follows_from_an_unreadable_entry_is_not_a_finding_of_its_own() {
             }
             store.redis.cli(&add.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-        assert_eq!(verified.report.findings.first(), [], "{stream}");
+        let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+        assert_eq!(verdict.report.findings.first(), [], "{stream}");
         let spoilt = entries[entries.len() / 2].id;
-        assert!(verified.dead.iter().any(|dead| (dead.stream, dead.id) == (stream, spoilt)), "{stream}");
+        let named = format!("{stream} entry {spoilt} ");
+        assert!(verdict.wrong.iter().any(|wrong| wrong.starts_with(&named)), "{stream}: {:?}", verdict.wrong);
     }
 }
 
@@ -85,7 +86,7 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     };
     let said = tokio::time::timeout(PATIENCE, stopped).await.expect("it stops");
     assert!(said.contains("is of format 3") && said.contains("up to format 2"), "{said}");
-    assert_eq!(store.dead_letters(), [], "nothing is thrown away");
+    assert_eq!(store.reader().dead_letters().unwrap(), [], "nothing is thrown away");
     let pending = store.redis.cli(&["XPENDING", "evenkeel:{main}:windows", "scheduler"]);
     assert!(pending.contains("9999999999999-0"), "nothing is acknowledged: {pending}");
     store.redis.cli(&["DEL", "evenkeel:{main}:windows"]);

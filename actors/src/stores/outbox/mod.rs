@@ -20,6 +20,7 @@ mod checkpoint;
 mod error;
 mod fence;
 mod head;
+mod history;
 mod limits;
 mod lock;
 mod migrate;

@@ -30,7 +30,7 @@ async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them()
     let published = writer.published().borrow().clone();
     assert_eq!((published.revision, published.next_tick, published.trouble), (3, Tick(3), None));
     let reader = OutboxReader::open(dir.path()).unwrap();
-    assert_eq!(reader.info(Stream::Queue).unwrap().last.unwrap().1, published.last.queue);
+    assert_eq!(reader.info(Stream::Queue).unwrap().last.unwrap().id, published.last.queue);
 }
 
 #[tokio::test]
