@@ -12,6 +12,7 @@ use evenkeel_core::{
 };
 
 use super::{
+    dice::Draws as _,
     wire::Way,
     world::{self, ProcessId, Shadow, Slot, World},
 };

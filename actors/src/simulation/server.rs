@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::{
     database,
+    dice::Draws as _,
     disk::WorldsDisk,
     wire::Way,
     world::{self, ProcessId, World},

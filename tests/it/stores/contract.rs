@@ -179,7 +179,7 @@ async fn a_history_is_checked_against_the_truth<S: Store>() {
     };
     let verdict = check(&truth);
     assert!(verdict.holds(), "{:?}", verdict.report.findings.first());
-    assert_eq!(verdict.report.proved, Some((Tick(0), Tick(39))));
+    assert_eq!(verdict.report.proved, Some((Tick(0), Tick(29))));
     truth.remove(truth.len() / 2);
     assert!(!check(&truth).holds(), "one was recorded that never ran");
 }

@@ -55,7 +55,6 @@ pub use self::{
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
     store::Outbox,
-    verify::{Verified, verify},
     writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter},
 };
 

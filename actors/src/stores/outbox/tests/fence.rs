@@ -19,7 +19,7 @@ use crate::ports::{
 };
 
 fn findings(dir: &Path) -> Vec<Finding> {
-    let verified = verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
+    let verified = verify::verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
     assert_eq!(verified.damage, None);
     verified.report.findings.first().to_vec()
 }

@@ -116,7 +116,7 @@ fn a_reader_beside_a_writer_sees_whole_commits_only() {
         let reader = OutboxReader::open(&reading).unwrap();
         let (mut last, mut seen) = (EntryId::default(), 0u64);
         loop {
-            let verified = verify(&reader, None, |_, _| {}).unwrap();
+            let verified = verify::verify(&reader, None, |_, _| {}).unwrap();
             assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
             for entry in reader.after(Stream::Queue, last, 50).unwrap() {
                 seen += 1;
