@@ -11,7 +11,7 @@ use evenkeel_core::{
     units::{ids::ExecutionId, tick::Tick},
 };
 
-use super::{ledger::Over, state_store::DeadLetter};
+use super::{over::Over, state_store::DeadLetter};
 
 /// Entries read at a time by whoever looks for something: some MB.
 const CHUNK: usize = 5_000;
