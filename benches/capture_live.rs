@@ -26,7 +26,11 @@ use std::{
 
 use decider::{Decider, NOW_MS};
 use evenkeel_actors::{
-    ports::{lease::LeaseEpoch, source::Source as _, state_store::StateStore as _},
+    ports::{
+        lease::LeaseEpoch,
+        source::Source as _,
+        state_store::{LeasedStates as _, StateStore as _},
+    },
     stores::{
         outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxWriter},
         redis::{Keys, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
@@ -151,7 +155,7 @@ async fn read(redis: &Redis, time: Duration, clock: impl Fn(f64) -> f64) -> Resu
     let keys = Keys::new("evenkeel", "main")?;
     let (target, epoch) = (redis.url("client").parse::<Target>()?, LeaseEpoch::default());
     let mut states = RedisStateStore::new(target.clone(), keys.clone(), "bench".to_owned(), epoch.clone());
-    let mut state = states.load()?;
+    let mut state = states.take_over()?;
     let mut reads = RedisSource::new(target, keys, epoch).follow(state.positions);
     let (to_save, saves) = mpsc::channel::<ClientState>();
     let saving = thread::spawn(move || saves.into_iter().try_for_each(|state| states.store(&state)));

@@ -17,7 +17,7 @@ use std::{
 };
 
 use evenkeel_actors::{
-    ports::{lease::LeaseEpoch, source::Source as _, state_store::StateStore as _},
+    ports::{lease::LeaseEpoch, source::Source as _, state_store::LeasedStates as _},
     stores::redis::{Keys, RedisSource, RedisStateStore, Target},
 };
 use evenkeel_core::{invariants::TruthRow, journal::Record, units::tick::Tick};
@@ -82,7 +82,7 @@ async fn read(pair: &Pair, ran: &Ran, time: Duration) -> Result<[Vec<f64>; 2], B
     let (target, epoch) = (pair.redis.url("client").parse::<Target>()?, LeaseEpoch::default());
     let mut states =
         RedisStateStore::new(target.clone(), keys.clone(), "the bench".to_owned(), epoch.clone());
-    let positions = states.load()?.positions;
+    let positions = states.take_over()?.positions;
     let mut reads = RedisSource::new(target, keys, epoch).follow(positions);
     let mut seen = Vec::new();
     let end = tokio::time::Instant::now() + time;

@@ -26,8 +26,6 @@ mod documents;
 pub mod exit;
 pub mod http;
 pub mod output;
-pub mod reach;
-mod reread;
 pub mod run;
 pub mod telemetry;
 pub mod tokens;

@@ -17,7 +17,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     str::FromStr,
 };
 
@@ -195,63 +195,6 @@ impl TokensError {
             }
             _ => self.to_string(),
         }
-    }
-}
-
-/// A token or password in clear: it is never printed.
-#[derive(Clone)]
-pub struct Secret {
-    text: String,
-    /// Where it was read.
-    file: PathBuf,
-}
-
-impl Secret {
-    /// Reads the one token or password that `file` holds, in one line.
-    ///
-    /// # Errors
-    /// [`TokensError`]; what the file says is not shown.
-    pub fn read(file: &Path) -> Result<Self, TokensError> {
-        let named = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
-        let token = text.trim_start_matches('\u{feff}').trim();
-        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
-            let reason = "expected one line that holds the secret and nothing else".to_owned();
-            return Err(TokensError::Line { file: named(), line: 1, reason });
-        }
-        Ok(Self { text: token.to_owned(), file: file.to_owned() })
-    }
-
-    /// What its file holds now, when that is a secret and another one.
-    pub fn reread(&self) -> Option<Self> {
-        Self::read(&self.file).ok().filter(|now| now.text != self.text)
-    }
-
-    /// Reads the password that `file` holds: all of it but the line's end, for a password may have any character.
-    ///
-    /// # Errors
-    /// [`TokensError`]; what the file says is not shown.
-    pub fn read_password(file: &Path) -> Result<Self, TokensError> {
-        let named = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| TokensError::Io { file: named(), error })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-        if password.is_empty() || password.contains(['\n', '\r']) {
-            let reason = "expected one line that holds the password and nothing else".to_owned();
-            return Err(TokensError::Line { file: named(), line: 1, reason });
-        }
-        Ok(Self { text: password.to_owned(), file: file.to_owned() })
-    }
-
-    /// The secret itself, for whoever carries it to where it is asked for.
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

@@ -23,6 +23,8 @@ pub mod databases;
 pub mod leveller;
 pub mod messages;
 pub mod ports;
+pub mod remote;
+pub mod reread;
 pub mod server;
 #[cfg(test)]
 mod simulation;

@@ -18,8 +18,9 @@ use evenkeel_actors::{
         Batch, GetEstimator, GetScheduler, LearnError, Lost, RestoreEstimator, RestoreScheduler, SaveState,
     },
     ports::{
+        lease::{LeaseError, LeaseStore},
         source::{Read, Source, SourceError},
-        state_store::{DeadLetter, StateError, StateStore},
+        state_store::{DeadLetter, LeasedStates, StateError, StateStore},
     },
     stores::file::state::{FileStateStore, dead_letters},
     supervise::{
@@ -157,7 +158,7 @@ struct Reading {
     gave_up: mpsc::Receiver<guard::GaveUp>,
 }
 
-fn reading(source: Parts, states: Box<dyn StateStore>, poison: Option<u64>) -> Reading {
+fn reading(source: Parts, states: Box<dyn LeasedStates>, poison: Option<u64>) -> Reading {
     let (gave_up_sender, gave_up) = mpsc::channel(4);
     let policy = RestartPolicy { backoff_first: Duration::from_millis(1), ..RestartPolicy::default() };
     let guarding = Guarding { policy, gave_up: gave_up_sender };
@@ -217,15 +218,21 @@ fn an_entry_that_fails_three_times_alone_is_set_aside_and_all_others_are_applied
 
 /// Answers what the test has written down, then that all is well.
 struct Script {
-    loads: VecDeque<Result<ClientState, StateError>>,
+    asks: VecDeque<Result<(), LeaseError>>,
     stores: VecDeque<Result<(), StateError>>,
-    loaded: Arc<Mutex<u32>>,
+    asked: Arc<Mutex<u32>>,
+}
+
+impl LeaseStore for Script {
+    fn acquire(&mut self) -> Result<(), LeaseError> {
+        *self.asked.lock().unwrap() += 1;
+        self.asks.pop_front().unwrap_or(Ok(()))
+    }
 }
 
 impl StateStore for Script {
     fn load(&mut self) -> Result<ClientState, StateError> {
-        *self.loaded.lock().unwrap() += 1;
-        self.loads.pop_front().unwrap_or_else(|| Ok(ClientState::default()))
+        Ok(ClientState::default())
     }
 
     fn store(&mut self, _: &ClientState) -> Result<(), StateError> {
@@ -240,12 +247,12 @@ impl StateStore for Script {
 #[test]
 fn one_that_stands_by_applies_nothing_and_takes_over_when_it_may() {
     System::new().block_on(async {
-        let standing_by = || Err(StateError::StandingBy { holder: "the other".to_owned() });
-        let loaded = Arc::new(Mutex::new(0));
+        let standing_by = || Err(LeaseError::Held { holder: "the other".to_owned() });
+        let asked = Arc::new(Mutex::new(0));
         let states = Script {
-            loads: [standing_by(), standing_by()].into(),
+            asks: [standing_by(), standing_by()].into(),
             stores: VecDeque::new(),
-            loaded: Arc::clone(&loaded),
+            asked: Arc::clone(&asked),
         };
         let mut reading = reading(SHORT, Box::new(states), None);
         let other = Role::StandingBy { holder: "the other".to_owned() };
@@ -256,23 +263,23 @@ fn one_that_stands_by_applies_nothing_and_takes_over_when_it_may() {
             .unwrap()
             .unwrap();
         until("everything is applied", || reading.seen.lock().unwrap().len() == ENTRIES as usize).await;
-        assert_eq!(*loaded.lock().unwrap(), 3);
+        assert_eq!(*asked.lock().unwrap(), 3);
     });
 }
 
 #[test]
 fn one_that_is_fenced_begins_again_from_what_the_store_says() {
     System::new().block_on(async {
-        let loaded = Arc::new(Mutex::new(0));
+        let asked = Arc::new(Mutex::new(0));
         let states = Script {
-            loads: VecDeque::new(),
+            asks: VecDeque::new(),
             stores: [Err(StateError::Fenced)].into(),
-            loaded: Arc::clone(&loaded),
+            asked: Arc::clone(&asked),
         };
         // A state is stored after 50,000 entries, and this one is refused.
         let long = Parts { entries: 60_000, at_once: 10_000 };
         let reading = reading(long, Box::new(states), None);
-        until("it has begun again", || *loaded.lock().unwrap() == 2).await;
+        until("it has begun again", || *asked.lock().unwrap() == 2).await;
         until("everything is applied", || reading.seen.lock().unwrap().len() == 60_000).await;
         let in_order = reading.seen.lock().unwrap().iter().copied().eq(1..=60_000);
         assert!(in_order, "what was applied before counts no longer, and nothing is applied twice");

@@ -25,28 +25,6 @@ impl Dice {
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.next_u64().checked_rem(sides).unwrap_or(0)
     }
-
-    /// True `permille` times in a thousand.
-    pub fn hits(&mut self, permille: u64) -> bool {
-        self.roll(1_000) < permille
-    }
-
-    /// One of them.
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.roll(of.len() as u64) as usize]
-    }
-
-    /// An index into `weights`, the more often the heavier.
-    pub fn weigh(&mut self, weights: &[u64]) -> usize {
-        let mut left = self.roll(weights.iter().sum());
-        for (index, weight) in weights.iter().enumerate() {
-            match left.checked_sub(*weight) {
-                Some(rest) => left = rest,
-                None => return index,
-            }
-        }
-        0
-    }
 }
 
 impl TryRng for Dice {
@@ -111,16 +89,12 @@ mod tests {
     #[test]
     fn draws_stay_in_their_range_and_reach_its_ends() {
         let mut dice = Dice::new(1);
-        let drawn: Vec<_> =
-            (0..1_000).map(|_| (below(&mut dice, 7), dice.roll(7), dice.weigh(&[1, 0, 3]))).collect();
-        assert!(drawn.iter().all(|(below, roll, _)| *below < 7 && *roll < 7));
+        let drawn: Vec<_> = (0..1_000).map(|_| (below(&mut dice, 7), dice.roll(7))).collect();
+        assert!(drawn.iter().all(|(below, roll)| *below < 7 && *roll < 7));
         for end in [0, 6] {
-            assert!(drawn.iter().any(|(below, ..)| *below == end));
-            assert!(drawn.iter().any(|(_, roll, _)| *roll == end as u64));
+            assert!(drawn.iter().any(|(below, _)| *below == end));
+            assert!(drawn.iter().any(|(_, roll)| *roll == end as u64));
         }
-        assert!(drawn.iter().all(|(.., weighed)| *weighed != 1));
-        let heavy = drawn.iter().filter(|(.., weighed)| *weighed == 2).count();
-        assert!((700..800).contains(&heavy), "{heavy} of 1,000");
         assert!((0..1_000).map(|_| unit(&mut dice)).all(|unit| (0.0..1.0).contains(&unit)));
         assert_eq!((below(&mut dice, 0), dice.roll(0)), (0, 0));
     }

@@ -7,7 +7,14 @@ use evenkeel_core::{
     estimator::Estimator,
     foreign::{Coverage, DelayOutcome, Look, Reading, Watcher},
     scheduler::{PolicyName, Scheduler},
-    server::queue::HoldLimits,
+    server::{
+        control::{ControlRequest, SetOutcome, SetSlot},
+        queue::HoldLimits,
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
     world::Scenario,
 };
 use model::{Model, level, median_deviation};
@@ -55,7 +62,7 @@ impl Client {
     }
 
     /// Takes a look, and says what to delay by how much.
-    fn look(&mut self, look: &Look) -> Vec<(evenkeel_core::units::ids::ExecutionId, u64)> {
+    fn look(&mut self, look: &Look) -> Vec<(ExecutionId, u64)> {
         let seen = self.watcher.look(look);
         for observation in &seen.observations {
             self.estimator.observe(observation);
@@ -174,4 +181,32 @@ fn after_a_restart_with_other_ids_it_levels_again() {
     assert_eq!(coverage.restarts, 1);
     let share = level(&model.usage[2_400..]);
     assert!(share >= 0.7, "{share} {coverage:?}");
+}
+
+#[test]
+fn a_slot_becomes_one_delay_however_often_it_is_asked_for() {
+    let mut watcher = Watcher::new(100);
+    let (execution, query) = (ExecutionId::new(1, 7), QueryId::simulated(1, 0));
+    for (asked_us, queued) in [(0, Vec::new()), (100_000, vec![(execution, query)])] {
+        watcher.look(&Look { asked_us, answered_us: asked_us + 1_000, queued });
+    }
+    let base = watcher.tick().next();
+    let slot = |execution, due_tick| SetSlot { execution, due_tick, reason: String::new() };
+    let unknown = ExecutionId::new(1, 8);
+    let request =
+        |set| ControlRequest { client: "poll".to_owned(), epoch: 1, lease_ticks: 10, set, handover: false };
+    let in_time = request(vec![slot(execution, base)]);
+    assert_eq!(watcher.place(&in_time).0, [], "it runs then anyway");
+    let set =
+        vec![slot(execution, base.after(3)), slot(execution, base.after(5)), slot(unknown, base.after(3))];
+    let (delays, response) = watcher.place(&request(set.clone()));
+    assert_eq!(delays, [(execution, 3)]);
+    assert_eq!((response.tick, response.tick_ms), (watcher.tick(), 100));
+    assert_eq!(response.lease_until, watcher.tick().after(10));
+    let told: Vec<(ExecutionId, Option<Tick>)> =
+        response.results.iter().map(|result| (result.execution, result.due_tick)).collect();
+    let asked: Vec<_> = set.iter().map(|slot| (slot.execution, Some(slot.due_tick))).collect();
+    assert_eq!(told, asked);
+    assert!(response.results.iter().all(|result| result.result == SetOutcome::Set));
+    assert_eq!(watcher.place(&request(set)).0, [], "that delay is on its way");
 }

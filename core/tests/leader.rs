@@ -79,7 +79,9 @@ fn after(scenario: Scenario, seed: u64, case: Case) -> After {
         });
         let (commit, executed) = queue.advance(tick, tick_ms * tick.0, arrivals.collect(), measured).unwrap();
         let mut usage = Usage::default();
-        executed.iter().for_each(|executed| usage += world.cost(index[&executed.query], tick));
+        for executed in &executed {
+            usage += world.cost(index[&executed.query], tick);
+        }
         used = Some((usage, executed.len() as u64));
         counts.push(executed.len() as f64);
         for record in &commit.records {
@@ -158,6 +160,7 @@ fn limits(scenario: Scenario, case: Case) -> [f64; 3] {
 }
 
 /// `EVENKEEL_TABLE=8` prints the worst of 8 seeds: the table in docs/reliability.md.
+#[expect(clippy::disallowed_methods, reason = "a longer table on request, and no setting of the product")]
 #[test]
 fn the_load_goes_on_within_its_limits_whoever_goes() {
     let seeds = std::env::var("EVENKEEL_TABLE").ok().and_then(|seeds| seeds.parse().ok());

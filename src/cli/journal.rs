@@ -89,6 +89,13 @@ impl Opened {
             Self::Redis(reader) => Box::new(reader),
         }
     }
+
+    fn as_history(&mut self) -> &mut dyn History {
+        match self {
+            Self::Outbox(reader) => reader,
+            Self::Redis(reader) => reader,
+        }
+    }
 }
 
 impl Which {

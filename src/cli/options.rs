@@ -8,7 +8,13 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::redis::{Keys, Target};
+use evenkeel_actors::{
+    remote::{
+        reach::{self, Server},
+        secret::Secret,
+    },
+    stores::redis::{Keys, Target},
+};
 use evenkeel_core::{journal::Mode, server::queue::MAX_DELAY_TICKS_DEFAULT};
 
 use super::{
@@ -20,10 +26,9 @@ use crate::{
     exit::ExitError,
     http::{AccessSettings, BasePath},
     output,
-    reach::{self, Server},
     run::{Backend, Common, Levelling, Serving, SimulatedSettings},
     telemetry::LogFormat,
-    tokens::{Secret, Tokens},
+    tokens::Tokens,
 };
 
 /// What every long-running command takes.

@@ -3,6 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use evenkeel_actors::remote::{
+    reach::{self, Server},
+    secret::Secret,
+};
 use evenkeel_core::{journal::Mode, units::ids::ExecutionId};
 use serde_json::{Value, json};
 
@@ -10,8 +14,6 @@ use crate::{
     config::Masked,
     exit::{Exit, ExitError},
     output::{self, DataError},
-    reach::{self, Server},
-    tokens::Secret,
 };
 
 /// A server that needs longer is away.
@@ -99,10 +101,7 @@ pub(super) fn ask(options: &ServerOptions, path: &str, body: Option<&Value>) -> 
     let url = server.url(path);
     actix::System::new().block_on(async {
         let http = server.client(TIMEOUT, TIMEOUT);
-        let open = |request: awc::ClientRequest| match &token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
-        };
+        let open = |request| reach::opened(request, token.as_ref());
         let unreachable = |cause: String| ExitError {
             exit: Exit::Unreachable,
             message: format!("{server} does not answer: {cause}"),

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use actix::Arbiter;
 use evenkeel_actors::{
     ports::lease::LeaseEpoch,
+    remote::server::RemoteQueue,
     stores::redis::{Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
     supervise::health::ActorName,
 };
@@ -16,7 +17,6 @@ use super::{
     client_half::{self, Alone, ClientHalf},
     line,
     process::{self, EachSecond, Process},
-    remote_queue::RemoteQueue,
     settings::ClientSettings,
     told::Reporter,
 };

@@ -11,7 +11,7 @@ use evenkeel_actors::{
         scheduler::{self, LastDecision, Scheduler},
     },
     messages::{Applied, Control, SaveState},
-    ports::{lease::LeaseEpoch, source::Source, state_store::StateStore},
+    ports::{lease::LeaseEpoch, source::Source, state_store::LeasedStates},
     supervise::{health::ActorName, port::Port},
 };
 use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};
@@ -45,7 +45,7 @@ pub(super) struct Ports {
     pub(super) client: String,
     pub(super) epoch: LeaseEpoch,
     pub(super) source: Box<dyn Source + Send>,
-    pub(super) states: Box<dyn StateStore>,
+    pub(super) states: Box<dyn LeasedStates>,
     pub(super) control: Port<Control>,
     /// How slots are chosen, as far as control allows.
     pub(super) policy: PolicyName,

@@ -11,19 +11,16 @@
 //! ```
 
 mod backend;
-mod bearer;
 mod client;
 mod client_half;
 mod clock;
 mod degraded;
 mod embedded;
-mod foreign;
 mod limits;
 mod line;
 mod over;
 mod poll;
 mod process;
-mod remote_queue;
 mod server;
 mod server_half;
 mod settings;

@@ -7,13 +7,19 @@
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use actix::Arbiter;
-use evenkeel_actors::{ports::lease::LeaseEpoch, supervise::health::ActorName};
+use evenkeel_actors::{
+    ports::lease::LeaseEpoch,
+    remote::{
+        foreign::{ForeignServer, ForeignSource, MemoryStates},
+        reach::{self, Server},
+    },
+    supervise::health::ActorName,
+};
 use evenkeel_core::{foreign::Coverage, scheduler::PolicyName};
 use tokio::sync::watch;
 
 use super::{
     client_half::{self, Alone, ClientHalf},
-    foreign::{ForeignServer, ForeignSource, MemoryStates},
     line,
     process::{self, EachSecond, Process},
     settings::PollSettings,
@@ -21,7 +27,6 @@ use super::{
 use crate::{
     exit::{Exit, ExitError},
     output,
-    reach::{self, Server},
 };
 
 /// Messages that wait for the foreign server: the scheduler asks one at a time.

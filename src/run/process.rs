@@ -11,7 +11,7 @@ use std::{future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::System;
 use anyhow::Context as _;
-use evenkeel_actors::supervise::guard::GaveUp;
+use evenkeel_actors::{reread, supervise::guard::GaveUp};
 use futures_util::future::{LocalBoxFuture, select_all};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -23,7 +23,6 @@ use super::{limits, settings::Common, starter::Starter};
 use crate::{
     exit::{Exit, ExitError},
     http::{self, Access, Slice},
-    reread,
 };
 
 /// Longest that the end may take; whoever sent the signal waits 10 s.

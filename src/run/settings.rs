@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use evenkeel_actors::stores::redis::{Keys, Target};
+use evenkeel_actors::{
+    remote::{reach::Server, secret::Secret},
+    stores::redis::{Keys, Target},
+};
 use evenkeel_core::{journal::Mode, server::queue::HoldLimits};
 
 use super::backend::Backend;
-use crate::{http::AccessSettings, reach::Server, telemetry::LogFormat, tokens::Secret};
+use crate::{http::AccessSettings, telemetry::LogFormat};
 
 /// What every process has.
 #[derive(Clone, Debug)]

@@ -17,21 +17,6 @@ fn a_token_is_found_by_its_hash_and_kept_nowhere() {
 }
 
 #[test]
-fn a_secret_is_read_again_when_its_file_holds_another_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
-    std::fs::write(&file, "evk_one\n").unwrap();
-    let secret = Secret::read(&file).unwrap();
-    assert!(secret.reread().is_none(), "the same one opens no more than before");
-    std::fs::write(&file, "two words\n").unwrap();
-    assert!(secret.reread().is_none(), "half a file is none");
-    std::fs::write(&file, "evk_two\n").unwrap();
-    assert_eq!(secret.reread().unwrap().expose(), "evk_two");
-    std::fs::remove_file(&file).unwrap();
-    assert!(secret.reread().is_none());
-}
-
-#[test]
 fn two_live_tokens_of_one_name_are_enough_to_rotate() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
@@ -155,31 +140,4 @@ fn a_file_that_is_too_large_is_said_to_be_so_whatever_stands_in_it() {
     let added = Tokens::create(&file, "a", Scope::Read).unwrap_err().to_string();
     assert!(read.contains("no file of tokens") && added == read, "{read}; {added}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
-}
-
-#[test]
-fn a_password_may_have_any_character_and_is_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("password");
-    let read = |content: &str| {
-        std::fs::write(&file, content).unwrap();
-        Secret::read_password(&file).map(|secret| secret.expose().to_owned())
-    };
-    for (content, password) in
-        [("hush", "hush"), (" hu sh \n", " hu sh "), ("hush\r\n", "hush"), ("\u{feff}hüsh\n", "hüsh")]
-    {
-        assert_eq!(read(content).unwrap(), password);
-    }
-    for content in ["", "\n", "\r\n", "hush\n\n", "hush\nhush\n", "hu\rsh"] {
-        let error = read(content).unwrap_err().to_string();
-        assert!(error.contains("one line that holds the password") && !error.contains("hush"), "{error}");
-    }
-}
-
-#[test]
-fn a_secret_is_not_printed() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
-    std::fs::write(&file, "evk_hush\n").unwrap();
-    assert_eq!(format!("{:?}", Secret::read(&file).unwrap()), "Secret(…)");
 }

@@ -112,6 +112,14 @@ impl Scheduler {
         self.health.set_recovering(true);
     }
 
+    fn apply(&mut self, learned: &Learned) -> Result<(), Lost> {
+        let core = self.core.as_mut().ok_or(Lost)?;
+        let records = || learned.batch.entries.iter().map(|entry| &entry.record);
+        records().for_each(|record| core.apply(record));
+        self.outlook.apply(records(), &learned.estimates);
+        Ok(())
+    }
+
     fn decide(&mut self, tick: Tick, context: &mut Context<Self>) {
         let Some(core) = &mut self.core else { return };
         let plan = core.decide(tick, self.outlook.known());
@@ -199,10 +207,7 @@ impl Handler<Learned> for Scheduler {
 
     fn handle(&mut self, learned: Learned, context: &mut Self::Context) -> Self::Result {
         fault::handling!("scheduler");
-        let core = self.core.as_mut().ok_or(Lost)?;
-        let records = || learned.batch.entries.iter().map(|entry| &entry.record);
-        records().for_each(|record| core.apply(record));
-        self.outlook.apply(records(), &learned.estimates);
+        self.apply(&learned)?;
         // Once a tick, as in virtual time; a commit between two ticks is no reason to think again.
         if let Some(tick) = learned.batch.caught_up.filter(|tick| self.decided < Some(*tick)) {
             self.decide(tick, context);

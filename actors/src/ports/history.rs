@@ -6,11 +6,12 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, Executed, Record, Stream},
+    invariants::{Report, TruthRow},
+    journal::{Entry, EntryId, Executed, PerStream, Record, Stream},
     units::{ids::ExecutionId, tick::Tick},
 };
 
-use super::{ledger::Over, state_store::DeadLetter};
+use super::{over::Over, state_store::DeadLetter};
 
 /// Entries read at a time by whoever looks for something: some MB.
 const CHUNK: usize = 5_000;
@@ -19,17 +20,46 @@ const FIND_MAX: usize = 300_000;
 
 /// Reads a journal, or a copy of it, beside whoever writes it. Its calls block.
 pub trait History: Send {
-    /// The first tick of which nothing is recorded here yet.
+    /// Where it stands, at one moment.
     ///
     /// # Errors
     /// [`ReadError`], as for all of these.
-    fn next_tick(&mut self) -> Result<Tick, ReadError>;
+    fn head(&mut self) -> Result<Head, ReadError>;
+
+    /// The first tick of which nothing is recorded here yet.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn next_tick(&mut self) -> Result<Tick, ReadError> {
+        Ok(self.head()?.next_tick)
+    }
 
     /// How much of `stream` there is.
     ///
     /// # Errors
     /// [`ReadError`].
-    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError>;
+    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
+        Ok(self.head()?.streams[stream])
+    }
+
+    /// What clients set aside.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn dead_letters(&mut self) -> Result<Vec<DeadLetter>, ReadError>;
+
+    /// Checks that it says everything, once, and nothing else: all entries as they stood at one moment, against `truth`
+    /// too when it is given. What a store has beside the entries is its own to check, and part of the verdict: checksums
+    /// and pages, the rows of what waits, what it knows to have lost. `progress` is told how many of how many entries have
+    /// been read, now and then.
+    ///
+    /// # Errors
+    /// [`ReadError`], except for damage, which is a verdict.
+    fn verify(
+        &mut self,
+        truth: Option<Vec<TruthRow>>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verdict, ReadError>;
 
     /// The first `limit` entries after `id`, in id order. What has been trimmed is passed over.
     ///
@@ -87,6 +117,39 @@ pub trait History: Send {
 /// Opens a history: each reader has a connection of its own.
 pub type OpenHistory = Arc<dyn Fn() -> Result<Box<dyn History>, ReadError> + Send + Sync>;
 
+/// Where a journal stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Names the journal for ever.
+    pub journal: String,
+    /// What it belongs to, for people.
+    pub label: Option<String>,
+    /// Counts its writers.
+    pub writer_epoch: Option<u64>,
+    /// The first tick of which nothing is recorded here yet.
+    pub next_tick: Tick,
+    /// How much of each stream there is.
+    pub streams: PerStream<StreamInfo>,
+}
+
+/// What came out of a check.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// What was proved, up to the damage if there is any.
+    pub report: Report,
+    /// What cannot be read, or could not be applied, in sentences.
+    pub wrong: Vec<String>,
+    /// What a reader should know of the proof, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether nothing was found.
+    pub fn holds(&self) -> bool {
+        self.wrong.is_empty() && self.report.findings.count() == 0
+    }
+}
+
 /// A stretch of a stream, in id order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
@@ -130,8 +193,8 @@ impl Page {
 /// looks, and what is left is read through.
 fn bisect(history: &mut (impl History + ?Sized), stream: Stream, tick: Tick) -> Result<EntryId, ReadError> {
     let StreamInfo { first, last, .. } = history.info(stream)?;
-    let (Some((_, first)), Some((_, last))) = (first, last) else { return Ok(EntryId::default()) };
-    let (mut early, mut late) = (first.ms, last.ms.saturating_add(1));
+    let (Some(first), Some(last)) = (first, last) else { return Ok(EntryId::default()) };
+    let (mut early, mut late) = (first.id.ms, last.id.ms.saturating_add(1));
     while early + 1 < late {
         let middle = early + (late - early) / 2;
         let just_before = EntryId { ms: middle, n: 0 }.predecessor().unwrap_or_default();
@@ -159,12 +222,29 @@ fn bisect(history: &mut (impl History + ?Sized), stream: Stream, tick: Tick) -> 
 pub struct StreamInfo {
     /// Entries.
     pub length: u64,
-    /// Sequence number and id of the first, if there is one.
-    pub first: Option<(u64, EntryId)>,
-    /// Sequence number and id of the last, if there is one.
-    pub last: Option<(u64, EntryId)>,
+    /// The first, if there is one.
+    pub first: Option<End>,
+    /// The last, if there is one.
+    pub last: Option<End>,
     /// Bytes of their bodies; none where they are not counted.
     pub bytes: Option<u64>,
+}
+
+/// An entry at the end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its id.
+    pub id: EntryId,
+    /// The tick that it speaks of.
+    pub tick: Tick,
+}
+
+impl From<&Entry> for End {
+    fn from(entry: &Entry) -> Self {
+        Self { seq: entry.seq, id: entry.id, tick: entry.record.tick() }
+    }
 }
 
 /// A journal cannot be read.

@@ -1,9 +1,47 @@
-//! The right to level: the epoch that tells its holders apart.
+//! The right to level: who has it, and the epoch that tells its holders apart.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+
+use evenkeel_core::journal::NewerFormat;
+
+/// Decides which of a database's clients levels. Its calls block. As its methods are here, nobody else can level.
+pub trait LeaseStore: Send {
+    /// Takes the right to level, or finds that this client has it.
+    ///
+    /// # Errors
+    /// [`LeaseError`].
+    fn acquire(&mut self) -> Result<(), LeaseError> {
+        Ok(())
+    }
+
+    /// Gives the right to level back, so that nobody has to wait for it to end.
+    fn release(&mut self) {}
+
+    /// Whether others level when this client does not.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// Why this client does not level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else levels.
+    #[error("standing by: {holder} levels this database")]
+    Held {
+        /// Who.
+        holder: String,
+    },
+    /// A later program wrote what is there.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+    /// Who levels cannot be found out now.
+    #[error("{0}")]
+    Unavailable(String),
+}
 
 /// The fencing token of this client, shared by whoever names it: 0 before the first lease.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! Where what happens becomes durable, in order.
 
-use std::{path::PathBuf, pin::Pin};
+use std::pin::Pin;
 
 use evenkeel_core::{
     journal::{Commit, Entry, EntryId, PerStream, Positions, Recovered, Stream},
@@ -8,7 +8,10 @@ use evenkeel_core::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::history::{Damage, ReadError};
+use super::{
+    history::{Damage, ReadError},
+    over::Over,
+};
 
 /// An answer that comes; the request takes effect though nobody waits for it.
 pub type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -131,30 +134,4 @@ pub enum CommitError {
     /// The writer has ended; a request that was under way may be durable or not: recover.
     #[error("the outbox's writer has stopped: whether the last commit is durable shows at the next start")]
     Stopped,
-}
-
-/// Why this writer must not go on, whatever it tries: nothing more is recorded or run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
-    /// Another one has begun.
-    #[error(
-        "another evenkeel has begun to write this journal, as writer {theirs}; this one, writer {ours}, records and runs \
-         nothing more: the lock file was removed or replaced while it lived (`evenkeel journal verify` says what may have \
-         run twice)"
-    )]
-    Replaced {
-        /// This writer's epoch.
-        ours: u64,
-        /// The other's.
-        theirs: u64,
-    },
-    /// What is written has no name any more, so nobody would find it.
-    #[error(
-        "{} was removed or replaced while it was written: nothing more is recorded or run; put the data directory back from \
-         where it was moved to, or from a backup, and start again", file.display()
-    )]
-    Gone {
-        /// Which file.
-        file: PathBuf,
-    },
 }

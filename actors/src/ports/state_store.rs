@@ -1,8 +1,8 @@
-//! Where the client's durable state is kept, and with it the right to level.
+//! Where the client's durable state is kept, in one hand with the right to level.
 //!
 //! ```text
-//! Consumer ─▶ StateStore ─┬─ embedded: a file, nobody else levels
-//!                         └─ between processes: a lease with an epoch, checked by each save
+//! Consumer ─▶ LeasedStates = LeaseStore + StateStore ─┬─ embedded: a file, nobody else levels
+//!                                                     └─ between processes: a lease with an epoch, checked by each save
 //! ```
 
 use evenkeel_core::{
@@ -11,15 +11,17 @@ use evenkeel_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::lease::{LeaseError, LeaseStore};
+
 /// Keeps a client's state. Its calls block.
 pub trait StateStore: Send {
-    /// The newest whole state, or a new one, once this client is the one that levels.
+    /// The newest whole state, or a new one.
     ///
     /// # Errors
     /// [`StateError`].
     fn load(&mut self) -> Result<ClientState, StateError>;
 
-    /// Makes `state` durable, and acknowledges the entries up to its positions.
+    /// Makes `state` durable, and acknowledges the entries up to its positions, unless somebody else levels by now.
     ///
     /// # Errors
     /// [`StateError`].
@@ -30,25 +32,47 @@ pub trait StateStore: Send {
     /// # Errors
     /// [`StateError`].
     fn bury(&mut self, dead: &DeadLetter) -> Result<(), StateError>;
+}
 
-    /// Whether others level from the same state, when this client does not.
-    fn is_shared(&self) -> bool {
-        false
+/// A state, and the right to level by which it is saved.
+pub trait LeasedStates: StateStore + LeaseStore {
+    /// Takes the right to level, and loads the state. One who cannot read that leaves the right to one who can.
+    ///
+    /// # Errors
+    /// [`TakeOverError`].
+    fn take_over(&mut self) -> Result<ClientState, TakeOverError> {
+        self.acquire()?;
+        let loaded = self.load();
+        if matches!(loaded, Err(StateError::Newer(_))) {
+            self.release();
+        }
+        Ok(loaded?)
     }
+}
 
-    /// Gives the right to level back, so that nobody has to wait for it to end.
-    fn release(&mut self) {}
+impl<T: StateStore + LeaseStore> LeasedStates for T {}
+
+/// Why a client does not level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeOverError {
+    /// It may not.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// It has no state to level from.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl TakeOverError {
+    /// Whether a later program can go on where this one cannot.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Lease(LeaseError::Newer(_)) | Self::State(StateError::Newer(_)))
+    }
 }
 
 /// Why state was not loaded or stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// Somebody else levels.
-    #[error("standing by: {holder} levels this database")]
-    StandingBy {
-        /// Who.
-        holder: String,
-    },
     /// Somebody else levels since: what this client knows is out of date.
     #[error("another client has taken over: this one stands by")]
     Fenced,

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, ResponseFuture, Supervised};
-use evenkeel_core::{journal::Recovered, units::tick::Tick};
+use evenkeel_core::journal::Recovered;
 
 use crate::{
     messages::{Append, AppendError, Applied, Recorded, Recover},
@@ -46,12 +46,11 @@ impl Handler<Append> for Journal {
 
     fn handle(&mut self, Append(commit): Append, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("journal");
-        let next_tick = commit.state.next_tick;
+        let last_tick = commit.state.next_tick.previous();
         let committed = self.ledger.commit(commit);
         let observer = self.observer.clone();
         Box::pin(async move {
             let committed = committed.await.map_err(|error| AppendError::Refused(Arc::new(error)))?;
-            let last_tick = Tick(next_tick.0.saturating_sub(1));
             observer.offer(Recorded { entries: committed.entries, last_tick });
             Ok(())
         })

@@ -12,6 +12,7 @@ use evenkeel_core::{
 };
 
 use super::{
+    dice::Draws as _,
     wire::Way,
     world::{self, ProcessId, Shadow, Slot, World},
 };
@@ -97,7 +98,7 @@ impl Client {
     /// Everything begins again with the durable state.
     fn load(&mut self) {
         let generation = self.progress.restore();
-        let Ok(state) = self.states.load(generation) else { return };
+        let Ok(state) = self.states.take_over(generation) else { return };
         let ClientState { positions, estimator, scheduler } = &state;
         self.shadow = world::with(|world| shadow_of(world, &state));
         world::with(|world| world.tell(format!("client {} loads {:?}", self.which, self.shadow)));

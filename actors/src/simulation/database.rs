@@ -14,7 +14,7 @@ use evenkeel_core::{
     },
 };
 
-use super::{server::cost, world::World};
+use super::{dice::Draws as _, server::cost, world::World};
 use crate::ports::database::Resolution;
 
 /// What it knows of an execution.

@@ -11,7 +11,10 @@ use evenkeel_core::chance::Dice;
 use redis::{Client, Connection, Value};
 use tempfile::TempDir;
 
-use super::model::{Condition, Model, Words, text};
+use super::{
+    dice::Draws as _,
+    model::{Condition, Model, Words, text},
+};
 use crate::stores::redis::{CONSUMER, GROUP, scripts::Scripts, wire::Wire as _};
 
 /// Traces, and commands of each.

@@ -200,7 +200,7 @@ mod tests {
     };
     use uuid::Uuid;
 
-    use super::*;
+    use super::{super::dice::Draws as _, *};
     use crate::stores::outbox::{Identity, Limits, Outbox, OutboxReader};
 
     const NOW_MS: u64 = 1_800_000_000_000;

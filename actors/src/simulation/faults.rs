@@ -3,6 +3,7 @@
 use evenkeel_core::{chance::STEP, journal::Stream};
 
 use super::{
+    dice::Draws as _,
     model::{Condition, Words},
     world::{self, ProcessId, World},
 };

@@ -16,6 +16,7 @@
 mod checks;
 mod client;
 mod database;
+mod dice;
 mod differential;
 mod disk;
 mod faults;

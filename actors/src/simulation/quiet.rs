@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     ports::{
-        lease::LeaseEpoch,
-        state_store::{StateError, StateStore},
+        lease::{LeaseEpoch, LeaseError},
+        state_store::{LeasedStates as _, StateError, StateStore as _, TakeOverError},
     },
     stores::redis::{
         GROUP, RedisStateStore, Target,
@@ -72,15 +72,15 @@ fn state(ms: u64) -> ClientState {
 
 #[track_caller]
 fn stands_by(store: &mut RedisStateStore) {
-    let loaded = store.load();
-    assert!(matches!(loaded, Err(StateError::StandingBy { .. })), "{loaded:?}");
+    let taken = store.take_over();
+    assert!(matches!(taken, Err(TakeOverError::Lease(LeaseError::Held { .. }))), "{taken:?}");
 }
 
 #[test]
 fn the_lease_is_taken_after_a_second_of_silence_that_was_seen_three_times() {
     quietly(async || {
         let ((mut holder, _), (mut other, epoch)) = (client(0), client(1));
-        holder.load().unwrap();
+        holder.take_over().unwrap();
         // However often it looks.
         for _ in 0..10 {
             stands_by(&mut other);
@@ -93,7 +93,7 @@ fn the_lease_is_taken_after_a_second_of_silence_that_was_seen_three_times() {
         advance(Duration::from_hours(1)).await;
         stands_by(&mut other);
         stands_by(&mut other);
-        other.load().unwrap();
+        other.take_over().unwrap();
         assert_eq!(epoch.held(), 2);
         assert!(matches!(holder.store(&state(2)), Err(StateError::Fenced)));
     });
@@ -103,13 +103,13 @@ fn the_lease_is_taken_after_a_second_of_silence_that_was_seen_three_times() {
 fn a_redis_that_was_away_shows_no_silence() {
     quietly(async || {
         let ((mut holder, _), (mut other, _)) = (client(0), client(1));
-        holder.load().unwrap();
+        holder.take_over().unwrap();
         for _ in 0..5 {
             stands_by(&mut other);
         }
         world::with(|world| world.partitioned = true);
-        let away = other.load();
-        assert!(matches!(away, Err(StateError::Unavailable(_))), "{away:?}");
+        let away = other.take_over();
+        assert!(matches!(away, Err(TakeOverError::Lease(LeaseError::Unavailable(_)))), "{away:?}");
         advance(Duration::from_mins(1)).await;
         world::with(|world| world.partitioned = false);
         // The holder could not beat either.
@@ -121,14 +121,14 @@ fn a_redis_that_was_away_shows_no_silence() {
 fn the_next_lease_is_above_every_epoch_that_this_client_or_a_stranger_had() {
     quietly(async || {
         let (mut store, epoch) = client(0);
-        store.load().unwrap();
+        store.take_over().unwrap();
         assert_eq!(epoch.held(), 1);
         epoch.outdated(41);
-        store.load().unwrap();
+        store.take_over().unwrap();
         assert_eq!(epoch.held(), 42, "above the stranger's");
         let lease = world::with(|world| world.keys.lease());
         operator(&["DEL", &lease]);
-        store.load().unwrap();
+        store.take_over().unwrap();
         assert_eq!(epoch.held(), 43, "above what it held, which Redis has forgotten");
     });
 }
@@ -138,7 +138,7 @@ fn a_reader_ends_when_the_server_knows_somebody_else_under_its_epoch() {
     quietly(async || {
         for ahead in [0, 1] {
             let (mut store, epoch) = client(0);
-            store.load().unwrap();
+            store.take_over().unwrap();
             let mut reader = follower(&epoch);
             for _ in 0..4 {
                 assert!(reader.next().unwrap().is_none());
@@ -154,7 +154,7 @@ fn a_reader_ends_when_the_server_knows_somebody_else_under_its_epoch() {
 fn what_cannot_be_read_is_set_aside_and_does_not_stay_pending() {
     quietly(async || {
         let (mut store, epoch) = client(0);
-        store.load().unwrap();
+        store.take_over().unwrap();
         let mut reader = follower(&epoch);
         assert!(reader.next().unwrap().is_none());
         assert!(reader.next().unwrap().is_none());
@@ -181,15 +181,15 @@ fn what_cannot_be_read_is_set_aside_and_does_not_stay_pending() {
 fn the_state_of_another_journal_is_not_used() {
     quietly(async || {
         let (mut store, _) = client(0);
-        store.load().unwrap();
+        store.take_over().unwrap();
         store.store(&state(1)).unwrap();
         store.store(&state(2)).unwrap();
         belongs_to("another");
-        assert_eq!(store.load().unwrap(), ClientState::default(), "neither its own memory");
+        assert_eq!(store.take_over().unwrap(), ClientState::default(), "neither its own memory");
         let (mut fresh, _) = client(0);
-        assert_eq!(fresh.load().unwrap(), ClientState::default(), "nor what is in Redis");
+        assert_eq!(fresh.take_over().unwrap(), ClientState::default(), "nor what is in Redis");
         belongs_to("one");
-        assert_eq!(store.load().unwrap(), state(2));
+        assert_eq!(store.take_over().unwrap(), state(2));
     });
 }
 
@@ -197,13 +197,13 @@ fn the_state_of_another_journal_is_not_used() {
 fn a_redis_that_lost_the_state_gets_it_back() {
     quietly(async || {
         let (mut store, _) = client(0);
-        store.load().unwrap();
+        store.take_over().unwrap();
         store.store(&state(1)).unwrap();
         store.store(&state(2)).unwrap();
         let (newest, previous) = world::with(|world| (world.keys.snapshot(), world.keys.previous_snapshot()));
         operator(&["DEL", &newest, &previous]);
-        assert_eq!(store.load().unwrap(), state(2));
+        assert_eq!(store.take_over().unwrap(), state(2));
         let (mut after, _) = client(0);
-        assert_eq!(after.load().unwrap(), state(2), "it stands in Redis again");
+        assert_eq!(after.take_over().unwrap(), state(2), "it stands in Redis again");
     });
 }

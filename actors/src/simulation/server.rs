@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::{
     database,
+    dice::Draws as _,
     disk::WorldsDisk,
     wire::Way,
     world::{self, ProcessId, World},

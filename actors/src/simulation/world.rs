@@ -18,6 +18,7 @@ use evenkeel_core::{
 use super::{
     client::Client,
     database::Uncertain,
+    dice::Draws as _,
     disk::Disk,
     faults,
     model::{Condition, Model, Words},

@@ -18,7 +18,7 @@ pub enum ActorName {
     Monitor,
     /// The durable record.
     Journal,
-    /// Brings the record to Redis.
+    /// Brings the record to other processes.
     Shipper,
     /// Remembers the record for people.
     Observer,
@@ -34,7 +34,7 @@ pub enum ActorName {
 
 impl ActorName {
     /// The server's half; without the shipper and the observer, as nothing waits
-    /// for those but Redis' readers and people.
+    /// for those but readers elsewhere and people.
     pub const SERVER: [Self; 4] = [Self::Queue, Self::Daemon, Self::Monitor, Self::Journal];
     /// All that there can be.
     pub const ALL: [Self; 10] = [
@@ -49,8 +49,6 @@ impl ActorName {
         Self::Scheduler,
         Self::RemoteQueue,
     ];
-    /// The client's half.
-    pub const CLIENT: [Self; 3] = [Self::Consumer, Self::Estimator, Self::Scheduler];
 
     /// As it stands in logs and answers.
     pub fn name(self) -> &'static str {

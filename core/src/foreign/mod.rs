@@ -21,7 +21,8 @@ use self::{
 };
 use crate::{
     estimator::Observation,
-    journal::{Executed, Outcome, QueueEvent, QueueRecord, Record},
+    journal::{Executed, Mode, Outcome, QueueEvent, QueueRecord, Record},
+    server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult, SetSlot},
     units::{
         ids::{ExecutionId, QueryId},
         resource::PerResource,
@@ -173,6 +174,32 @@ impl Watcher {
             Due::At(due) if due == base && slot > base => Some(slot.since(base)),
             _ => None,
         }
+    }
+
+    /// What must be delayed for `request` to come true, by how many ticks, each execution once; and the answer. Slots are
+    /// taken as set: whether the server takes a delay is told later.
+    pub fn place(&mut self, request: &ControlRequest) -> (Vec<(ExecutionId, u64)>, ControlResponse) {
+        let mut delays = Vec::new();
+        for slot in &request.set {
+            if let Some(ticks) = self.ticks_to(slot.execution, slot.due_tick) {
+                self.delaying(slot.execution, ticks);
+                delays.push((slot.execution, ticks));
+            }
+        }
+        let set = |slot: &SetSlot| SetResult {
+            execution: slot.execution,
+            result: SetOutcome::Set,
+            due_tick: Some(slot.due_tick),
+        };
+        let tick = self.tick();
+        let response = ControlResponse {
+            tick,
+            tick_ms: self.tick_us().div_ceil(1_000),
+            mode: Mode::Enforce,
+            lease_until: tick.after(request.lease_ticks),
+            results: request.set.iter().map(set).collect(),
+        };
+        (delays, response)
     }
 
     /// A delay is on its way: until its outcome is known, either may be.

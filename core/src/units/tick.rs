@@ -18,6 +18,11 @@ impl Tick {
         self.after(1)
     }
 
+    /// The tick before this one; the first one stays itself.
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The tick that many ticks later; saturates at the end of time.
     pub fn after(self, ticks: u64) -> Self {
         Self(self.0.saturating_add(ticks))

@@ -7,15 +7,11 @@ use std::{
 };
 
 use clap::Args;
-use evenkeel_actors::stores::{
-    file::state::dead_letters,
-    outbox::{self, Verified},
-    redis::{self, RedisVerified},
-};
-use evenkeel_core::invariants::{Finding, Report, TruthRow};
+use evenkeel_actors::ports::history::Verdict;
+use evenkeel_core::invariants::{Finding, TruthRow};
 use serde_json::json;
 
-use super::{Opened, Which, failed, redis_failed};
+use super::{Which, failed};
 use crate::{
     exit::{Exit, ExitError},
     output::{self, DataError},
@@ -31,63 +27,19 @@ pub(super) struct Options {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let journal = options.which.open()?;
+    let mut journal = options.which.open()?.history();
     let truth = options.truth.as_deref().map(read_truth).transpose()?;
     let mut progress = Progress::default();
-    let verified = match journal {
-        Opened::Outbox(reader) => {
-            let mut dead = dead_letters(&options.which.data_dir);
-            dead.sort_by_key(|dead| (dead.stream, dead.id));
-            outbox::verify(&reader, truth, |read, total| progress.show(read, total))
-                .map(|Verified { report, damage, notes }| Outcome {
-                    report,
-                    wrong: damage.iter().map(ToString::to_string).chain(dead.iter().map(ToString::to_string)).collect(),
-                    notes,
-                })
-                .map_err(|error| failed(&error))
-        }
-        Opened::Redis(mut reader) => redis::verify(&mut reader, truth, |read, total| progress.show(read, total))
-            .map(|RedisVerified { report, dead, lost, gap }| {
-                let unjudged = report.unjudged;
-                let unjudged = (unjudged > 0).then(|| {
-                    format!("{unjudged} windows count other executions than can be read here: those named above are among them")
-                });
-                let lost = lost.iter().map(|range| format!("Redis lost {range}, which the outbox no longer had"));
-                let gap = gap.map(|tick| {
-                    format!("another journal was continued at tick {tick}: what lies before is its own, and not checked")
-                });
-                Outcome {
-                    report,
-                    wrong: dead.iter().map(ToString::to_string).collect(),
-                    notes: lost.chain(gap).chain(unjudged).collect(),
-                }
-            })
-            .map_err(|fault| redis_failed(&fault)),
-    };
+    let verified = journal.verify(truth, &mut |read, total| progress.show(read, total));
     progress.end();
-    let outcome = verified?;
+    let verdict = verified.map_err(|error| failed(&error))?;
     let print = if options.which.json { print_json } else { print };
-    match output::data(|out| print(out, &outcome)) {
+    match output::data(|out| print(out, &verdict)) {
         // What was found matters more than who listened to its end.
-        Err(DataError::Closed) if !outcome.holds() => {}
+        Err(DataError::Closed) if !verdict.holds() => {}
         printed => printed?,
     }
-    Ok(if outcome.holds() { Exit::Ok } else { Exit::CheckFailed })
-}
-
-/// What came out, whichever copy was read.
-struct Outcome {
-    report: Report,
-    /// What cannot be read, or could not be applied.
-    wrong: Vec<String>,
-    /// What a reader should know of the proof.
-    notes: Vec<String>,
-}
-
-impl Outcome {
-    fn holds(&self) -> bool {
-        self.wrong.is_empty() && self.report.findings.count() == 0
-    }
+    Ok(if verdict.holds() { Exit::Ok } else { Exit::CheckFailed })
 }
 
 /// For a person who waits; a log has no use for it.
@@ -111,8 +63,8 @@ impl Progress {
     }
 }
 
-fn print(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
-    let Outcome { report, wrong, notes } = outcome;
+fn print(out: &mut dyn Write, verdict: &Verdict) -> std::io::Result<()> {
+    let Verdict { report, wrong, notes } = verdict;
     let findings = &report.findings;
     for finding in findings.first() {
         writeln!(out, "wrong: {finding}")?;
@@ -133,7 +85,7 @@ fn print(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
         "read {} executions, {} queue events, {} windows",
         entries.executions, entries.queue, entries.windows
     )?;
-    let verb = if outcome.holds() { "proved" } else { "checked" };
+    let verb = if verdict.holds() { "proved" } else { "checked" };
     match report.proved {
         Some((first, last)) => {
             writeln!(out, "{verb} ticks {first} to {last}: {} executions, each once", report.executed)?;
@@ -147,12 +99,12 @@ fn print(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
     Ok(())
 }
 
-fn print_json(out: &mut dyn Write, outcome: &Outcome) -> std::io::Result<()> {
-    let Outcome { report, wrong, notes } = outcome;
+fn print_json(out: &mut dyn Write, verdict: &Verdict) -> std::io::Result<()> {
+    let Verdict { report, wrong, notes } = verdict;
     let proved = report.proved.map(|(first, last)| json!({"first_tick": first, "last_tick": last}));
     let findings: Vec<_> = report.findings.first().iter().map(Finding::to_string).collect();
     let verified = json!({
-        "ok": outcome.holds(),
+        "ok": verdict.holds(),
         "entries": report.entries, "proved": proved, "executed": report.executed,
         "open_entries": report.open_entries, "waiting": report.waiting, "released": report.released,
         "findings": findings, "finding_count": report.findings.count(),

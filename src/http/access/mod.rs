@@ -32,6 +32,7 @@ use actix_web::{
     dev::ServiceRequest,
     http::{StatusCode, header},
 };
+use evenkeel_actors::reread::Reread;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::{Instant, timeout};
 
@@ -48,10 +49,7 @@ pub(super) use self::{
     principal::{Principal, Tenant},
 };
 use super::{BasePath, problem::Problem};
-use crate::{
-    reread::Reread,
-    tokens::{Hashed, Scope, Token, Tokens, TokensError},
-};
+use crate::tokens::{Hashed, Scope, Token, Tokens, TokensError};
 
 /// How often the file is read: a token that was removed lives no longer.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -141,7 +139,7 @@ impl Access {
     pub(super) fn watch(self: &Arc<Self>) {
         let Some(file) = self.settings.tokens.clone() else { return };
         let access = Arc::downgrade(self);
-        let (mut reader, mut reread) = (Reader::start(file.clone()), Reread::new());
+        let (mut reader, mut reread) = (Reader::start(file.clone()), Reread::from_now_on());
         actix_web::rt::spawn(async move {
             loop {
                 tokio::select! {

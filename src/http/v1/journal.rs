@@ -3,7 +3,7 @@
 use actix_web::web;
 use evenkeel_actors::{
     ports::{
-        history::{History, ReadError, StreamInfo},
+        history::{Head, History, ReadError, StreamInfo},
         ledger::{Pressure, Published},
     },
     server::shipper::Shipping,
@@ -121,7 +121,7 @@ struct Kept {
 }
 
 fn kept(history: &mut dyn History, shipped: Option<Positions>, tick_ms: u64) -> Result<Kept, ReadError> {
-    let streams = PerStream::try_from_fn(|stream| history.info(stream))?;
+    let Head { next_tick, streams, .. } = history.head()?;
     let mut oldest: Option<Tick> = None;
     for stream in Stream::ALL {
         let Some(shipped) = shipped else { continue };
@@ -129,7 +129,6 @@ fn kept(history: &mut dyn History, shipped: Option<Positions>, tick_ms: u64) -> 
         let tick = waiting.entries.first().map(|entry| entry.record.tick());
         oldest = oldest.into_iter().chain(tick).min();
     }
-    let next_tick = history.next_tick()?;
     Ok(Kept { streams, oldest_unshipped_ms: oldest.map(|tick| next_tick.since(tick) * tick_ms) })
 }
 
@@ -204,9 +203,9 @@ pub(super) async fn journal(
             key: views.about.keys.stream(stream),
             length: info.length,
             redis_length: known.map(|redis| redis.lengths[stream]),
-            first_seq: info.first.map(|(seq, _)| seq),
-            last_seq: info.last.map(|(seq, _)| seq),
-            last_id: info.last.map(|(_, id)| id.to_string()),
+            first_seq: info.first.map(|first| first.seq),
+            last_seq: info.last.map(|last| last.seq),
+            last_id: info.last.map(|last| last.id.to_string()),
             shipped_seq: shipped_seq.map(|shipped| shipped[stream]),
             groups: known.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
         }

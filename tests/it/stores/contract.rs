@@ -1,8 +1,9 @@
 //! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
 
-use evenkeel_actors::ports::state_store::DeadLetter;
+use evenkeel_actors::ports::{history::End, state_store::DeadLetter};
 use evenkeel_core::{
-    journal::{EntryId, Record, Stream},
+    invariants::TruthRow,
+    journal::{Entry, EntryId, Executed, Record, Stream},
     leveller::ClientState,
     units::{ids::ExecutionId, tick::Tick},
 };
@@ -29,7 +30,7 @@ async fn a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_ca
     let mut store = S::new(&server);
     server.tick(40).await;
     store.hand_out();
-    let mut positions = store.states().load().unwrap().positions;
+    let mut positions = store.states().take_over().unwrap().positions;
     let source = store.source();
     let first = read_up_to(&*source, positions, 39).await;
     assert_eq!(first, server.recorded());
@@ -52,7 +53,7 @@ async fn a_reader_that_saved_nothing_gets_everything_again<S: Store>() {
     server.tick(40).await;
     store.hand_out();
     for _ in 0..3 {
-        let positions = store.states().load().unwrap().positions;
+        let positions = store.states().take_over().unwrap().positions;
         assert_eq!(read_up_to(&*store.source(), positions, 39).await, server.recorded());
     }
 }
@@ -63,15 +64,31 @@ async fn the_newest_whole_state_is_loaded<S: Store>() {
     let mut store = S::new(&server);
     store.hand_out();
     let mut states = store.states();
-    assert_eq!(states.load().unwrap(), ClientState::default());
+    assert_eq!(states.take_over().unwrap(), ClientState::default());
     states.store(&state(at(NOW_MS + 1))).unwrap();
     states.store(&state(at(NOW_MS + 2))).unwrap();
-    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 2));
+    assert_eq!(store.states().take_over().unwrap().positions, at(NOW_MS + 2));
     store.spoil_snapshot();
     let mut after = store.states();
-    assert_eq!(after.load().unwrap().positions, at(NOW_MS + 1), "the generation before it");
+    assert_eq!(after.take_over().unwrap().positions, at(NOW_MS + 1), "the generation before it");
     after.store(&state(at(NOW_MS + 3))).unwrap();
-    assert_eq!(store.states().load().unwrap().positions, at(NOW_MS + 3));
+    assert_eq!(store.states().take_over().unwrap().positions, at(NOW_MS + 3));
+}
+
+async fn the_right_to_level_is_taken_again_and_given_back<S: Store>() {
+    let mut server = Server::new();
+    server.tick(5).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let mut states = store.states();
+    states.acquire().unwrap();
+    // After a panic nobody has given it back.
+    states.acquire().unwrap();
+    states.store(&state(at(NOW_MS + 1))).unwrap();
+    states.release();
+    let mut next = store.states();
+    next.acquire().unwrap();
+    assert_eq!(next.load().unwrap().positions, at(NOW_MS + 1));
 }
 
 async fn a_history_is_read_from_any_place_in_both_directions<S: Store>() {
@@ -86,8 +103,8 @@ async fn a_history_is_read_from_any_place_in_both_directions<S: Store>() {
         let all = &recorded[stream];
         let (first, middle, last) = (&all[0], &all[all.len() / 2], &all[all.len() - 1]);
         let info = history.info(stream).unwrap();
-        assert_eq!((info.length, info.first), (all.len() as u64, Some((first.seq, first.id))));
-        assert_eq!(info.last, Some((last.seq, last.id)));
+        assert_eq!((info.length, info.first), (all.len() as u64, Some(End::from(first))));
+        assert_eq!(info.last, Some(End::from(last)));
         assert_eq!(history.tail(stream, 2).unwrap().entries, all[all.len() - 2..]);
         assert_eq!(history.after(stream, middle.id, 2).unwrap().entries, all[all.len() / 2 + 1..][..2]);
         assert_eq!(history.before(stream, middle.id, 2).unwrap().entries, all[all.len() / 2 - 2..][..2]);
@@ -114,7 +131,7 @@ async fn a_dead_letter_is_kept_once<S: Store>() {
     let mut store = S::new(&server);
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     let dead = DeadLetter {
         stream: Stream::Queue,
         id: EntryId { ms: NOW_MS, n: 3 },
@@ -122,7 +139,54 @@ async fn a_dead_letter_is_kept_once<S: Store>() {
     };
     states.bury(&dead).unwrap();
     states.bury(&dead).unwrap();
-    assert_eq!(store.dead_letters(), [dead]);
+    let mut history = store.history()().unwrap();
+    assert_eq!(history.dead_letters().unwrap(), std::slice::from_ref(&dead));
+    let verdict = history.verify(None, &mut |_, _| ()).unwrap();
+    assert_eq!((verdict.report.findings.count(), verdict.wrong.as_slice()), (0, &[dead.to_string()][..]));
+    assert!(!verdict.holds());
+}
+
+async fn where_a_history_stands_is_told_at_one_moment<S: Store>() {
+    let mut server = Server::new();
+    server.tick(35).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let (recorded, meta) = (server.recorded(), server.writer.meta());
+    let mut history = store.history()().unwrap();
+    let head = history.head().unwrap();
+    assert_eq!((head.journal, head.label), (meta.journal.to_string(), Some(meta.identity.label.clone())));
+    assert_eq!((head.writer_epoch, head.next_tick), (Some(meta.writer_epoch), Tick(35)));
+    assert_eq!(head.next_tick, history.next_tick().unwrap());
+    for stream in Stream::ALL {
+        assert_eq!(head.streams[stream], history.info(stream).unwrap());
+        assert_eq!(head.streams[stream].last, recorded[stream].last().map(End::from));
+    }
+}
+
+async fn a_history_is_checked_against_the_truth<S: Store>() {
+    let mut server = Server::new();
+    server.tick(40).await;
+    let mut store = S::new(&server);
+    store.hand_out();
+    let ran = server.recorded()[Stream::Executions].clone();
+    let mut truth: Vec<TruthRow> = ran.iter().filter_map(truth_of).collect();
+    let check = |truth: &[TruthRow]| {
+        let (mut history, mut told) = (store.history()().unwrap(), Vec::new());
+        let mut progress = |read, total| told.push((read, total));
+        let verdict = history.verify(Some(truth.to_vec()), &mut progress).unwrap();
+        assert!(told.iter().all(|(read, total)| read <= total), "{told:?}");
+        verdict
+    };
+    let verdict = check(&truth);
+    assert!(verdict.holds(), "{:?}", verdict.report.findings.first());
+    assert_eq!(verdict.report.proved, Some((Tick(0), Tick(29))));
+    truth.remove(truth.len() / 2);
+    assert!(!check(&truth).holds(), "one was recorded that never ran");
+}
+
+fn truth_of(entry: &Entry) -> Option<TruthRow> {
+    let Record::Executed(Executed { tick, execution, query, .. }) = entry.record.clone() else { return None };
+    Some(TruthRow { tick, execution, query })
 }
 
 macro_rules! contract {
@@ -141,6 +205,9 @@ contract!(
     a_reader_gets_everything_after_its_positions_and_is_told_when_it_has_caught_up,
     a_reader_that_saved_nothing_gets_everything_again,
     the_newest_whole_state_is_loaded,
+    the_right_to_level_is_taken_again_and_given_back,
     a_history_is_read_from_any_place_in_both_directions,
-    a_dead_letter_is_kept_once
+    a_dead_letter_is_kept_once,
+    where_a_history_stands_is_told_at_one_moment,
+    a_history_is_checked_against_the_truth
 );

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use evenkeel_actors::stores::redis::{self, Shipment};
+use evenkeel_actors::{ports::history::History as _, stores::redis::Shipment};
 use evenkeel_core::journal::{FIRST_FORMAT, FORMAT, PerStream, Stream};
 use tempfile::TempDir;
 
@@ -37,7 +37,7 @@ async fn streams_of_format_1_go_on_in_format_2_and_stay_as_they_are() {
     let before = raw(&redis);
     let shipment = Handed::shipment(&server, &redis, 5_000_000, 0);
     let mut store = Handed::of(redis, shipment);
-    let learned = store.states().load().unwrap();
+    let learned = store.states().take_over().unwrap();
     assert!(learned.scheduler.is_some(), "the state that 0.1 saved is used");
     let old = PerStream::from_fn(|stream| store.entries(stream));
     server.tick(40).await;
@@ -53,11 +53,10 @@ async fn streams_of_format_1_go_on_in_format_2_and_stay_as_they_are() {
         assert!(first.iter().all(|entry| entry.version == FIRST_FORMAT), "{stream}");
         assert!(!rest.is_empty() && rest.iter().all(|entry| entry.version == FORMAT), "{stream}");
     }
-    let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-    assert_eq!(verified.report.findings.first(), []);
-    assert!(
-        verified.holds() && verified.report.proved.is_some_and(|(first, last)| (first.0, last.0) == (0, 199))
-    );
+    let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+    assert_eq!(verdict.report.findings.first(), []);
+    let proved = verdict.report.proved;
+    assert!(verdict.holds() && proved.is_some_and(|(first, last)| (first.0, last.0) == (0, 199)));
 }
 
 /// Ships until it is done or refused, as the shipper does each second.
@@ -106,7 +105,7 @@ async fn nothing_of_format_2_is_written_while_a_client_of_0_1_reads() {
     // The lease of this program's client says what it reads.
     redis.cli(&["HSET", LEASE, "holder", ""]);
     let mut store = Handed::of(redis, shipment);
-    store.states().load().unwrap();
+    store.states().take_over().unwrap();
     let reads = store.redis.cli(&["HMGET", LEASE, "epoch", "reads"]);
     assert_eq!(reads.split_whitespace().collect::<Vec<_>>(), ["4", "4", "2"]);
     server.tick(3).await;

@@ -1,8 +1,8 @@
 //! What Redis holds and cannot be read, or only by a newer program; numbers to the last digit.
 
-use evenkeel_actors::stores::{
-    file::state::FileStateStore,
-    redis::{self, RedisReader},
+use evenkeel_actors::{
+    ports::history::History as _,
+    stores::{file::state::FileStateStore, redis::RedisReader},
 };
 use evenkeel_core::journal::Stream;
 
@@ -22,10 +22,10 @@ async fn an_entry_that_cannot_be_read_is_named_and_the_rest_is_judged() {
         store.redis.cli(&["XADD", &format!("evenkeel:{{main}}:{stream}"), id, "v", "1", "seq", "x"]);
     };
     let named = || {
-        let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-        assert_eq!(verified.report.findings.first(), [], "the rest holds");
-        assert!(!verified.holds());
-        (verified.dead.len(), verified.report.proved)
+        let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+        assert_eq!(verdict.report.findings.first(), [], "the rest holds");
+        assert!(!verdict.holds());
+        (verdict.wrong.len(), verdict.report.proved)
     };
     for (at, stream) in ["executions", "queue", "windows"].into_iter().enumerate() {
         spoil(stream, "9999999999999-0");
@@ -54,10 +54,11 @@ async fn what_follows_from_an_unreadable_entry_is_not_a_finding_of_its_own() {
             }
             store.redis.cli(&add.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        let verified = redis::verify(&mut store.reader(), None, |_, _| ()).unwrap();
-        assert_eq!(verified.report.findings.first(), [], "{stream}");
+        let verdict = store.reader().verify(None, &mut |_, _| ()).unwrap();
+        assert_eq!(verdict.report.findings.first(), [], "{stream}");
         let spoilt = entries[entries.len() / 2].id;
-        assert!(verified.dead.iter().any(|dead| (dead.stream, dead.id) == (stream, spoilt)), "{stream}");
+        let named = format!("{stream} entry {spoilt} ");
+        assert!(verdict.wrong.iter().any(|wrong| wrong.starts_with(&named)), "{stream}: {:?}", verdict.wrong);
     }
 }
 
@@ -69,7 +70,7 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     server.tick(40).await;
     store.hand_out();
     let meta = "evenkeel:{main}:meta";
-    let positions = store.states().load().unwrap().positions;
+    let positions = store.states().take_over().unwrap().positions;
     // An entry of a later format, in the middle of what is to be read.
     let later = [("v", "3"), ("seq", "99"), ("anything", "else")];
     let mut add = vec!["XADD", "evenkeel:{main}:windows", "9999999999999-0"];
@@ -85,14 +86,14 @@ async fn a_newer_format_stops_both_and_loses_nothing() {
     };
     let said = tokio::time::timeout(PATIENCE, stopped).await.expect("it stops");
     assert!(said.contains("is of format 3") && said.contains("up to format 2"), "{said}");
-    assert_eq!(store.dead_letters(), [], "nothing is thrown away");
+    assert_eq!(store.reader().dead_letters().unwrap(), [], "nothing is thrown away");
     let pending = store.redis.cli(&["XPENDING", "evenkeel:{main}:windows", "scheduler"]);
     assert!(pending.contains("9999999999999-0"), "nothing is acknowledged: {pending}");
     store.redis.cli(&["DEL", "evenkeel:{main}:windows"]);
 
     store.redis.cli(&["HSET", meta, "format", "3"]);
     let epoch = store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]);
-    let refused = store.states().load().unwrap_err().to_string();
+    let refused = store.states().take_over().unwrap_err().to_string();
     assert!(refused.contains("is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "epoch"]),
@@ -122,11 +123,11 @@ async fn a_snapshot_of_a_newer_format_is_left_and_so_is_the_lease() {
     server.tick(5).await;
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     states.store(&state(at(NOW_MS + 1))).unwrap();
     let written = "evenkeel snapshot v3 generation=9 bytes=3 crc=659ed9d1\nabc";
     store.redis.cli(&["SET", "evenkeel:{main}:snapshot:scheduler", written]);
-    let refused = store.states().load().unwrap_err().to_string();
+    let refused = store.states().take_over().unwrap_err().to_string();
     assert!(refused.contains("snapshot in Redis is of format 3"), "{refused}");
     assert_eq!(
         store.redis.cli(&["HGET", "evenkeel:{main}:lease", "holder"]),
@@ -157,7 +158,7 @@ async fn the_lease_counts_on_exactly_wherever_it_stands() {
     ] {
         store.redis.cli(&["HSET", lease, "epoch", stands, "holder", ""]);
         let mut states = store.states();
-        states.load().unwrap();
+        states.take_over().unwrap();
         assert_eq!(store.epoch.held(), held, "after {stands}");
         states.store(&state(at(NOW_MS + 1))).unwrap();
         assert_eq!(store.redis.cli(&["HGET", lease, "epoch"]), held.to_string());
@@ -172,7 +173,7 @@ async fn a_state_that_is_older_by_one_in_the_last_digit_is_not_saved() {
     let mut store = Handed::new(&server);
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     states.store(&state(at(9_007_199_254_740_993))).unwrap();
     let older = states.store(&state(at(9_007_199_254_740_992))).unwrap_err().to_string();
     assert!(older.contains("a later state has been saved"), "{older}");

@@ -14,7 +14,7 @@ async fn a_reader_whose_consumer_is_busy_goes_on_renewing_the_lease() {
     let mut store = Handed::new(&server);
     server.tick(5).await;
     store.hand_out();
-    let positions = store.states().load().unwrap().positions;
+    let positions = store.states().take_over().unwrap().positions;
     let mut reads = store.source().follow(positions);
     let mut hand_out_more = async || {
         server.tick(20).await;
@@ -46,7 +46,7 @@ async fn a_saved_state_acknowledges_all_that_it_holds_and_nothing_else() {
     let mut store = Handed::new(&server);
     store.hand_out();
     let mut states = store.states();
-    states.load().unwrap();
+    states.take_over().unwrap();
     let given = "for i = 1, 2500 do redis.call('XADD', KEYS[1], (9000000000000 + i) .. '-0', 'v', '1') end
         redis.call('XREADGROUP', 'GROUP', 'scheduler', 'scheduler', 'STREAMS', KEYS[1], '>') return 'given'";
     for stream in Stream::ALL {

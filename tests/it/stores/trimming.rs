@@ -25,7 +25,7 @@ async fn redis_is_trimmed_behind_everybody_and_never_past_anybody() {
     assert_eq!(length(&store), everything, "nobody has read anything");
 
     let mut states = store.states();
-    let mut positions = states.load().unwrap().positions;
+    let mut positions = states.take_over().unwrap().positions;
     let read = read_up_to(&*store.source(), positions, 59).await;
     trim(&mut store);
     assert_eq!(length(&store), everything, "nothing is acknowledged");
@@ -72,7 +72,7 @@ async fn redis_is_trimmed_by_ticks_whatever_the_clock_said() {
     server.tick(30).await;
     store.hand_out();
     let mut states = store.states();
-    let mut positions = states.load().unwrap().positions;
+    let mut positions = states.take_over().unwrap().positions;
     let read = read_up_to(&*store.source(), positions, 89).await;
     for stream in Stream::ALL {
         positions.advance(stream, read[stream].last().unwrap().id);
@@ -108,7 +108,7 @@ async fn redis_is_trimmed_by_ticks_whatever_the_clock_said() {
 async fn reproduces_a_group_that_was_moved_before_the_first_entry_was_read() {
     let mut server = Server::new();
     let mut store = Handed::with(&server, 5_000_000);
-    let positions = store.states().load().unwrap().positions;
+    let positions = store.states().take_over().unwrap().positions;
     let mut reads = store.source().follow(positions);
     // It has asked what there is, and found nothing.
     tokio::time::sleep(Duration::from_millis(500)).await;

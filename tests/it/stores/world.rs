@@ -4,15 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use evenkeel_actors::{
     ports::{
-        history::OpenHistory,
+        history::{OpenHistory, Verdict},
         lease::LeaseEpoch,
         source::{Read, Source},
-        state_store::{DeadLetter, StateStore},
+        state_store::LeasedStates,
     },
     stores::{
-        file::state::{FileStateStore, dead_letters},
+        file::state::FileStateStore,
         outbox::{OutboxHandle, OutboxReader, source::OutboxSource},
-        redis::{self, Keys, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
+        redis::{Keys, RedisReader, RedisSource, RedisStateStore, Shipment, ShipmentSettings, Target},
     },
 };
 use evenkeel_core::{
@@ -34,15 +34,19 @@ pub(super) trait Store {
     /// Makes what is recorded readable.
     fn hand_out(&mut self);
     fn source(&self) -> Box<dyn Source>;
-    fn states(&self) -> Box<dyn StateStore>;
+    fn states(&self) -> Box<dyn LeasedStates>;
     /// Spoils the newest snapshot.
     fn spoil_snapshot(&self);
     /// Opens what is read of it for people.
     fn history(&self) -> OpenHistory;
     fn entries(&self, stream: Stream) -> Vec<Entry>;
-    fn dead_letters(&self) -> Vec<DeadLetter>;
+
     /// Findings of the audit, and the ticks that it proved.
-    fn verify(&self) -> (u64, Option<(Tick, Tick)>);
+    fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
+        let Verdict { report, wrong, .. } = self.history()().unwrap().verify(None, &mut |_, _| ()).unwrap();
+        assert_eq!(wrong, [] as [String; 0]);
+        (report.findings.count(), report.proved)
+    }
 }
 
 pub(super) struct Embedded {
@@ -61,7 +65,7 @@ impl Store for Embedded {
         Box::new(OutboxSource::new(&self.dir, self.writer.published()))
     }
 
-    fn states(&self) -> Box<dyn StateStore> {
+    fn states(&self) -> Box<dyn LeasedStates> {
         Box::new(FileStateStore::open(&self.dir).unwrap())
     }
 
@@ -77,17 +81,6 @@ impl Store for Embedded {
 
     fn entries(&self, stream: Stream) -> Vec<Entry> {
         OutboxReader::open(&self.dir).unwrap().after(stream, EntryId::default(), usize::MAX).unwrap()
-    }
-
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        dead_letters(&self.dir)
-    }
-
-    fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
-        let reader = OutboxReader::open(&self.dir).unwrap();
-        let verified = evenkeel_actors::stores::outbox::verify(&reader, None, |_, _| ()).unwrap();
-        assert_eq!(verified.damage, None);
-        (verified.report.findings.count(), verified.report.proved)
     }
 }
 
@@ -163,7 +156,7 @@ impl Store for Handed {
         Box::new(RedisSource::new(self.target("client"), Self::keys(), self.epoch.clone()))
     }
 
-    fn states(&self) -> Box<dyn StateStore> {
+    fn states(&self) -> Box<dyn LeasedStates> {
         // The same holder, as after a panic: it need not wait for its own lease.
         let holder = "the test".to_owned();
         Box::new(RedisStateStore::new(self.target("client"), Self::keys(), holder, self.epoch.clone()))
@@ -180,15 +173,6 @@ impl Store for Handed {
     fn entries(&self, stream: Stream) -> Vec<Entry> {
         let found = self.reader().after(stream, EntryId::default(), 1_000_000).unwrap();
         found.into_iter().map(Result::unwrap).collect()
-    }
-
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.reader().dead_letters().unwrap()
-    }
-
-    fn verify(&self) -> (u64, Option<(Tick, Tick)>) {
-        let verified = redis::verify(&mut self.reader(), None, |_, _| ()).unwrap();
-        (verified.report.findings.count(), verified.report.proved)
     }
 }
 

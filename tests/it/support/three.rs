@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use evenkeel_actors::{
-    ports::{lease::LeaseEpoch, state_store::StateStore as _},
+    ports::{
+        lease::{LeaseEpoch, LeaseStore as _},
+        state_store::LeasedStates as _,
+    },
     stores::{
         outbox::OutboxReader,
         redis::{Keys, RedisReader, RedisStateStore},
@@ -145,7 +148,7 @@ pub fn state_in_redis(pair: &Pair) -> ClientState {
     let mut store = RedisStateStore::new(target, keys, "the test".to_owned(), LeaseEpoch::default());
     let mut loaded = None;
     wait_until("the lease is free", || {
-        loaded = store.load().ok();
+        loaded = store.take_over().ok();
         loaded.is_some()
     });
     store.release();

@@ -25,15 +25,16 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
-use self::steps::{Outcome, apply, collect, restore, until_applied, with};
+use self::steps::{Outcome, apply, collect, release, restore, until_applied, with};
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{
         Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
     },
     ports::{
+        lease::LeaseError,
         source::{Read, Source, SourceError},
-        state_store::{DeadLetter, StateError, StateStore},
+        state_store::{DeadLetter, LeasedStates, StateError, TakeOverError},
     },
     supervise::{fault, health::ActorHealth, port::Port},
 };
@@ -129,7 +130,7 @@ impl Consumer {
     pub fn new(
         ports: Ports,
         source: Box<dyn Source + Send>,
-        states: Box<dyn StateStore>,
+        states: Box<dyn LeasedStates>,
         health: ActorHealth,
         role: watch::Sender<Role>,
         unsaved: watch::Sender<Unsaved>,
@@ -163,11 +164,11 @@ impl Consumer {
         }));
     }
 
-    fn not_restored(&mut self, cause: StateError, context: &mut Context<Self>) {
+    fn not_restored(&mut self, cause: TakeOverError, context: &mut Context<Self>) {
         // A later program takes the right to level meanwhile.
-        let after = if matches!(cause, StateError::Newer(_)) { GIVEN_UP_FOR } else { RETRY_AFTER };
+        let after = if cause.is_newer() { GIVEN_UP_FOR } else { RETRY_AFTER };
         let role = match cause {
-            StateError::StandingBy { holder } => Role::StandingBy { holder },
+            TakeOverError::Lease(LeaseError::Held { holder }) => Role::StandingBy { holder },
             cause => Role::Waiting { cause: cause.to_string() },
         };
         let changed = self.role.send_if_modified(|before| {
@@ -200,12 +201,7 @@ impl Consumer {
     /// Gives the right to level back, and asks for it again after a while.
     fn give_up(&mut self, cause: String, context: &mut Context<Self>) {
         self.role.send_replace(Role::GaveUp { cause });
-        let released = with(Arc::clone(&self.states), |states| {
-            states.release();
-            Ok(())
-        });
-        // A thread that failed has released nothing, and the right ends by itself.
-        context.spawn(released.into_actor(self).map(|_, _, _| ()));
+        context.spawn(release(Arc::clone(&self.states)).into_actor(self));
         self.recover(GIVEN_UP_FOR, context);
     }
 
@@ -228,14 +224,67 @@ impl Consumer {
         context.spawn(reader.into_actor(self));
     }
 
+    /// After a source could not go on.
+    fn source_ended(&mut self, cause: SourceError, context: &mut Context<Self>) {
+        match cause {
+            SourceError::Newer(newer) => {
+                tracing::error!(%newer, "reading stops: the right to level is left to one who can go on");
+                self.give_up(newer.to_string(), context);
+            }
+            cause @ SourceError::Failed(_) => {
+                tracing::warn!(%cause, "reading starts again");
+                self.recover(RETRY_AFTER, context);
+            }
+        }
+    }
+
+    /// Sends what was read through the others. Whether to read on.
+    fn apply(&mut self, generation: u64, read: Read) -> impl ActorFutureExt<Self, Output = bool> + use<> {
+        let Read { entries, observed, caught_up } = read;
+        self.applying.send_replace(true);
+        let parts = self.progress.read(entries).into_iter().map(Arc::new).collect();
+        let applied = apply(self.ports.estimator.clone(), parts, observed.map(Arc::new), caught_up);
+        let applied = applied
+            .into_actor(self)
+            .map(move |outcome, actor, context| actor.applied(generation, outcome, context));
+        let collected = applied.then(|go_on, actor, _context| actor.snapshot_if_due(go_on));
+        collected.map(|go_on, actor, _context| {
+            actor.applying.send_replace(false);
+            go_on
+        })
+    }
+
+    /// Notes what became of a read. Whether to read on.
+    fn applied(&mut self, generation: u64, outcome: Outcome, context: &mut Context<Self>) -> bool {
+        // Somebody has begun to restore everything meanwhile.
+        if !self.progress.counts(generation) {
+            return false;
+        }
+        let Outcome { done, failed } = outcome;
+        for part in &done {
+            self.progress.applied(part);
+        }
+        match failed {
+            None => true,
+            Some((part, cause)) => {
+                self.failed(&cause, &part, context);
+                false
+            }
+        }
+    }
+
+    /// The state as of the last batch.
+    fn collect(&self) -> impl Future<Output = Result<ClientState, String>> + use<> {
+        let (ports, positions) = (self.ports.clone(), self.progress.positions());
+        async move { collect(&ports, positions).await }
+    }
+
     /// Collects the state as of the last batch, before the next one is asked for.
     fn snapshot_if_due(&mut self, go_on: bool) -> ResponseActFuture<Self, bool> {
         if !go_on || !self.snapshot_is_due() {
             return Box::pin(actix::fut::ready(go_on));
         }
-        let (ports, positions) = (self.ports.clone(), self.progress.positions());
-        let collected = async move { collect(&ports, positions).await };
-        Box::pin(collected.into_actor(self).map(move |state, actor, context| {
+        Box::pin(self.collect().into_actor(self).map(move |state, actor, context| {
             // An actor that is away or lost is noticed with the next batch.
             if let Ok(state) = state {
                 let written = actor.write(state);
@@ -249,8 +298,20 @@ impl Consumer {
         self.progress.save_is_due(self.saved_at.elapsed() >= SNAPSHOT_EVERY, SNAPSHOT_ENTRIES)
     }
 
+    /// Writes the last state of all.
+    fn write_if_any(&mut self, state: Result<ClientState, String>) -> ResponseActFuture<Self, ()> {
+        match state {
+            Ok(state) => Box::pin(self.write(state)),
+            // One that stands by has no state.
+            Err(cause) => {
+                tracing::info!(cause, "there is no state of the client to save");
+                Box::pin(actix::fut::ready(()))
+            }
+        }
+    }
+
     /// Writes a collected state while reading goes on.
-    fn write(&mut self, state: ClientState) -> impl ActorFutureExt<Self, Output = ()> + 'static {
+    fn write(&mut self, state: ClientState) -> impl ActorFutureExt<Self, Output = ()> + use<> {
         self.progress.save();
         self.saved_at = Instant::now();
         let (journal, states) = (self.ports.journal.clone(), Arc::clone(&self.states));
@@ -318,52 +379,19 @@ impl Supervised for Consumer {}
 impl Handler<EntriesRead> for Consumer {
     type Result = ResponseActFuture<Self, bool>;
 
-    fn handle(
-        &mut self,
-        EntriesRead { generation, read }: EntriesRead,
-        context: &mut Self::Context,
-    ) -> Self::Result {
+    fn handle(&mut self, entries: EntriesRead, context: &mut Self::Context) -> Self::Result {
         fault::handling!("consumer");
+        let EntriesRead { generation, read } = entries;
         if !self.progress.takes(generation) {
             return Box::pin(actix::fut::ready(false));
         }
-        let Read { entries, observed, caught_up } = match read {
-            Ok(read) => read,
-            Err(SourceError::Newer(newer)) => {
-                tracing::error!(%newer, "reading stops: the right to level is left to one who can go on");
-                self.give_up(newer.to_string(), context);
-                return Box::pin(actix::fut::ready(false));
-            }
+        match read {
+            Ok(read) => Box::pin(self.apply(generation, read)),
             Err(cause) => {
-                tracing::warn!(%cause, "reading starts again");
-                self.recover(RETRY_AFTER, context);
-                return Box::pin(actix::fut::ready(false));
+                self.source_ended(cause, context);
+                Box::pin(actix::fut::ready(false))
             }
-        };
-        self.applying.send_replace(true);
-        let parts = self.progress.read(entries).into_iter().map(Arc::new).collect();
-        let applied = apply(self.ports.estimator.clone(), parts, observed.map(Arc::new), caught_up);
-        let applied = applied.into_actor(self).map(move |Outcome { done, failed }, actor, context| {
-            // Somebody has begun to restore everything meanwhile.
-            if !actor.progress.counts(generation) {
-                return false;
-            }
-            for part in &done {
-                actor.progress.applied(part);
-            }
-            match failed {
-                None => true,
-                Some((part, cause)) => {
-                    actor.failed(&cause, &part, context);
-                    false
-                }
-            }
-        });
-        let collected = applied.then(|go_on, actor, _context| actor.snapshot_if_due(go_on));
-        Box::pin(collected.map(|go_on, actor, _context| {
-            actor.applying.send_replace(false);
-            go_on
-        }))
+        }
     }
 }
 
@@ -372,26 +400,9 @@ impl Handler<SaveState> for Consumer {
 
     fn handle(&mut self, _: SaveState, _context: &mut Self::Context) -> Self::Result {
         self.progress.end();
-        let applied = until_applied(self.applying.subscribe());
-        let collected = applied.into_actor(self).then(|(), actor, _context| {
-            let (ports, positions) = (actor.ports.clone(), actor.progress.positions());
-            async move { collect(&ports, positions).await }.into_actor(actor)
-        });
-        let saved = collected.then(|state, actor, _context| match state {
-            Ok(state) => actor.write(state).boxed_local(),
-            // One that stands by has no state.
-            Err(cause) => {
-                tracing::info!(cause, "there is no state of the client to save");
-                actix::fut::ready(()).boxed_local()
-            }
-        });
-        Box::pin(saved.then(|(), actor, _context| {
-            let released = with(Arc::clone(&actor.states), |states| {
-                states.release();
-                Ok(())
-            });
-            // A thread that failed has released nothing, and the lease ends by itself.
-            released.into_actor(actor).map(|_, _, _| ())
-        }))
+        let applied = until_applied(self.applying.subscribe()).into_actor(self);
+        let collected = applied.then(|(), actor, _context| actor.collect().into_actor(actor));
+        let saved = collected.then(|state, actor, _context| actor.write_if_any(state));
+        Box::pin(saved.then(|(), actor, _context| release(Arc::clone(&actor.states)).into_actor(actor)))
     }
 }

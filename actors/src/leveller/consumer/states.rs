@@ -2,24 +2,24 @@
 
 use evenkeel_core::leveller::ClientState;
 
-use crate::ports::state_store::{DeadLetter, StateError, StateStore};
+use crate::ports::state_store::{DeadLetter, LeasedStates, StateError, TakeOverError};
 
 /// A state that an earlier recovery collected is not saved over what a later one has read on from: the acknowledgement
 /// that goes with it would let trimming remove what the later one still needs.
 pub(crate) struct States {
-    store: Box<dyn StateStore>,
+    store: Box<dyn LeasedStates>,
     loaded: u64,
 }
 
 impl States {
-    pub(crate) fn new(store: Box<dyn StateStore>) -> Self {
+    pub(crate) fn new(store: Box<dyn LeasedStates>) -> Self {
         Self { store, loaded: 0 }
     }
 
-    /// Loads for the recovery `generation`.
-    pub(crate) fn load(&mut self, generation: u64) -> Result<ClientState, StateError> {
+    /// Takes over for the recovery `generation`.
+    pub(crate) fn take_over(&mut self, generation: u64) -> Result<ClientState, TakeOverError> {
         self.loaded = generation;
-        self.store.load()
+        self.store.take_over()
     }
 
     /// Saves what the recovery `generation` led to.

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::{Ports, SharedStates, States};
 use crate::{
     messages::{Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler},
-    ports::state_store::StateError,
+    ports::state_store::{StateError, TakeOverError},
     supervise::port::Port,
 };
 
@@ -72,10 +72,10 @@ pub(super) async fn collect(ports: &Ports, positions: Positions) -> Result<Clien
 }
 
 /// Uses the store on a thread that may block.
-pub(super) async fn with<T: Send + 'static>(
+pub(super) async fn with<T: Send + 'static, E: From<StateError> + Send + 'static>(
     states: SharedStates,
-    call: impl FnOnce(&mut States) -> Result<T, StateError> + Send + 'static,
-) -> Result<T, StateError> {
+    call: impl FnOnce(&mut States) -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     let called = tokio::task::spawn_blocking(move || {
         // A poisoned lock is a call that panicked; the store finds out what is whole by itself.
         let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,17 +84,26 @@ pub(super) async fn with<T: Send + 'static>(
     called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
 }
 
+/// Gives the right to level back. A thread that fails has given nothing back, and the right ends by itself.
+pub(super) async fn release(states: SharedStates) {
+    let released = with(states, |states| {
+        states.release();
+        Ok::<_, StateError>(())
+    });
+    let _ = released.await;
+}
+
 pub(super) async fn restore(
     ports: Ports,
     states: SharedStates,
     generation: u64,
     applying: watch::Receiver<bool>,
     after: Duration,
-) -> Result<Positions, StateError> {
+) -> Result<Positions, TakeOverError> {
     tokio::time::sleep(after).await;
     until_applied(applying).await;
     let ClientState { positions, estimator, scheduler } =
-        with(states, move |states| states.load(generation)).await?;
+        with(states, move |states| states.take_over(generation)).await?;
     let away = |_| StateError::Unavailable("an actor is away".to_owned());
     let restored = ports.restore_scheduler.send(RestoreScheduler(scheduler)).await.map_err(away)?;
     restored.map_err(|error| StateError::Unavailable(error.to_string()))?;

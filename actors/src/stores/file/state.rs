@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::snapshot::{SnapshotError, SnapshotStore};
 use crate::ports::{
+    lease::LeaseStore,
     ledger::Published,
     state_store::{DeadLetter, StateError, StateStore},
 };
@@ -105,6 +106,9 @@ impl StateStore for FileStateStore {
         written.map_err(|error| StateError::Unavailable(format!("{path} cannot be written: {error}")))
     }
 }
+
+/// The lock of the data directory has decided who levels.
+impl LeaseStore for FileStateStore {}
 
 /// What was set aside in the data directory `dir`; a line that a kill cut short is none.
 pub fn dead_letters(dir: &Path) -> Vec<DeadLetter> {

@@ -7,7 +7,8 @@ use rusqlite::ErrorCode;
 
 use crate::ports::{
     history::{Damage, ReadError},
-    ledger::{CommitError, Over},
+    ledger::CommitError,
+    over::Over,
 };
 
 /// The clock is more than 24 h behind the journal, and nobody has said that it was wrong before.

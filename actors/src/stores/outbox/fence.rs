@@ -20,7 +20,7 @@ use super::{
     store::Outbox,
     witness::Witness,
 };
-use crate::{clock::unix_ms, ports::ledger::Over};
+use crate::{clock::unix_ms, ports::over::Over};
 
 /// Whether `meta` is still the writer's; asked inside of the transaction that writes.
 pub(super) fn check(connection: &Connection, meta: &Meta) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ mod checkpoint;
 mod error;
 mod fence;
 mod head;
+mod history;
 mod limits;
 mod lock;
 mod migrate;
@@ -54,7 +55,6 @@ pub use self::{
     retention::{Trim, Trimmed},
     schema::DATABASE_FILE,
     store::Outbox,
-    verify::{Verified, verify},
     writer::{COMMITS_QUEUED_MAX, OutboxHandle, OutboxWriter},
 };
 

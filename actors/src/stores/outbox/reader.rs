@@ -3,7 +3,7 @@
 use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -21,7 +21,7 @@ use super::{
     schema::{self, SchemaError},
     starts, stream_rows, witness,
 };
-use crate::ports::history::{History, OpenHistory, Page, ReadError, StreamInfo};
+use crate::ports::history::{End, ReadError, StreamInfo};
 
 /// Entries read at a time by whoever reads many: some MB, and a read transaction of about 10 ms. As long as one is open
 /// the log cannot be emptied.
@@ -70,7 +70,7 @@ pub struct Since {
 #[derive(Debug)]
 pub struct OutboxReader {
     connection: Connection,
-    file: PathBuf,
+    pub(super) file: PathBuf,
 }
 
 /// The sequence numbers that are there, as one moment of the database shows them.
@@ -79,39 +79,7 @@ struct Bounds {
     last: u64,
 }
 
-impl History for OutboxReader {
-    fn next_tick(&mut self) -> Result<Tick, ReadError> {
-        Ok(self.head()?.state.next_tick)
-    }
-
-    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
-        Self::info(self, stream)
-    }
-
-    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
-        Self::after(self, stream, id, limit).map(Page::from)
-    }
-
-    fn before(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
-        Self::before(self, stream, id, limit).map(Page::from)
-    }
-
-    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Page, ReadError> {
-        Self::tail(self, stream, limit).map(Page::from)
-    }
-
-    fn before_tick(&mut self, stream: Stream, tick: Tick) -> Result<EntryId, ReadError> {
-        Self::before_tick(self, stream, tick)
-    }
-}
-
 impl OutboxReader {
-    /// Opens the history in `dir`.
-    pub fn opener(dir: &Path) -> OpenHistory {
-        let dir = dir.to_owned();
-        Arc::new(move || Ok(Box::new(Self::open(&dir)?)))
-    }
-
     /// Opens the journal in `dir`.
     ///
     /// # Errors
@@ -186,20 +154,7 @@ impl OutboxReader {
     /// # Errors
     /// [`ReadError`].
     pub fn info(&self, stream: Stream) -> Result<StreamInfo, ReadError> {
-        self.read(|connection| {
-            let Bounds { first, last } = bounds(connection, stream)?;
-            if first > last {
-                return Ok(StreamInfo::default());
-            }
-            let begin = stream_rows::read_one(connection, stream, first)?;
-            let end = stream_rows::read_one(connection, stream, last)?;
-            Ok(StreamInfo {
-                length: last - first + 1,
-                first: Some((first, begin.entry.id)),
-                last: Some((last, end.entry.id)),
-                bytes: Some(end.bytes.saturating_sub(begin.bytes_before)),
-            })
-        })
+        self.read(|connection| info(connection, stream))
     }
 
     /// The first `limit` entries after `id`, in id order. What has been trimmed is passed over.
@@ -386,6 +341,21 @@ fn bounds(connection: &Connection, stream: Stream) -> Result<Bounds, StoreError>
     let head: HeadRow = head::read(connection)?;
     let kept: KeptRow = head::read(connection)?;
     Ok(Bounds { first: kept.first_seq[stream], last: head.numbering.last_seq(stream) })
+}
+
+pub(super) fn info(connection: &Connection, stream: Stream) -> Result<StreamInfo, StoreError> {
+    let Bounds { first, last } = bounds(connection, stream)?;
+    if first > last {
+        return Ok(StreamInfo::default());
+    }
+    let begin = stream_rows::read_one(connection, stream, first)?;
+    let end = stream_rows::read_one(connection, stream, last)?;
+    Ok(StreamInfo {
+        length: last - first + 1,
+        first: Some(End::from(&begin.entry)),
+        last: Some(End::from(&end.entry)),
+        bytes: Some(end.bytes.saturating_sub(begin.bytes_before)),
+    })
 }
 
 fn entries(connection: &Connection, stream: Stream, first: u64, last: u64) -> Result<Vec<Entry>, StoreError> {

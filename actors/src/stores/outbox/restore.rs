@@ -11,7 +11,7 @@ use super::{
     head::{self, CopyRow},
     reader::OutboxReader,
     schema::{self, DATABASE_FILE},
-    verify,
+    verify::verify,
 };
 
 /// Puts the copy `from` into the empty directory `dir`, which is created when it is not there, and verifies it.

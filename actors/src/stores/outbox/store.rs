@@ -20,7 +20,8 @@ use super::{
 use crate::{
     ports::{
         history::ReadError,
-        ledger::{CommitError, Committed, LogState, Over, Pressure},
+        ledger::{CommitError, Committed, LogState, Pressure},
+        over::Over,
     },
     supervise::fault,
 };

@@ -15,13 +15,13 @@ use crate::ports::history::{Damage, ReadError};
 
 /// What came out.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub(super) struct Verified {
     /// What was proved, up to the damage if there is any.
-    pub report: Report,
+    pub(super) report: Report,
     /// What could not be read.
-    pub damage: Option<Damage>,
+    pub(super) damage: Option<Damage>,
     /// What a reader should know of the proof, in sentences.
-    pub notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Verified {
@@ -35,7 +35,7 @@ impl Verified {
 ///
 /// # Errors
 /// [`ReadError`], except for damage, which is a result.
-pub fn verify(
+pub(super) fn verify(
     reader: &OutboxReader,
     truth: Option<Vec<TruthRow>>,
     mut progress: impl FnMut(u64, u64),

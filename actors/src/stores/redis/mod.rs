@@ -17,7 +17,9 @@ mod ahead;
 pub(crate) mod backlog;
 mod claim;
 mod fields;
+mod history;
 mod keys;
+mod lease;
 pub(crate) mod link;
 mod reader;
 mod report;
@@ -42,7 +44,6 @@ pub use self::{
     source::RedisSource,
     state::RedisStateStore,
     target::{Target, TargetError},
-    verify::{RedisVerified, verify},
 };
 
 /// The group of the client that levels. Others may be added; trimming waits for all of them.

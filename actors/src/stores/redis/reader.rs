@@ -1,6 +1,6 @@
 //! Reading the streams beside whoever writes and reads them: nothing is changed, no group is touched.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
@@ -14,10 +14,7 @@ use super::{
     link::{Link, RedisFault},
     target::Target,
 };
-use crate::ports::{
-    history::{History, OpenHistory, Page, ReadError, StreamInfo},
-    state_store::DeadLetter,
-};
+use crate::ports::state_store::DeadLetter;
 
 /// A stream at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +46,11 @@ impl RedisMeta {
         self.get("tick").and_then(|tick| tick.parse().ok()).map(Tick)
     }
 
+    /// The first tick that the streams do not tell about.
+    pub fn next_tick(&self) -> Tick {
+        self.tick().map(Tick::next).unwrap_or_default()
+    }
+
     /// Ranges that Redis has lost, as `stream:first-last`.
     pub fn lost(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|field| field.strip_prefix("lost:"))
@@ -68,54 +70,7 @@ pub struct RedisReader {
     link: Link,
 }
 
-impl History for RedisReader {
-    fn next_tick(&mut self) -> Result<Tick, ReadError> {
-        Ok(self.meta()?.tick().map(Tick::next).unwrap_or_default())
-    }
-
-    fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
-        let (_, streams) = self.moment()?;
-        let StreamState { length, first, last, .. } = &streams[stream];
-        let end = |entry: &Entry| (entry.seq, entry.id);
-        Ok(StreamInfo {
-            length: *length,
-            first: first.as_ref().map(end),
-            last: last.as_ref().map(end),
-            bytes: None,
-        })
-    }
-
-    fn after(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
-        Ok(page(Self::after(self, stream, id, limit)?))
-    }
-
-    fn before(&mut self, stream: Stream, id: EntryId, limit: usize) -> Result<Page, ReadError> {
-        Ok(page(self.last(stream, &format!("({id}"), limit)?))
-    }
-
-    fn tail(&mut self, stream: Stream, limit: usize) -> Result<Page, ReadError> {
-        Ok(page(Self::tail(self, stream, limit)?))
-    }
-}
-
-fn page(found: Vec<Result<Entry, DeadLetter>>) -> Page {
-    let mut page = Page::default();
-    for one in found {
-        match one {
-            Ok(entry) => page.entries.push(entry),
-            Err(dead) => page.unreadable.push(dead),
-        }
-    }
-    page
-}
-
 impl RedisReader {
-    /// Opens the history under `keys`.
-    pub fn opener(target: &Target, keys: &Keys) -> OpenHistory {
-        let (target, keys) = (target.clone(), keys.clone());
-        Arc::new(move || Ok(Box::new(Self::open(&target, keys.clone())?)))
-    }
-
     /// Opens the streams under `keys`.
     ///
     /// # Errors
@@ -194,7 +149,7 @@ impl RedisReader {
     }
 
     /// The last `limit` entries up to `end`, in id order.
-    fn last(
+    pub(super) fn last(
         &mut self,
         stream: Stream,
         end: &str,

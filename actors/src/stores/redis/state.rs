@@ -1,33 +1,25 @@
-//! The client's state and lease in Redis.
-//!
-//! Who levels is decided by a lease whose holder keeps counting its `beat`. Somebody who stands by watches that
-//! counter with a clock of its own: when it has stood still for [`SILENCE`], while Redis answered, the lease is
-//! taken under the next epoch. Every later step of the old holder names its old epoch and changes
-//! nothing. No clocks are compared, so none has to be right.
-
-use std::time::Duration;
+//! The client's state in Redis, saved under its lease.
 
 #[cfg(feature = "mutants")]
 use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{NewerFormat, Stream},
     leveller::ClientState,
-    server::control::EPOCH_MAX,
 };
 use redis::cmd;
-use tokio::time::Instant;
 
 use super::{
-    FORMAT_VERSION, GROUP,
+    GROUP,
     fields::{array, newer_meta, optional, pair, text},
     keys::Keys,
+    lease::{Lease, Standing},
     link::{Link, RedisFault},
     scripts::Scripts,
     target::Target,
 };
 use crate::{
     ports::{
-        lease::LeaseEpoch,
+        lease::{LeaseEpoch, LeaseError, LeaseStore},
         state_store::{DeadLetter, StateError, StateStore},
     },
     stores::file::{
@@ -35,19 +27,6 @@ use crate::{
         state::{decode, encode},
     },
 };
-
-/// A holder beats every 200 ms; five missed beats, and a taker still levels within 2 s.
-const SILENCE: Duration = Duration::from_secs(1);
-/// Looks at a beat that stands still before it counts as silence: a Redis that was away shows none.
-const LOOKS_MIN: u32 = 3;
-
-/// Who holds the lease, as last seen.
-struct Seen {
-    epoch: String,
-    beat: String,
-    since: Instant,
-    looks: u32,
-}
 
 /// Whether a state stands in Redis.
 enum Saved {
@@ -60,12 +39,11 @@ enum Saved {
 pub struct RedisStateStore {
     target: Target,
     keys: Keys,
-    /// This process, among all that ever were.
-    holder: String,
-    epoch: LeaseEpoch,
+    lease: Lease,
     scripts: Scripts,
     link: Option<Link>,
-    seen: Option<Seen>,
+    /// The journal for which the lease was taken, until its state is loaded.
+    taken_for: Option<String>,
     /// The last state that was loaded or stored, with its journal: a Redis that was emptied gets it back.
     last: Option<(String, Vec<u8>)>,
     generation: u64,
@@ -74,8 +52,8 @@ pub struct RedisStateStore {
 impl RedisStateStore {
     /// A store for a client that calls itself `holder`, which must be unique.
     pub fn new(target: Target, keys: Keys, holder: String, epoch: LeaseEpoch) -> Self {
-        let scripts = Scripts::new();
-        Self { target, keys, holder, epoch, scripts, link: None, seen: None, last: None, generation: 0 }
+        let (lease, scripts) = (Lease::new(holder, epoch), Scripts::new());
+        Self { target, keys, lease, scripts, link: None, taken_for: None, last: None, generation: 0 }
     }
 
     fn with_link<T>(
@@ -89,47 +67,11 @@ impl RedisStateStore {
         let called = call(self, &mut link);
         if matches!(called, Err(StateError::Unavailable(_))) {
             // Silence is only what was seen while Redis answered.
-            self.seen = None;
+            self.lease.saw_nothing();
         } else {
             self.link = Some(link);
         }
         called
-    }
-
-    /// Takes the lease, or says who has it.
-    fn acquire(&mut self, link: &mut Link) -> Result<(), StateError> {
-        let silent =
-            self.seen.as_ref().filter(|seen| seen.looks >= LOOKS_MIN && seen.since.elapsed() >= SILENCE);
-        let (epoch, beat) =
-            silent.map_or((String::new(), String::new()), |seen| (seen.epoch.clone(), seen.beat.clone()));
-        let (floor, end) = (self.epoch.floor().to_string(), EPOCH_MAX.to_string());
-        let format = FORMAT_VERSION.to_string();
-        let arguments = [&self.holder, &epoch, &beat, &floor, &end, &format].map(String::as_bytes);
-        let answer = link.script(&self.scripts.acquire, &[self.keys.lease()], &arguments);
-        let answer: Vec<String> = array(answer.map_err(|fault| unavailable(&fault))?)
-            .and_then(|items| items.into_iter().map(text).collect())
-            .map_err(|fault| unavailable(&fault))?;
-        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["yours", epoch] => {
-                let epoch = epoch.parse().map_err(|_| unexpected(&answer))?;
-                self.epoch.hold(epoch);
-                self.seen = None;
-                tracing::info!(epoch, "this client levels");
-                Ok(())
-            }
-            ["held", epoch, beat, holder] => {
-                match &mut self.seen {
-                    Some(seen) if seen.epoch == epoch && seen.beat == beat => seen.looks += 1,
-                    seen => {
-                        let since = Instant::now();
-                        *seen =
-                            Some(Seen { epoch: epoch.to_owned(), beat: beat.to_owned(), since, looks: 1 });
-                    }
-                }
-                Err(StateError::StandingBy { holder: holder.to_owned() })
-            }
-            _ => Err(unexpected(&answer)),
-        }
     }
 
     /// The newest whole generation of this journal's state.
@@ -191,8 +133,7 @@ impl RedisStateStore {
         let keys =
             [self.keys.lease(), self.keys.snapshot(), self.keys.previous_snapshot(), self.keys.client()];
         let keys: Vec<_> = keys.into_iter().chain(self.keys.streams()).collect();
-        let epoch = self.epoch.held().to_string();
-        let mut arguments = vec![epoch.into_bytes(), value, GROUP.into(), journal.into()];
+        let mut arguments = vec![self.lease.epoch().into_bytes(), value, GROUP.into(), journal.into()];
         for stream in Stream::ALL {
             arguments.push(stream.name().into());
             arguments.push(state.positions.get(stream).to_string().into_bytes());
@@ -224,12 +165,6 @@ impl RedisStateStore {
             .map_err(|fault| unavailable(&fault))
     }
 
-    fn give_back(&self, link: &mut Link) -> Result<(), StateError> {
-        let epoch = self.epoch.held().to_string();
-        let released = link.script(&self.scripts.release, &[self.keys.lease()], &[epoch.as_bytes()]);
-        released.map(drop).map_err(|fault| unavailable(&fault))
-    }
-
     fn journal(&self, link: &mut Link) -> Result<String, StateError> {
         let found = link.call(cmd("HMGET").arg(self.keys.meta()).arg("journal").arg("format"));
         let [journal, format] = found.and_then(pair).map_err(|fault| unavailable(&fault))?;
@@ -246,14 +181,8 @@ impl RedisStateStore {
 impl StateStore for RedisStateStore {
     fn load(&mut self) -> Result<ClientState, StateError> {
         self.with_link(|store, link| {
-            let journal = store.journal(link)?;
-            store.acquire(link)?;
-            let read = store.read(link, &journal);
-            if matches!(read, Err(StateError::Newer(_))) {
-                // Who can read it takes the lease.
-                store.give_back(link)?;
-            }
-            if let Some(bytes) = read? {
+            let journal = store.taken_for.take().map_or_else(|| store.journal(link), Ok)?;
+            if let Some(bytes) = store.read(link, &journal)? {
                 let state = decode(&bytes);
                 store.last = Some((journal, bytes));
                 return Ok(state);
@@ -297,14 +226,35 @@ impl StateStore for RedisStateStore {
         let bury = bury(&self.keys, dead);
         self.with_link(|_, link| link.call(&bury).map(drop).map_err(|fault| unavailable(&fault)))
     }
+}
 
-    fn is_shared(&self) -> bool {
-        true
+impl LeaseStore for RedisStateStore {
+    fn acquire(&mut self) -> Result<(), LeaseError> {
+        let standing = self.with_link(|store, link| {
+            let journal = store.journal(link)?;
+            let standing = store.lease.acquire(link, &store.keys, &store.scripts);
+            let standing = standing.map_err(|fault| unavailable(&fault))?;
+            store.taken_for = matches!(standing, Standing::Levels).then_some(journal);
+            Ok(standing)
+        });
+        match standing {
+            Ok(Standing::Levels) => Ok(()),
+            Ok(Standing::By { holder }) => Err(LeaseError::Held { holder }),
+            Err(StateError::Newer(newer)) => Err(newer.into()),
+            Err(cause) => Err(LeaseError::Unavailable(cause.to_string())),
+        }
     }
 
     fn release(&mut self) {
         // Where Redis does not answer, the lease ends by silence.
-        let _ = self.with_link(|store, link| store.give_back(link));
+        let _ = self.with_link(|store, link| {
+            let released = store.lease.give_back(link, &store.keys, &store.scripts);
+            released.map_err(|fault| unavailable(&fault))
+        });
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }
 
@@ -320,8 +270,4 @@ fn unavailable(fault: &RedisFault) -> StateError {
         return newer.clone().into();
     }
     StateError::Unavailable(fault.to_string())
-}
-
-fn unexpected(answer: &[String]) -> StateError {
-    StateError::Unavailable(format!("Redis answered {answer:?} to a lease"))
 }

@@ -8,42 +8,25 @@ use evenkeel_core::{
     units::tick::Tick,
 };
 
-use super::{link::RedisFault, reader::RedisReader};
-use crate::ports::state_store::DeadLetter;
+use super::{
+    link::RedisFault,
+    reader::{RedisMeta, RedisReader},
+};
+use crate::ports::{history::Verdict, state_store::DeadLetter};
 
 /// Entries read at a time: some ms of Redis' time.
 const CHUNK: usize = 2_000;
-
-/// What came out.
-#[derive(Clone, Debug, Default)]
-pub struct RedisVerified {
-    /// What was proved.
-    pub report: Report,
-    /// Entries that cannot be read, or that a client could not apply.
-    pub dead: Vec<DeadLetter>,
-    /// Ranges that Redis has lost, as `stream:first-last`; what is younger is whole when the report says so.
-    pub lost: Vec<String>,
-    /// The tick at which another journal was continued, when there is one: the proof begins there.
-    pub gap: Option<Tick>,
-}
-
-impl RedisVerified {
-    /// Whether nothing was found.
-    pub fn holds(&self) -> bool {
-        self.report.findings.count() == 0 && self.dead.is_empty()
-    }
-}
 
 /// Verifies what `reader` shows, against `truth` too when it is given. `progress` is told how many of how
 /// many entries have been read, now and then.
 ///
 /// # Errors
 /// [`RedisFault`].
-pub fn verify(
+pub(super) fn verify(
     reader: &mut RedisReader,
     truth: Option<Vec<TruthRow>>,
     mut progress: impl FnMut(u64, u64),
-) -> Result<RedisVerified, RedisFault> {
+) -> Result<Verdict, RedisFault> {
     let (meta, streams) = reader.moment()?;
     let dead = reader.dead_letters()?;
     let gap = meta.gaps().max();
@@ -89,13 +72,29 @@ pub fn verify(
         }
     }
     // Without a tick nothing has been shipped yet.
-    let report = audit.finish(meta.tick().map_or(Tick(0), Tick::next), None);
+    let report = audit.finish(meta.next_tick(), None);
     for letter in dead {
         if !all.iter().any(|known: &DeadLetter| (known.stream, known.id) == (letter.stream, letter.id)) {
             all.push(letter);
         }
     }
-    Ok(RedisVerified { report, dead: all, lost: meta.lost().map(str::to_owned).collect(), gap })
+    let notes = notes(&meta, gap, &report);
+    Ok(Verdict { report, wrong: all.iter().map(ToString::to_string).collect(), notes })
+}
+
+/// What has been lost; whether the proof begins where another journal was continued; what could not be judged.
+fn notes(meta: &RedisMeta, gap: Option<Tick>, report: &Report) -> Vec<String> {
+    let lost = meta.lost().map(|range| format!("Redis lost {range}, which the outbox no longer had"));
+    let gap = gap.map(|tick| {
+        format!("another journal was continued at tick {tick}: what lies before is its own, and not checked")
+    });
+    let unjudged = (report.unjudged > 0).then(|| {
+        let windows = report.unjudged;
+        format!(
+            "{windows} windows count other executions than can be read here: those named above are among them"
+        )
+    });
+    lost.chain(gap).chain(unjudged).collect()
 }
 
 /// The first entry at or after `tick`.

@@ -302,7 +302,7 @@ impl Queue {
 
     /// The last tick that has begun; 0 before the first.
     pub fn last_tick(&self) -> Tick {
-        Tick(self.next_tick.0.saturating_sub(1))
+        self.next_tick.previous()
     }
 
     /// Executions that wait.

@@ -314,7 +314,7 @@ fn retention_keeps_what_the_snapshot_lacks_and_what_the_last_tick_ran() {
     let fifth = reader.after(Stream::Executions, EntryId::default(), 5).unwrap()[4].id;
     applied.advance(Stream::Executions, fifth);
     for stream in [Stream::Queue, Stream::Windows] {
-        applied.advance(stream, reader.info(stream).unwrap().last.unwrap().1);
+        applied.advance(stream, reader.info(stream).unwrap().last.unwrap().id);
     }
     let trimmed = outbox.trim(&Trim { applied }).unwrap();
     assert_eq!(trimmed.removed.executions, 5);
@@ -374,7 +374,7 @@ fn what_has_been_shipped_is_kept_up_to_a_number_of_bytes() {
     assert!(before.bytes > Some(6_000));
     let all = Trim { applied: Positions::end() };
     assert_eq!(outbox.trim(&all).unwrap(), Trimmed::default(), "nothing has been shipped");
-    let last = evenkeel_core::journal::PerStream::from_fn(|stream| info(stream).last.map(|(_, id)| id));
+    let last = evenkeel_core::journal::PerStream::from_fn(|stream| info(stream).last.map(|last| last.id));
     outbox.mark_shipped(last).unwrap();
     outbox.trim(&all).unwrap();
     for stream in [Stream::Queue, Stream::Executions] {
@@ -404,7 +404,8 @@ fn at_the_limit_arrivals_are_to_be_refused_and_past_the_reserve_everything_is() 
     seen.dedup();
     assert_eq!(seen, [Pressure::None, Pressure::RefuseArrivals, Pressure::Full]);
     assert!(matches!(refused, CommitError::Full(_)), "{refused}");
-    let info = |stream| OutboxReader::open(dir.path()).unwrap().info(stream).unwrap().last.map(|(_, id)| id);
+    let info =
+        |stream| OutboxReader::open(dir.path()).unwrap().info(stream).unwrap().last.map(|last| last.id);
     outbox.mark_shipped(evenkeel_core::journal::PerStream::from_fn(info)).unwrap();
     assert_eq!(outbox.pressure(), Pressure::None);
     let recovered = outbox.recover().unwrap();

@@ -44,7 +44,7 @@ fn open_to_adopt(dir: &Path, now_ms: u64) -> (Outbox, Recovered) {
 
 #[track_caller]
 fn assert_verified(dir: &Path) -> Vec<String> {
-    let verified = verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
+    let verified = verify::verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
     assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
     verified.notes
 }

@@ -73,7 +73,7 @@ fn try_damage(specimen: &Specimen, damage: impl FnOnce(&Path), case: &str) -> bo
         }
     }
     if let Ok(reader) = OutboxReader::open(copy.path())
-        && let Ok(verified) = verify(&reader, None, |_, _| {})
+        && let Ok(verified) = verify::verify(&reader, None, |_, _| {})
     {
         assert_eq!(verified.report.findings.first(), [], "{case}: blamed on the server");
         assert!(noticed == verified.damage.is_some() || !noticed, "{case}: not verified");
@@ -202,7 +202,7 @@ fn damage_is_named_by_file_and_record() {
         text.contains("queue entry 7") && text.contains("outbox.db") && text.contains("restore"),
         "{text}"
     );
-    let verified = verify(&reader, None, |_, _| {}).unwrap();
+    let verified = verify::verify(&reader, None, |_, _| {}).unwrap();
     assert!(verified.damage.unwrap().record.contains("queue entry 7"));
     assert!(verified.report.entries.queue > 0, "what lies before it is checked");
 }
@@ -226,7 +226,7 @@ fn rows_that_are_gone_or_come_back_are_noticed() {
         assert!(connection.execute(statement, []).unwrap() > 0, "{statement}");
         drop(connection);
         let reader = OutboxReader::open(dir.path());
-        let damage = match reader.and_then(|reader| verify(&reader, None, |_, _| {})) {
+        let damage = match reader.and_then(|reader| verify::verify(&reader, None, |_, _| {})) {
             Ok(verified) => verified.damage.unwrap_or_else(|| panic!("{statement} was not noticed")),
             Err(ReadError::Damaged(damage)) => damage,
             Err(error) => panic!("{statement}: {error}"),

@@ -13,13 +13,10 @@ use super::{
     super::*,
     support::{Decider, NOW_MS, identity, journal_id, open, pause, run, try_open},
 };
-use crate::ports::{
-    history::ReadError,
-    ledger::{CommitError, Over},
-};
+use crate::ports::{history::ReadError, ledger::CommitError, over::Over};
 
 fn findings(dir: &Path) -> Vec<Finding> {
-    let verified = verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
+    let verified = verify::verify(&OutboxReader::open(dir).unwrap(), None, |_, _| {}).unwrap();
     assert_eq!(verified.damage, None);
     verified.report.findings.first().to_vec()
 }

@@ -55,10 +55,10 @@ fn rows(dir: &Path) -> PerStream<Vec<(i64, String, i64)>> {
     })
 }
 
-fn holds(dir: &Path) -> Verified {
+fn holds(dir: &Path) -> verify::Verified {
     let truth = fs::read_to_string(data().join("truth")).unwrap();
     let truth = truth.lines().map(|line| line.parse().unwrap()).collect();
-    let verified = verify(&OutboxReader::open(dir).unwrap(), Some(truth), |_, _| {}).unwrap();
+    let verified = verify::verify(&OutboxReader::open(dir).unwrap(), Some(truth), |_, _| {}).unwrap();
     assert_eq!((verified.report.findings.first(), &verified.damage), (&[][..], &None));
     verified
 }
@@ -95,7 +95,7 @@ fn a_directory_of_format_1_goes_on_in_format_2_and_its_entries_stay_as_they_are(
         assert!(new.iter().all(|(_, body, _)| body.starts_with(r#"{"v":"2","#)), "{stream}");
     }
     let reader = OutboxReader::open(dir.path()).unwrap();
-    let verified = verify(&reader, None, |_, _| {}).unwrap();
+    let verified = verify::verify(&reader, None, |_, _| {}).unwrap();
     assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
     assert_eq!(verified.report.proved.map(|(from, to)| (from.0, to.0)), Some((0, 149)));
     let kept = fs::metadata(dir.path().join(FIRST_FORMAT_FILE)).unwrap().modified().unwrap();

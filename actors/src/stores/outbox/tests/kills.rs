@@ -125,7 +125,7 @@ fn kill_and_verify(dir: &Path, ms: u64, mutant: bool) -> Vec<String> {
     last = reading.join().unwrap().or(last);
 
     let reader = OutboxReader::open(dir).unwrap();
-    let verified = verify(&reader, Some(truth(dir)), |_, _| {}).unwrap();
+    let verified = verify::verify(&reader, Some(truth(dir)), |_, _| {}).unwrap();
     let mut findings: Vec<_> = verified.report.findings.first().iter().map(ToString::to_string).collect();
     findings.extend(verified.damage.map(|damage| damage.to_string()));
     let revision = reader.head().unwrap().revision;
@@ -174,7 +174,7 @@ fn death_at_each_named_point_loses_duplicates_and_invents_nothing() {
                 "{output:?}"
             );
             let reader = OutboxReader::open(dir.path()).unwrap();
-            let verified = verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
+            let verified = verify::verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
             assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None), "{point} {n}");
         }
     }
@@ -213,6 +213,6 @@ fn a_full_disk_refuses_commits_whole_and_goes_on_when_there_is_room() {
     child.wait().unwrap();
     assert_eq!(more, 50, "it goes on");
     let reader = OutboxReader::open(dir.path()).unwrap();
-    let verified = verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
+    let verified = verify::verify(&reader, Some(truth(dir.path())), |_, _| {}).unwrap();
     assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
 }

@@ -30,7 +30,7 @@ async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them()
     let published = writer.published().borrow().clone();
     assert_eq!((published.revision, published.next_tick, published.trouble), (3, Tick(3), None));
     let reader = OutboxReader::open(dir.path()).unwrap();
-    assert_eq!(reader.info(Stream::Queue).unwrap().last.unwrap().1, published.last.queue);
+    assert_eq!(reader.info(Stream::Queue).unwrap().last.unwrap().id, published.last.queue);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ fn a_reader_beside_a_writer_sees_whole_commits_only() {
         let reader = OutboxReader::open(&reading).unwrap();
         let (mut last, mut seen) = (EntryId::default(), 0u64);
         loop {
-            let verified = verify(&reader, None, |_, _| {}).unwrap();
+            let verified = verify::verify(&reader, None, |_, _| {}).unwrap();
             assert_eq!((verified.report.findings.first(), verified.damage), (&[][..], None));
             for entry in reader.after(Stream::Queue, last, 50).unwrap() {
                 seen += 1;

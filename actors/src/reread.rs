@@ -13,23 +13,23 @@ use tokio::sync::watch;
 static ASKED: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// Asks all that keep a file.
-pub(crate) fn ask() {
+pub fn ask() {
     tracing::info!("SIGHUP: files of secrets are read again; everything else is read at the start alone");
     ASKED.send_modify(|asked| *asked += 1);
 }
 
 /// Tells one owner when it was asked to read again.
 #[derive(Clone, Debug)]
-pub(crate) struct Reread(watch::Receiver<u64>);
+pub struct Reread(watch::Receiver<u64>);
 
 impl Reread {
-    /// Told of what is asked from now on.
-    pub(crate) fn new() -> Self {
+    /// Told of what is asked from here on.
+    pub fn from_now_on() -> Self {
         Self(ASKED.subscribe())
     }
 
     /// Waits until it is asked for.
-    pub(crate) async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         if self.0.changed().await.is_err() {
             // The sender lives as long as the program.
             std::future::pending::<()>().await;
@@ -43,11 +43,11 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_is_told_once() {
-        let (mut first, mut second) = (Reread::new(), Reread::new());
+        let (mut first, mut second) = (Reread::from_now_on(), Reread::from_now_on());
         ask();
         first.asked().await;
         second.asked().await;
-        let mut late = Reread::new();
+        let mut late = Reread::from_now_on();
         ask();
         late.asked().await;
         first.asked().await;

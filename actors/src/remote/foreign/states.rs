@@ -1,11 +1,15 @@
 //! The client's state in memory: a foreign server has no journal to go on from.
 
-use evenkeel_actors::ports::state_store::{DeadLetter, StateError, StateStore};
 use evenkeel_core::leveller::ClientState;
+
+use crate::ports::{
+    lease::LeaseStore,
+    state_store::{DeadLetter, StateError, StateStore},
+};
 
 /// Keeps what was learned while the process lives, for actors that start again.
 #[derive(Debug, Default)]
-pub(in crate::run) struct MemoryStates(ClientState);
+pub struct MemoryStates(ClientState);
 
 impl StateStore for MemoryStates {
     fn load(&mut self) -> Result<ClientState, StateError> {
@@ -23,3 +27,6 @@ impl StateStore for MemoryStates {
         Ok(())
     }
 }
+
+/// Nobody says who levels a foreign server.
+impl LeaseStore for MemoryStates {}

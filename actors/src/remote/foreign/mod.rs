@@ -13,26 +13,26 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Supervised, WrapFuture,
 };
-use evenkeel_actors::{
-    clock::unix_ms,
-    messages::{Control, ControlRefused},
-    ports::source::{Read, Source, SourceError},
-    supervise::{health::ActorHealth, port::Port},
-};
 use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
-    journal::{Entry, EntryId, FORMAT, Mode, Positions, Record},
-    server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult},
+    journal::{Entry, EntryId, FORMAT, Positions, Record},
+    server::control::ControlResponse,
     units::ids::ExecutionId,
 };
 use tokio::sync::{mpsc, watch};
 
 use self::requests::Requests;
-pub(super) use self::states::MemoryStates;
-use crate::{reach::Server, tokens::Secret};
+pub use self::states::MemoryStates;
+use super::{reach::Server, secret::Secret};
+use crate::{
+    clock::unix_ms,
+    messages::{Control, ControlRefused},
+    ports::source::{Read, Source, SourceError},
+    supervise::{health::ActorHealth, port::Port},
+};
 
 /// Length of a foreign server's ticks; how far it is really from this is found out.
-pub(super) const TICK_MS: u64 = 100;
+const TICK_MS: u64 = 100;
 /// Time between two looks: a little less than half a tick, so that looks wander over the tick and its beginning
 /// is found.
 const LOOK_EVERY: Duration = Duration::from_millis(47);
@@ -46,10 +46,10 @@ const USELESS_ANSWERS: u32 = 10;
 /// The consumer's source → [`ForeignServer`]: send what is seen here from now on, what waits already first.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Follow(mpsc::Sender<Result<Read, SourceError>>);
+pub struct Follow(mpsc::Sender<Result<Read, SourceError>>);
 
 /// A foreign server as a journal.
-pub(super) struct ForeignSource(pub(super) Port<Follow>);
+pub struct ForeignSource(pub Port<Follow>);
 
 impl Source for ForeignSource {
     fn follow(&self, _after: Positions) -> mpsc::Receiver<Result<Read, SourceError>> {
@@ -102,7 +102,7 @@ impl Answers {
 }
 
 /// See the module.
-pub(super) struct ForeignServer {
+pub struct ForeignServer {
     requests: Requests,
     watcher: Watcher,
     reads: Option<mpsc::Sender<Result<Read, SourceError>>>,
@@ -123,7 +123,7 @@ pub(super) struct ForeignServer {
 
 impl ForeignServer {
     /// The server at `server`.
-    pub(super) fn new(
+    pub fn new(
         server: &Server,
         token: Option<&Secret>,
         health: ActorHealth,
@@ -237,18 +237,19 @@ impl ForeignServer {
         }
     }
 
-    /// Delays `execution` to `slot`, unless it was delayed before: one delay for each.
-    fn delay(&mut self, execution: ExecutionId, ticks: u64, context: &mut Context<Self>) {
-        self.watcher.delaying(execution, ticks);
-        let delay = self.requests.clone().delay(execution, ticks);
-        context.spawn(delay.into_actor(self).map(move |(outcome, refusal), actor, _context| {
-            actor.watcher.delayed(execution, outcome);
-            match refusal {
-                Some(cause) => actor.delays.useless(cause),
-                None => actor.delays.useful(),
-            }
-            actor.tell();
-        }));
+    /// Delays each execution by so many ticks.
+    fn delay(&mut self, delays: Vec<(ExecutionId, u64)>, context: &mut Context<Self>) {
+        for (execution, ticks) in delays {
+            let delay = self.requests.clone().delay(execution, ticks);
+            context.spawn(delay.into_actor(self).map(move |(outcome, refusal), actor, _context| {
+                actor.watcher.delayed(execution, outcome);
+                match refusal {
+                    Some(cause) => actor.delays.useless(cause),
+                    None => actor.delays.useful(),
+                }
+                actor.tell();
+            }));
+        }
     }
 
     /// Whoever asks whether this client is ready hears what the server does not do.
@@ -296,23 +297,8 @@ impl Handler<Control> for ForeignServer {
     type Result = Result<ControlResponse, ControlRefused>;
 
     fn handle(&mut self, Control(request): Control, context: &mut Self::Context) -> Self::Result {
-        let ControlRequest { lease_ticks, set, .. } = request;
-        let mut results = Vec::with_capacity(set.len());
-        for slot in set {
-            if let Some(ticks) = self.watcher.ticks_to(slot.execution, slot.due_tick) {
-                self.delay(slot.execution, ticks, context);
-            }
-            let (execution, due_tick) = (slot.execution, Some(slot.due_tick));
-            results.push(SetResult { execution, result: SetOutcome::Set, due_tick });
-        }
-        let tick = self.watcher.tick();
-        let tick_ms = self.watcher.tick_us().div_ceil(1_000);
-        Ok(ControlResponse {
-            tick,
-            tick_ms,
-            mode: Mode::Enforce,
-            lease_until: tick.after(lease_ticks),
-            results,
-        })
+        let (delays, response) = self.watcher.place(&request);
+        self.delay(delays, context);
+        Ok(response)
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use awc::error::SendRequestError;
-use evenkeel_actors::address::{Address, AddressError};
+use awc::{ClientRequest, error::SendRequestError};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+
+use super::secret::Secret;
+use crate::address::{Address, AddressError};
 
 /// What cannot be used to reach somebody. It repeats no address.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +147,14 @@ fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ReachError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Arc::new(config.with_root_certificates(store).with_no_client_auth()))
+}
+
+/// `request` with the `token` that opens the server, where there is one.
+pub fn opened(request: ClientRequest, token: Option<&Secret>) -> ClientRequest {
+    match token {
+        Some(token) => request.bearer_auth(token.expose()),
+        None => request,
+    }
 }
 
 /// Why a request did not succeed, and what would help.

@@ -8,7 +8,8 @@ use std::{
 
 use awc::{ClientRequest, http::StatusCode};
 
-use crate::{reread::Reread, tokens::Secret};
+use super::{reach, secret::Secret};
+use crate::reread::Reread;
 
 /// See the module. Clones have the same token.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ impl Bearer {
     }
 
     async fn follow_hangups(token: Weak<RefCell<Option<Secret>>>) {
-        let mut reread = Reread::new();
+        let mut reread = Reread::from_now_on();
         loop {
             reread.asked().await;
             let Some(token) = token.upgrade() else { return };
@@ -37,10 +38,7 @@ impl Bearer {
 
     /// `request` with the token, where there is one.
     pub(super) fn on(&self, request: ClientRequest) -> ClientRequest {
-        match &*self.0.borrow() {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
-        }
+        reach::opened(request, self.0.borrow().as_ref())
     }
 
     /// After an answer of `status`: whether the file holds another token now, which is worth another try.

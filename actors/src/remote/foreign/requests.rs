@@ -1,10 +1,6 @@
 //! The three requests that a foreign server understands.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use awc::{
     Client,
@@ -15,11 +11,13 @@ use evenkeel_core::{
     foreign::{DelayOutcome, Look, Reading},
     units::ids::ExecutionId,
 };
+use tokio::time::Instant;
 
-use super::{super::bearer::Bearer, wire};
-use crate::{
+use super::wire;
+use crate::remote::{
+    bearer::Bearer,
     reach::{self, Server},
-    tokens::Secret,
+    secret::Secret,
 };
 
 /// Longest that an answer may take: ten ticks, after which it tells nothing of use.
