@@ -58,12 +58,15 @@ pub(crate) async fn login(
     let session = access.sessions.begin(hash);
     let session = session.ok_or_else(|| Problem::unavailable("no random numbers can be had"))?;
     let lifetime = Duration::seconds(LIFETIME.as_secs().cast_signed());
-    let cookie = cookie(&access, &request, session, lifetime);
+    Ok(signed_in(&access, cookie(&access, &request, session, lifetime), is_form))
+}
+
+fn signed_in(access: &Access, cookie: Cookie<'static>, is_form: bool) -> HttpResponse {
     if !is_form {
-        return Ok(HttpResponse::NoContent().cookie(cookie).finish());
+        return HttpResponse::NoContent().cookie(cookie).finish();
     }
     let page = (header::LOCATION, access.settings.root());
-    Ok(HttpResponse::SeeOther().insert_header(page).cookie(cookie).finish())
+    HttpResponse::SeeOther().insert_header(page).cookie(cookie).finish()
 }
 
 /// Only failures are counted: whoever has a token gets in, whatever others try.
