@@ -132,7 +132,7 @@ fn way(redis: &Redis, mut act: impl FnMut() + Send + 'static) -> SocketAddr {
             let mut there = TcpStream::connect(behind).unwrap();
             let (mut answers, mut back) = (there.try_clone().unwrap(), here.try_clone().unwrap());
             thread::spawn(move || io::copy(&mut answers, &mut back));
-            let mut bytes = [0; 65_536];
+            let mut bytes = vec![0; 65_536];
             while let Ok(count @ 1..) = here.read(&mut bytes) {
                 let sent = &bytes[..count];
                 if !acted && sent.windows(5).any(|word| word == b"MULTI") {

@@ -98,7 +98,8 @@ fn recipes_name_files_that_are_there_also_without_their_folder() {
     let names: Vec<_> = super::all_rust_files().into_iter().map(|(name, _)| name).collect();
     for document in ["CONTRIBUTING.md", "docs/architecture.md"] {
         let text = fs::read_to_string(root().join(document)).unwrap();
-        let files = quoted(&text).into_iter().filter(|word| word.ends_with(".rs") && !word.contains("NAME"));
+        let is_rust = |word: &String| Path::new(word).extension().is_some_and(|extension| extension == "rs");
+        let files = quoted(&text).into_iter().filter(|word| is_rust(word) && !word.contains("NAME"));
         for file in files.filter(|word| !FOLDERS.iter().any(|folder| word.starts_with(folder))) {
             assert!(names.iter().any(|name| name.ends_with(&format!("/{file}"))), "{document}: `{file}`");
         }
