@@ -84,7 +84,7 @@ fn arrivals_have_the_mean_of_their_rates_over_the_day() {
 }
 
 #[test]
-fn the_daily_curve_is_the_one_of_the_design() {
+fn the_daily_curve_is_the_one_of_its_formula() {
     let curve = Parameters::default().daily_curve;
     for (tick, level) in [(500, 1.5), (5_500, 2.0), (10_500, 1.5), (15_500, 1.0), (20_500, 1.5)] {
         assert!((curve.at(Tick(tick)) - level).abs() < 1e-12, "tick {tick}");

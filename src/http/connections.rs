@@ -83,7 +83,7 @@ impl Drop for Open {
 }
 
 /// The answer to whoever comes when there are too many.
-pub(super) fn refused(request: &ServiceRequest) -> Option<(Problem, HttpResponse)> {
+pub(super) fn refused(request: &ServiceRequest) -> Option<HttpResponse> {
     if !request.conn_data::<Open>().is_some_and(|open| open.is_too_much) {
         return None;
     }
@@ -92,5 +92,5 @@ pub(super) fn refused(request: &ServiceRequest) -> Option<(Problem, HttpResponse
     );
     let mut response = problem.to_response();
     response.head_mut().set_connection_type(ConnectionType::Close);
-    Some((problem, response))
+    Some(response)
 }

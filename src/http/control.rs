@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use evenkeel_actors::messages::{Control, ControlRefused};
-use evenkeel_core::server::control::{ControlError, ControlRequest, EPOCH_MAX, LEASE_TICKS_MAX};
+use evenkeel_core::server::control::{ControlError, ControlRequest, EPOCH_MAX, LEASE_TICKS_MAX, SetSlot};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -94,11 +94,14 @@ const CONTROL: Body = Body {
     refuses_unknown: true,
 };
 
-fn in_range(name: impl std::fmt::Display, value: u64) -> Result<(), Problem> {
-    if value <= INTEGER_MAX {
-        return Ok(());
+fn in_range(slots: &[SetSlot]) -> Result<(), Problem> {
+    match slots.iter().position(|slot| slot.due_tick.0 > INTEGER_MAX) {
+        None => Ok(()),
+        Some(at) => {
+            let value = slots[at].due_tick;
+            Err(Problem::bad_request(format!("`set[{at}].due_tick` is `{value}`: expected {COUNT}")))
+        }
     }
-    Err(Problem::bad_request(format!("`{name}` is `{value}`: expected {COUNT}")))
 }
 
 /// Renews the client's lease and places slots; the same request twice changes nothing.
@@ -113,20 +116,22 @@ pub(super) async fn control(
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, CONTROL_BYTES_MAX))?;
     let request: ControlRequest = CONTROL.read(&body)?;
-    for (at, slot) in request.set.iter().enumerate() {
-        in_range(format_args!("set[{at}].due_tick"), slot.due_tick.0)?;
-    }
+    in_range(&request.set)?;
     match views.control.send(Control(request)).await {
         Err(_) => Err(Problem::outcome_unknown()),
         Ok(Ok(response)) => Ok(HttpResponse::Ok().json(response)),
-        Ok(Err(error @ (ControlRefused::Lost(_) | ControlRefused::Unreachable(_)))) => {
-            Err(Problem::unavailable(error))
-        }
-        Ok(Err(ControlRefused::Invalid(error))) => Err(match &error {
+        Ok(Err(refused)) => Err(control_refused(refused)),
+    }
+}
+
+fn control_refused(refused: ControlRefused) -> Problem {
+    match refused {
+        ControlRefused::Lost(_) | ControlRefused::Unreachable(_) => Problem::unavailable(refused),
+        ControlRefused::Invalid(error) => match &error {
             ControlError::Fenced { holder, current, .. } => {
                 Problem::new(StatusCode::CONFLICT, &error).with_holder(holder, *current)
             }
             _ => Problem::bad_request(error),
-        }),
+        },
     }
 }

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use actix_web::{
-    Error,
+    Error, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
@@ -47,47 +47,57 @@ impl Front {
         next: Next<impl MessageBody + 'static>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
         let begun = Instant::now();
-        if let Some((problem, response)) = connections::refused(&request) {
-            self.requests.count(request.method(), None, problem.status(), begun.elapsed());
-            return Ok(request.into_response(response));
-        }
-        if let Err(problem) = self.access.check(&request) {
-            self.requests.count(request.method(), None, problem.status(), begun.elapsed());
-            return Ok(request.into_response(problem.to_response()));
-        }
-        if let Some(moved) = self.access.base_path().take_off(&mut request) {
-            self.requests.count(request.method(), None, moved.status(), begun.elapsed());
-            return Ok(request.into_response(moved));
+        if let Some(refused) = self.refused(&mut request) {
+            self.requests.count(request.method(), None, refused.status(), begun.elapsed());
+            return Ok(request.into_response(refused));
         }
         // The router needs the request for itself alone, so nothing of it can be kept but copies.
         let (method, path) = (request.method().clone(), request.path().to_owned());
         let is_head = answers::head_is_get(&mut request);
         let answer = async { answers::leave(next.call(request).await?.map_into_boxed_body(), is_head).await };
-        let answer = AssertUnwindSafe(answer).catch_unwind();
-        let problem = match tokio::time::timeout(REQUEST_MAX, answer).await {
-            Ok(Ok(Ok(answer))) => {
-                let route = literal(&path).or_else(|| answer.request().match_pattern().map(Cow::Owned));
-                self.requests.count(&method, route, answer.status(), begun.elapsed());
-                return Ok(answer);
-            }
-            Ok(Ok(Err(error))) => {
-                self.requests.count(&method, None, error.as_response_error().status_code(), begun.elapsed());
-                return Err(error);
-            }
-            Ok(Err(_panic)) => {
-                let path = text::shown(&path, PATH_CHARS_MAX);
-                tracing::error!(path, "a request handler panicked");
-                Problem::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the server failed on this request; it has been logged",
-                )
-            }
-            Err(_elapsed) => Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the request took longer than {} s", REQUEST_MAX.as_secs()),
-            ),
+        let answer = in_time(answer, &path).await;
+        let (route, status) = match &answer {
+            Ok(answer) => (matched(answer, &path), answer.status()),
+            Err(error) => (None, error.as_response_error().status_code()),
         };
-        self.requests.count(&method, None, problem.status(), begun.elapsed());
-        Err(problem.into())
+        self.requests.count(&method, route, status, begun.elapsed());
+        answer
     }
+
+    /// What a request is answered with that does not come as far as the router.
+    fn refused(&self, request: &mut ServiceRequest) -> Option<HttpResponse> {
+        if let Some(response) = connections::refused(request) {
+            return Some(response);
+        }
+        if let Err(problem) = self.access.check(request) {
+            return Some(problem.to_response());
+        }
+        self.access.base_path().take_off(request)
+    }
+}
+
+/// The route that the router found, for those who count.
+fn matched(answer: &ServiceResponse<BoxBody>, path: &str) -> Option<Cow<'static, str>> {
+    literal(path).or_else(|| answer.request().match_pattern().map(Cow::Owned))
+}
+
+/// `answer`, or in its place what is wrong with a handler that panics or takes too long.
+async fn in_time(
+    answer: impl Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+    path: &str,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let problem = match tokio::time::timeout(REQUEST_MAX, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(_panic)) => {
+            let path = text::shown(path, PATH_CHARS_MAX);
+            tracing::error!(path, "a request handler panicked");
+            let detail = "the server failed on this request; it has been logged";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        }
+        Err(_elapsed) => {
+            let detail = format!("the request took longer than {} s", REQUEST_MAX.as_secs());
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+        }
+    };
+    Err(problem.into())
 }

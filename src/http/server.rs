@@ -25,10 +25,9 @@ pub(crate) struct ServerSlice {
 }
 
 impl ServerSlice {
-    /// Answers from `views`; begins to make events of them.
+    /// Answers from `views`.
     pub(crate) fn new(views: Views) -> Self {
-        let frames = v1::Frames::start(&views);
-        Self { views, frames }
+        Self { views, frames: v1::Frames::default() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //!                      ┌─ routes     each with the scope that it needs, decided on the matched route
 //! role ─▶ [ slice, … ] ┼─ metrics    ─▶ /metrics
-//!                      └─ readiness  ─▶ /readyz
+//!                      └─ readiness  ─▶ /readyz, /api/v1/status, events: all of them ask Slices::readiness
 //! ```
 //! What a slice does without being asked, its actors, is [`Work`](crate::run) of the process.
 

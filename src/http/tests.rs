@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::{
-    http::{access::Needs, routes::Declared},
+    http::{access::Needs, routes::Declared, slice::Readiness},
     tokens::{Scope, Tokens},
 };
 
@@ -139,18 +139,28 @@ impl World {
         let token = self.tokens.iter().find(|(scope, _)| Some(*scope) == token);
         let token = token.map(|(_, token)| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}{headers}\r\n");
-        let address = self.address;
-        let asked = move || {
-            let mut stream = TcpStream::connect(address).unwrap();
-            stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-            stream.write_all(head.as_bytes()).unwrap();
-            stream.write_all(&body).unwrap();
+        let line = sent(self.address, [head.into_bytes(), body].concat(), |answer| {
             let mut line = String::new();
-            BufReader::new(stream).read_line(&mut line).unwrap();
-            line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
-        };
-        tokio::task::spawn_blocking(asked).await.unwrap()
+            answer.read_line(&mut line).unwrap();
+            line
+        });
+        line.await.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
     }
+}
+
+/// Sends `request` to `address`, and reads of the answer what `read` does.
+async fn sent<T: Send + 'static>(
+    address: SocketAddr,
+    request: Vec<u8>,
+    read: impl FnOnce(&mut BufReader<TcpStream>) -> T + Send + 'static,
+) -> T {
+    let asked = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream.write_all(&request).unwrap();
+        read(&mut BufReader::new(stream))
+    };
+    tokio::task::spawn_blocking(asked).await.unwrap()
 }
 
 /// `body` in chunks, of which the last is not said to be.
@@ -180,10 +190,24 @@ async fn each_route_lets_in_whom_it_says_and_changes_need_more_than_reading() {
         let signs = ["/login", "/logout"].contains(&route.path);
         assert!(!changes || signs || needed > Some(Scope::Read), "{route:?}");
     }
-    let elsewhere =
-        Declared { method: "GET".parse().unwrap(), path: "/nothing", needs: Needs::READ, bytes_max: None };
-    assert_eq!(world.ask(&elsewhere, None, String::new(), Vec::new()).await, 401);
-    assert_eq!(world.ask(&elsewhere, Some(Scope::Read), String::new(), Vec::new()).await, 404);
+}
+
+#[actix_web::test]
+async fn what_is_nowhere_is_hidden_from_strangers_and_said_to_those_who_may_read() {
+    let world = World::start();
+    for path in
+        ["/nothing", "/api/v1/nothing", "/api/v1/mode/x", "/queued/x", "/healthz/x", "/assets", "/login/x"]
+    {
+        for method in ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"] {
+            let method = method.parse().unwrap();
+            let nowhere = Declared { method, path, needs: Needs::READ, bytes_max: None };
+            let ask = |token| world.ask(&nowhere, token, "Content-Length: 0\r\n".to_owned(), Vec::new());
+            assert_eq!(ask(None).await, 401, "{nowhere:?}");
+            for scope in Scope::ALL {
+                assert_eq!(ask(Some(scope)).await, 404, "{nowhere:?} with {scope}");
+            }
+        }
+    }
 }
 
 #[actix_web::test]
@@ -255,6 +279,46 @@ async fn a_body_that_is_encoded_for_the_way_is_not_decoded_either() {
         let headers = "Transfer-Encoding: gzip, chunked\r\n".to_owned();
         let answered = world.ask(route, Some(Scope::Admin), headers, b"0\r\n\r\n".to_vec()).await;
         assert!(answered >= 400 || route.bytes_max.is_none(), "{route:?}: {answered}");
+    }
+}
+
+/// A slice that cannot do its work, and does less of it than it should.
+struct Troubled;
+
+impl Slice for Troubled {
+    fn routes(&self, _: &mut Routes<'_>) {}
+
+    fn metrics(&self, _: &mut prometheus_client::registry::Registry) {}
+
+    fn readiness(&self, readiness: &mut Readiness) {
+        readiness.reasons.push("the other slice lacks a disk".to_owned());
+        let sentence = "the other slice is slow".to_owned();
+        readiness.degraded.push(Cause { kind: Kind::Access, sentence, since_ms: 1 });
+    }
+}
+
+#[actix_web::test]
+async fn whoever_says_whether_the_process_is_ready_asks_all_its_slices() {
+    let access = Access::new(AccessSettings::open()).unwrap();
+    let server = Arc::new(ServerSlice::new(views(Arc::clone(&access))));
+    let slices: Vec<Arc<dyn Slice>> = vec![server, Arc::new(Troubled)];
+    let (running, address) = serve("127.0.0.1:0", &access, Roster::default(), slices).unwrap();
+    actix_web::rt::spawn(running);
+    for (path, ends) in [("/readyz", "}"), ("/api/v1/status", "}"), ("/api/v1/events", "\n\n")] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = sent(address, request.into_bytes(), move |answer| {
+            let mut text = String::new();
+            while let Ok(1..) = answer.read_line(&mut text)
+                && !(text.contains("\r\n\r\n{") && text.ends_with(ends))
+                && !(text.contains("data: ") && text.ends_with(ends))
+            {}
+            text
+        });
+        let answer = answer.await;
+        for says in ["the other slice lacks a disk", "the other slice is slow", "no tick has run yet"] {
+            assert!(answer.contains(says), "{path} does not say that {says}: {answer}");
+        }
+        assert!(!answer.contains(r#""ready":true"#), "{path}: {answer}");
     }
 }
 

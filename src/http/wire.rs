@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t7_each_tenant_has_bodies_of_its_own() {
+    fn each_tenant_has_bodies_of_its_own() {
         let (last, value) = (Last::default(), Arc::new(()));
         let request = TestRequest::default().to_http_request();
         let answer = |tenant: &str, value: &Arc<()>, body: &'static [u8]| {

@@ -27,3 +27,4 @@ mod supervision;
 mod support;
 mod tidy;
 mod tls;
+mod upgrade;

@@ -1,5 +1,7 @@
 //! Style that clippy cannot see: who may import whom, what the core may not touch, what no file may hold.
 
+mod documents;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -224,6 +226,52 @@ fn actors_hold_recipients_and_not_each_others_addresses() {
         .flat_map(|half| rust_files(&format!("actors/src/{half}")))
         .collect();
     assert_eq!(uses(&files, &["Addr<", "dyn Any"]), Vec::<String>::new());
+}
+
+/// What needs which scope stands at the route that the router finds: nobody adds one beside, or looks at the path's text.
+#[test]
+fn routes_are_added_in_one_place_and_access_reads_no_path() {
+    let http: Vec<_> =
+        rust_files("src/http").into_iter().filter(|(name, _)| !name.ends_with("tests.rs")).collect();
+    let beside: Vec<_> =
+        http.iter().filter(|(name, _)| name != "src/http/routes.rs").cloned().collect::<Vec<_>>();
+    let adds = [".service(", ".route(", "web::resource(", "web::scope("];
+    assert_eq!(uses(&beside, &adds), Vec::<String>::new());
+    // Escapes are refused before the router, whatever the path.
+    let access: Vec<_> = http
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("src/http/access/") && name != "src/http/access/plain.rs")
+        .collect();
+    assert!(access.len() > 5);
+    assert_eq!(uses(&access, &[".path()", "match_pattern", "match_info"]), Vec::<String>::new());
+}
+
+/// Longest body of a handler, in lines.
+const HANDLER_MAX: usize = 17;
+
+#[test]
+fn handlers_of_http_translate_and_do_no_more() {
+    let mut seen = 0;
+    for (name, text) in rust_files("src/http") {
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if name.ends_with("tests.rs") || name == "src/http/metrics/document.rs" {
+            continue;
+        }
+        let begins = ["\nasync fn ", "\npub(super) async fn ", "\npub(crate) async fn "];
+        for handler in begins.iter().flat_map(|begin| code.split(begin).skip(1)) {
+            let body = handler.split_once("{\n").map_or("", |(_, rest)| rest);
+            let body = body.split_once("\n}\n").map_or(body, |(body, _)| body);
+            seen += 1;
+            let lines = body.lines().count();
+            let called = handler.lines().next().unwrap_or_default();
+            assert!(lines <= HANDLER_MAX, "{name}: `{called}` has {lines} lines");
+            for repeats in ["for ", "while ", "loop {"] {
+                let found = body.lines().any(|line| line.trim_start().starts_with(repeats));
+                assert!(!found, "{name}: `{called}` repeats something");
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} handlers were found");
 }
 
 #[test]

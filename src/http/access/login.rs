@@ -25,6 +25,21 @@ struct Login {
     token: String,
 }
 
+impl Login {
+    fn read(body: &[u8], is_form: bool) -> Option<Self> {
+        if !is_form {
+            return serde_json::from_slice(body).ok();
+        }
+        let query = web::Query::<Self>::from_query(std::str::from_utf8(body).ok()?).ok()?;
+        Some(query.into_inner())
+    }
+}
+
+fn is_form(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"))
+}
+
 /// `POST /login`: JSON for the page, a form for everybody else.
 pub(crate) async fn login(
     access: web::Data<Arc<Access>>,
@@ -32,18 +47,10 @@ pub(crate) async fn login(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::from_payload(&error, LOGIN_BYTES_MAX))?;
-    let is_form = request.headers().get(header::CONTENT_TYPE).is_some_and(|content_type| {
-        content_type.as_bytes().starts_with(b"application/x-www-form-urlencoded")
-    });
+    let is_form = is_form(&request);
     // What does not parse is not shown: it may be a token.
     let wrong = || Problem::bad_request("the body is not {\"token\": \"evk_…\"}");
-    let Login { token } = if is_form {
-        web::Query::<Login>::from_query(std::str::from_utf8(&body).map_err(|_| wrong())?)
-            .map_err(|_| wrong())?
-            .into_inner()
-    } else {
-        serde_json::from_slice(&body).map_err(|_| wrong())?
-    };
+    let Login { token } = Login::read(&body, is_form).ok_or_else(wrong)?;
     let hash = Hashed::of(token.trim());
     if access.token(&hash).is_none() {
         return Err(failed(&access, &request));
@@ -51,12 +58,15 @@ pub(crate) async fn login(
     let session = access.sessions.begin(hash);
     let session = session.ok_or_else(|| Problem::unavailable("no random numbers can be had"))?;
     let lifetime = Duration::seconds(LIFETIME.as_secs().cast_signed());
-    let cookie = cookie(&access, &request, session, lifetime);
-    let mut answer = if is_form { HttpResponse::SeeOther() } else { HttpResponse::NoContent() };
-    if is_form {
-        answer.insert_header((header::LOCATION, access.settings.root()));
+    Ok(signed_in(&access, cookie(&access, &request, session, lifetime), is_form))
+}
+
+fn signed_in(access: &Access, cookie: Cookie<'static>, is_form: bool) -> HttpResponse {
+    if !is_form {
+        return HttpResponse::NoContent().cookie(cookie).finish();
     }
-    Ok(answer.cookie(cookie).finish())
+    let page = (header::LOCATION, access.settings.root());
+    HttpResponse::SeeOther().insert_header(page).cookie(cookie).finish()
 }
 
 /// Only failures are counted: whoever has a token gets in, whatever others try.

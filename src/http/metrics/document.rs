@@ -190,9 +190,8 @@ fn table(numbers: &Numbers) -> String {
 
 fn document() -> String {
     let mut server_numbers = registry();
-    let views = server();
-    let frames = Frames::start(&views);
-    server_numbers.register_collector(Box::new(ServerNumbers { views, frames }));
+    let frames = Frames::default();
+    server_numbers.register_collector(Box::new(ServerNumbers { views: server(), frames }));
     let mut client_numbers = registry();
     client_numbers.register_collector(Box::new(ClientNumbers(client())));
     let mut process_numbers = registry();

@@ -147,6 +147,11 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> E
     }
 }
 
+fn queued(queue: &QueueSnapshot, id: ExecutionId, tick_ms: u64) -> Option<Explanation> {
+    let at = queue.waiting.binary_search_by_key(&id, |waiting| waiting.execution).ok()?;
+    Some(waiting(&queue.waiting[at], queue, tick_ms))
+}
+
 /// Why an execution was held, and why it was let go.
 #[utoipa::path(get, path = "/api/v1/decisions/{execution}", tag = "executions",
     params(("execution" = Uuid, Path, description = "the execution's id")),
@@ -159,11 +164,7 @@ pub(super) async fn explain(
     let id = ExecutionId(*id);
     let tick_ms = views.about.tick_ms;
     let queue = views.queue.borrow().clone();
-    let found = queue.as_ref().and_then(|queue| {
-        let at = queue.waiting.binary_search_by_key(&id, |waiting| waiting.execution).ok()?;
-        Some(waiting(&queue.waiting[at], queue, tick_ms))
-    });
-    if let Some(found) = found {
+    if let Some(found) = queue.and_then(|queue| queued(&queue, id, tick_ms)) {
         return Ok(web::Json(found));
     }
     let found = read(&views, move |history| history.find(id)).await?;

@@ -1,12 +1,14 @@
 //! `GET /api/v1/events`: the state as server-sent events: all of it first, then what changed, once a second.
 //!
 //! Each reader draws from the latest frame when its connection has room: one that reads slowly skips frames,
-//! one that stops reading holds one, and nobody waits for either.
+//! one that stops reading holds one, and nobody waits for either. Frames are made while somebody reads, and shared by
+//! the readers of one tenant: never by those of two.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -25,9 +27,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{dto::Point, status::Status};
 use crate::http::{
     Views,
+    access::{Principal, Tenant},
     fields::{Field, Kind, Parameters, Query},
     integers::INTEGER_MAX,
     problem::Problem,
+    slice::Slices,
 };
 
 /// Time between two frames.
@@ -47,7 +51,7 @@ pub(crate) struct Change {
     points: Vec<Point>,
 }
 
-/// One second's state, rendered once for all readers.
+/// One second's state, rendered once for all readers of a tenant.
 struct Frame {
     status: Status,
     steps: Arc<[Step]>,
@@ -56,8 +60,9 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(views: &Views) -> Self {
-        let (status, steps) = (Status::new(views), Arc::clone(&views.overview.borrow().steps));
+    fn new(views: &Views, slices: &Slices) -> Self {
+        let status = Status::new(views, slices.readiness());
+        let steps = Arc::clone(&views.overview.borrow().steps);
         let newest = newest(&steps).unwrap_or(0);
         let change = render("change", &status, &steps, newest.checked_sub(TOLD_AGAIN));
         Self { status, steps, change, snapshot: OnceLock::new() }
@@ -86,32 +91,61 @@ fn render(event: &str, status: &Status, steps: &[Step], after: Option<u64>) -> w
     web::Bytes::from(format!("event: {event}\n{id}data: {data}\n\n"))
 }
 
-/// The frames, made once a second while the server runs.
-#[derive(Clone)]
+type Sender = watch::Sender<Arc<Frame>>;
+
+/// The frames of each tenant that has a reader, made once a second as long as it has one.
+#[derive(Clone, Default)]
 pub(crate) struct Frames {
-    latest: watch::Receiver<Arc<Frame>>,
+    made: Arc<Mutex<BTreeMap<Tenant, Weak<Sender>>>>,
     readers: Arc<AtomicUsize>,
 }
 
 impl Frames {
-    /// Begins to make them; they end with the server's arbiter.
-    pub(crate) fn start(views: &Views) -> Self {
-        let (sender, latest) = watch::channel(Arc::new(Frame::new(views)));
-        let views = views.clone();
-        actix_web::rt::spawn(async move {
-            let mut second = interval(EVERY);
-            second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            while !sender.is_closed() {
-                second.tick().await;
-                sender.send_replace(Arc::new(Frame::new(&views)));
-            }
-        });
-        Self { latest, readers: Arc::default() }
-    }
-
     /// Readers that are connected.
     pub(crate) fn readers(&self) -> usize {
         self.readers.load(Ordering::Relaxed)
+    }
+
+    /// The frames of `tenant`; begins to make them with `frame` where nobody has read them yet. Whoever makes what a
+    /// tenant sees differ from what others see does that in `frame`.
+    fn of(&self, tenant: &Tenant, frame: impl Fn() -> Frame + 'static) -> watch::Receiver<Arc<Frame>> {
+        let mut made = self.made();
+        if let Some(sender) = made.get(tenant).and_then(Weak::upgrade) {
+            return sender.subscribe();
+        }
+        let (sender, latest) = watch::channel(Arc::new(frame()));
+        let sender = Arc::new(sender);
+        made.insert(tenant.clone(), Arc::downgrade(&sender));
+        drop(made);
+        let (frames, tenant) = (self.clone(), tenant.clone());
+        actix_web::rt::spawn(async move {
+            let mut second = interval(EVERY);
+            second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            // The first one is there already.
+            second.tick().await;
+            loop {
+                second.tick().await;
+                if frames.ended(&tenant, &sender) {
+                    return;
+                }
+                sender.send_replace(Arc::new(frame()));
+            }
+        });
+        latest
+    }
+
+    /// Whether nobody reads what `sender` sends; then nobody begins to, either.
+    fn ended(&self, tenant: &Tenant, sender: &Sender) -> bool {
+        let mut made = self.made();
+        let ended = sender.receiver_count() == 0;
+        if ended {
+            made.remove(tenant);
+        }
+        ended
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<Tenant, Weak<Sender>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,26 +190,27 @@ impl Parameters for LeftOff {
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
-    views: web::Data<Views>,
+    (views, slices): (web::Data<Views>, web::Data<Slices>),
     frames: web::Data<Frames>,
+    principal: Principal,
     Query(from): Query<LeftOff>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let reader = Reader::new(&frames.readers)
         .ok_or_else(|| Problem::unavailable(format!("{READERS_MAX} readers are connected already")))?;
-    let header = request.headers().get("Last-Event-ID").and_then(|id| id.to_str().ok()?.parse().ok());
-    let reading = Reading {
-        frames: frames.latest.clone(),
-        draining: views.draining.clone(),
-        after: header.or(from.last_event_id),
-        begun: false,
-        _reader: reader,
-    };
+    let draining = views.draining.clone();
+    let latest = frames.of(&principal.tenant, move || Frame::new(&views, &slices));
+    let after = last_event_id(&request).or(from.last_event_id);
+    let reading = Reading { frames: latest, draining, after, begun: false, _reader: reader };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(reading.stream()))
+}
+
+fn last_event_id(request: &HttpRequest) -> Option<u64> {
+    request.headers().get("Last-Event-ID")?.to_str().ok()?.parse().ok()
 }
 
 struct Reading {
@@ -211,5 +246,34 @@ impl Reading {
                 Ok(Ok(())) => Some(self.frames.borrow_and_update().change.clone()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Access, AccessSettings, tests::views};
+
+    #[actix_web::test]
+    async fn readers_of_one_tenant_share_frames_and_those_of_two_never_do() {
+        let views = views(Access::new(AccessSettings::open()).unwrap());
+        let frames = Frames::default();
+        let of = |name| {
+            let views = views.clone();
+            frames.of(&Tenant::other(name), move || Frame::new(&views, &Slices::new(Vec::new())))
+        };
+        let (a, again, b) = (of("a"), of("a"), of("b"));
+        assert!(a.same_channel(&again) && !a.same_channel(&b));
+        assert!(Arc::ptr_eq(&a.borrow(), &again.borrow()) && !Arc::ptr_eq(&a.borrow(), &b.borrow()));
+        drop((a, again));
+        tokio::time::timeout(EVERY * 20, async {
+            while frames.made().contains_key(&Tenant::other("a")) {
+                tokio::time::sleep(EVERY / 10).await;
+            }
+        })
+        .await
+        .expect("frames that nobody reads are no longer made");
+        assert!(frames.made().contains_key(&Tenant::other("b")), "somebody reads these");
+        assert!(!of("a").same_channel(&b));
     }
 }

@@ -182,58 +182,87 @@ fn redis_cli(shown: &str) -> String {
     }
 }
 
+/// What is known at one moment, of the outbox and of the copy that is handed out.
+struct Known {
+    outbox: Published,
+    shipping: Option<Shipping>,
+    redis: Option<RedisView>,
+}
+
+impl Known {
+    fn new(views: &Views) -> Self {
+        Self {
+            outbox: views.outbox.borrow().clone(),
+            shipping: views.shipping.as_ref().map(|shipping| shipping.borrow().clone()),
+            redis: views.redis.as_ref().map(|redis| redis.borrow().clone()),
+        }
+    }
+
+    fn stream(&self, stream: Stream, info: &StreamInfo, key: String) -> StreamView {
+        let redis = self.redis.as_ref().and_then(RedisView::known);
+        StreamView {
+            stream: stream.name(),
+            key,
+            length: info.length,
+            redis_length: redis.map(|redis| redis.lengths[stream]),
+            first_seq: info.first.map(|first| first.seq),
+            last_seq: info.last.map(|last| last.seq),
+            last_id: info.last.map(|last| last.id.to_string()),
+            shipped_seq: self.shipping.as_ref().map(|shipping| shipping.shipped_seq[stream]),
+            groups: redis.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
+        }
+    }
+
+    fn outbox(&self, kept: &Kept) -> OutboxInfo {
+        let unshipped = self.shipping.as_ref().map(|shipping| shipping.lag(&self.outbox.last_seq));
+        OutboxInfo {
+            bytes: Stream::ALL.iter().map(|&stream| kept.streams[stream].bytes.unwrap_or_default()).sum(),
+            pressure: pressure(&self.outbox),
+            unshipped: unshipped.unwrap_or_default(),
+            oldest_unshipped_ms: kept.oldest_unshipped_ms,
+        }
+    }
+
+    fn redis(&self) -> Option<RedisInfo> {
+        let (shipping, redis) = (self.shipping.as_ref()?, self.redis.as_ref()?);
+        let trouble = shipping.trouble.as_ref().map(|trouble| trouble.fault.to_string());
+        Some(RedisInfo {
+            connected: shipping.connected,
+            trouble: trouble.or_else(|| redis.fault.clone()),
+            lost: shipping.lost.iter().map(|(sentence, _)| sentence.clone()).collect(),
+            warnings: shipping.warnings.clone(),
+            dead_letters: redis.known().map(|redis| redis.dead_letters),
+        })
+    }
+}
+
+impl Journal {
+    fn new(views: &Views, known: &Known, kept: &Kept) -> Self {
+        let about = &views.about;
+        let stream = |stream| known.stream(stream, &kept.streams[stream], about.keys.stream(stream));
+        Self {
+            journal: about.journal,
+            name: about.name.clone(),
+            writer_epoch: about.writer_epoch,
+            revision: known.outbox.revision,
+            outbox: known.outbox(kept),
+            redis: known.redis(),
+            streams: Stream::ALL.map(stream).into(),
+            commands: commands(views),
+        }
+    }
+}
+
 /// How much is recorded, handed out, read.
 #[utoipa::path(get, path = "/api/v1/journal", tag = "journal", responses((status = 200, body = Journal)))]
 pub(super) async fn journal(
     views: web::Data<Views>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Journal>, Problem> {
-    let outbox = views.outbox.borrow().clone();
-    let shipping: Option<Shipping> = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
-    let redis: Option<RedisView> = views.redis.as_ref().map(|redis| redis.borrow().clone());
-    let shipped = shipping.as_ref().map(|shipping| shipping.shipped);
-    let shipped_seq = shipping.as_ref().map(|shipping| shipping.shipped_seq);
-    let tick_ms = views.about.tick_ms;
+    let known = Known::new(&views);
+    let (shipped, tick_ms) = (known.shipping.as_ref().map(|shipping| shipping.shipped), views.about.tick_ms);
     let kept = read(&views, move |history| kept(history, shipped, tick_ms)).await?;
-    let known = redis.as_ref().and_then(RedisView::known);
-    let streams = Stream::ALL.into_iter().map(|stream| {
-        let info = &kept.streams[stream];
-        StreamView {
-            stream: stream.name(),
-            key: views.about.keys.stream(stream),
-            length: info.length,
-            redis_length: known.map(|redis| redis.lengths[stream]),
-            first_seq: info.first.map(|first| first.seq),
-            last_seq: info.last.map(|last| last.seq),
-            last_id: info.last.map(|last| last.id.to_string()),
-            shipped_seq: shipped_seq.map(|shipped| shipped[stream]),
-            groups: known.iter().flat_map(|redis| &redis.groups[stream]).map(Into::into).collect(),
-        }
-    });
-    Ok(web::Json(Journal {
-        journal: views.about.journal,
-        name: views.about.name.clone(),
-        writer_epoch: views.about.writer_epoch,
-        revision: outbox.revision,
-        streams: streams.collect(),
-        outbox: OutboxInfo {
-            bytes: Stream::ALL.iter().map(|&stream| kept.streams[stream].bytes.unwrap_or_default()).sum(),
-            pressure: pressure(&outbox),
-            unshipped: shipping.as_ref().map_or(0, |shipping| shipping.lag(&outbox.last_seq)),
-            oldest_unshipped_ms: kept.oldest_unshipped_ms,
-        },
-        redis: shipping.zip(redis.as_ref()).map(|(shipping, redis)| RedisInfo {
-            connected: shipping.connected,
-            trouble: shipping
-                .trouble
-                .map(|trouble| trouble.fault.to_string())
-                .or_else(|| redis.fault.clone()),
-            lost: shipping.lost.into_iter().map(|(sentence, _)| sentence).collect(),
-            warnings: shipping.warnings,
-            dead_letters: known.map(|redis| redis.dead_letters),
-        }),
-        commands: commands(&views),
-    }))
+    Ok(web::Json(Journal::new(&views, &known, &kept)))
 }
 
 #[cfg(test)]

@@ -132,6 +132,21 @@ impl Known {
         Some(load)
     }
 
+    /// At most `limit` of those after `after`.
+    fn page(&self, after: Option<QueryId>, limit: usize) -> Queries {
+        let (load, ids) = (self.load(), self.ids());
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = ids.range((from, Bound::Unbounded));
+        let queries: Vec<_> = rest.by_ref().take(limit).map(|id| self.query(*id, load)).collect();
+        Queries {
+            over_ticks: self.over_ticks,
+            age_ms: self.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
+            total: ids.len(),
+            next: rest.next().and_then(|_| Some(queries.last()?.query)),
+            queries,
+        }
+    }
+
     fn query(&self, id: QueryId, load: Option<[f64; 3]>) -> Query {
         let activity = self.activity.get(&id).copied().unwrap_or_default();
         let QueryActivity { executed, added_ticks } = activity;
@@ -163,18 +178,7 @@ pub(super) async fn list(
     views: web::Data<Views>,
     fields::Query(Page { after, limit }): fields::Query<Page>,
 ) -> web::Json<Queries> {
-    let known = Known::new(&views);
-    let (load, ids) = (known.load(), known.ids());
-    let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(QueryId(after)));
-    let mut rest = ids.range((from, Bound::Unbounded));
-    let queries: Vec<_> = rest.by_ref().take(limit).map(|id| known.query(*id, load)).collect();
-    web::Json(Queries {
-        over_ticks: known.over_ticks,
-        age_ms: known.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
-        total: ids.len(),
-        next: rest.next().and_then(|_| Some(queries.last()?.query)),
-        queries,
-    })
+    web::Json(Known::new(&views).page(after.map(QueryId), limit))
 }
 
 /// One query.

@@ -81,39 +81,49 @@ pub(super) async fn history(
     views: web::Data<Views>,
     Query(stretch): Query<Stretch>,
 ) -> Result<web::Json<History>, Problem> {
-    let Stretch { from_tick, to_tick, step_windows } = stretch;
-    if let (Some(from), Some(to)) = (from_tick, to_tick)
-        && from > to
-    {
-        return Err(Problem::bad_request(format!(
-            "from `from_tick` {from} to `to_tick` {to} there is nothing: expected a `to_tick` of {from} or later"
-        )));
-    }
-    let steps = match (from_tick, to_tick) {
-        (None, None) => Arc::clone(&views.overview.borrow()).steps.to_vec(),
-        (from, to) => {
-            let to = to.unwrap_or(u64::MAX);
-            let from = from.unwrap_or_else(|| to.saturating_sub((RECENT_WINDOWS as u64 - 1) * WINDOW_TICKS));
-            let asked = views.steps.send(GetSteps { from: Tick(from), to: Tick(to) }).await;
+    let steps = match stretch.range()? {
+        None => Arc::clone(&views.overview.borrow()).steps.to_vec(),
+        Some((from, to)) => {
+            let asked = views.steps.send(GetSteps { from, to }).await;
             asked.map_err(|_| Problem::unavailable("the history is being read from the journal"))?
         }
     };
-    let points = points(&steps, step_windows as usize);
+    let points = points(&steps, stretch.step_windows as usize)?;
+    Ok(web::Json(History { step_windows: stretch.step_windows, points }))
+}
+
+impl Stretch {
+    /// The ticks at which its windows begin; none where it is left open on both sides.
+    fn range(&self) -> Result<Option<(Tick, Tick)>, Problem> {
+        if let (Some(from), Some(to)) = (self.from_tick, self.to_tick)
+            && from > to
+        {
+            return Err(Problem::bad_request(format!(
+                "from `from_tick` {from} to `to_tick` {to} there is nothing: expected a `to_tick` of {from} or later"
+            )));
+        }
+        if self.from_tick.is_none() && self.to_tick.is_none() {
+            return Ok(None);
+        }
+        let to = self.to_tick.unwrap_or(u64::MAX);
+        let first_of_last = || to.saturating_sub((RECENT_WINDOWS as u64 - 1) * WINDOW_TICKS);
+        Ok(Some((Tick(self.from_tick.unwrap_or_else(first_of_last)), Tick(to))))
+    }
+}
+
+fn points(steps: &[Step], step_windows: usize) -> Result<Vec<Point>, Problem> {
+    let points: Vec<Point> = steps.iter().map(Into::into).collect();
+    // Steps are aligned to ticks, so that the same stretch gives the same steps later.
+    let step_ticks = step_windows as u64 * WINDOW_TICKS;
+    let points: Vec<_> = points
+        .chunk_by(|a, b| a.first_tick / step_ticks == b.first_tick / step_ticks)
+        .filter_map(Point::together)
+        .collect();
     if points.len() > POINTS_MAX {
         return Err(Problem::bad_request(format!(
             "these are {} points: at most {POINTS_MAX} fit into one answer; ask for a shorter stretch or longer steps",
             points.len()
         )));
     }
-    Ok(web::Json(History { step_windows, points }))
-}
-
-fn points(steps: &[Step], step_windows: usize) -> Vec<Point> {
-    let points: Vec<Point> = steps.iter().map(Into::into).collect();
-    // Steps are aligned to ticks, so that the same stretch gives the same steps later.
-    let step_ticks = step_windows as u64 * WINDOW_TICKS;
-    points
-        .chunk_by(|a, b| a.first_tick / step_ticks == b.first_tick / step_ticks)
-        .filter_map(Point::together)
-        .collect()
+    Ok(points)
 }

@@ -15,8 +15,7 @@ use super::dto::Benefit;
 use crate::http::{
     Cause, ClientTold, Form, Views, degraded,
     fields::{NoParameters, Query},
-    health,
-    problem::Problem,
+    slice::{Readiness, Slices},
 };
 
 /// Who decides when executions run.
@@ -220,13 +219,13 @@ impl From<&ClientTold> for ClientView {
 }
 
 impl Status {
-    pub(crate) fn new(views: &Views) -> Self {
+    /// As `views` show it, of a process with this readiness.
+    pub(crate) fn new(views: &Views, readiness: Readiness) -> Self {
         let about = &views.about;
         let Pace { last, late_ticks, refused_arrivals, .. } = *views.pace.borrow();
         let queue = views.queue.borrow().clone();
         let overview = Arc::clone(&views.overview.borrow());
-        let reasons = health::not_ready(views);
-        let degraded = views.degraded.borrow().clone();
+        let Readiness { reasons, degraded, says: _ } = readiness;
         let oldest =
             queue.as_ref().and_then(|queue| Some(queue.tick.since(queue.waiting.first()?.queued_tick)));
         Self {
@@ -261,7 +260,8 @@ impl Status {
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", responses((status = 200, body = Status)))]
 pub(super) async fn status(
     views: web::Data<Views>,
+    slices: web::Data<Slices>,
     _: Query<NoParameters>,
-) -> Result<web::Json<Status>, Problem> {
-    Ok(web::Json(Status::new(&views)))
+) -> web::Json<Status> {
+    web::Json(Status::new(&views, slices.readiness()))
 }

@@ -1,13 +1,28 @@
 //! Streams of version 0.1 (`tests/data/v1`): they go on in format 2, once nobody reads them who would throw that away.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
-use evenkeel_actors::{ports::history::History as _, stores::redis::Shipment};
+use evenkeel_actors::{
+    ports::history::History as _,
+    stores::redis::{Shipment, ShipmentSettings},
+};
 use evenkeel_core::journal::{FIRST_FORMAT, FORMAT, PerStream, Stream};
 use tempfile::TempDir;
 
 use super::world::{Handed, Store as _};
-use crate::support::{journal::Server, redis::Redis};
+use crate::support::{
+    journal::Server,
+    pause,
+    redis::{PASSWORD, Redis},
+};
 
 const LEASE: &str = "evenkeel:{main}:lease";
 const META: &str = "evenkeel:{main}:meta";
@@ -85,8 +100,7 @@ async fn nothing_of_format_2_is_written_while_a_client_of_0_1_reads() {
     // It was killed: its beat stands still, which one look does not show.
     for _ in 0..3 {
         assert!(ship(&mut shipment).is_err());
-        #[expect(clippy::disallowed_methods, reason = "another clock than this test's is waited for")]
-        thread::sleep(Duration::from_millis(1_100));
+        pause(Duration::from_millis(1_100));
     }
     ship(&mut shipment).unwrap();
     assert_eq!(redis.cli(&["HGET", META, "format"]), "2");
@@ -95,12 +109,10 @@ async fn nothing_of_format_2_is_written_while_a_client_of_0_1_reads() {
 
     // Another one of 0.1 comes later.
     redis.cli(&["HSET", LEASE, "epoch", "3", "beat", "0", "holder", "another old client"]);
-    server.tick(1).await;
-    // What was looked at before it came may be on its way.
-    let _ = ship(&mut shipment);
     server.tick(3).await;
     let refused = ship(&mut shipment).unwrap_err();
     assert!(refused.contains("another old client"), "{refused}");
+    assert_eq!(raw(&redis), shipped);
 
     // The lease of this program's client says what it reads.
     redis.cli(&["HSET", LEASE, "holder", ""]);
@@ -110,4 +122,76 @@ async fn nothing_of_format_2_is_written_while_a_client_of_0_1_reads() {
     assert_eq!(reads.split_whitespace().collect::<Vec<_>>(), ["4", "4", "2"]);
     server.tick(3).await;
     store.hand_out();
+}
+
+/// The way to `redis`, on which `act` happens just before the transaction that comes next passes.
+fn way(redis: &Redis, mut act: impl FnMut() + Send + 'static) -> SocketAddr {
+    let (listener, behind) = (TcpListener::bind("127.0.0.1:0").unwrap(), redis.address());
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut acted = false;
+        for mut here in listener.incoming().flatten() {
+            let mut there = TcpStream::connect(behind).unwrap();
+            let (mut answers, mut back) = (there.try_clone().unwrap(), here.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut answers, &mut back));
+            let mut bytes = vec![0; 65_536];
+            while let Ok(count @ 1..) = here.read(&mut bytes) {
+                let sent = &bytes[..count];
+                if !acted && sent.windows(5).any(|word| word == b"MULTI") {
+                    acted = true;
+                    act();
+                }
+                there.write_all(sent).unwrap();
+            }
+            let _ = there.shutdown(Shutdown::Both);
+        }
+    });
+    address
+}
+
+/// A shipment to `redis` that meets `lease` there once its first batch is on the way.
+fn shipment_that_meets(server: &Server, redis: &Redis, lease: &'static [&'static str]) -> Shipment {
+    let port = redis.address().port().to_string();
+    let come = move || {
+        let mut cli = Command::new("redis-cli");
+        cli.args(["-p", &port, "--user", "admin", "HSET", LEASE]).args(lease).env("REDISCLI_AUTH", PASSWORD);
+        assert!(cli.output().unwrap().status.success());
+    };
+    let target = Redis::url_at("server", way(redis, come)).parse().unwrap();
+    let settings = ShipmentSettings { target, ..Handed::settings(server, redis, 5_000_000, 0) };
+    Shipment::new(settings, &server.dir()).unwrap()
+}
+
+/// It took the lease after the server had looked, and threw a batch away.
+#[actix::test]
+async fn a_client_of_0_1_that_comes_amid_a_batch_does_not_get_it() {
+    for holder_before in ["", "an old client that was killed"] {
+        let (mut server, redis) = world();
+        redis.cli(&["HSET", LEASE, "epoch", "2", "beat", "0", "holder", holder_before]);
+        server.tick(3).await;
+        let before = raw(&redis);
+        let mut shipment =
+            shipment_that_meets(&server, &redis, &["epoch", "3", "beat", "0", "holder", "amid"]);
+        let refused = loop {
+            match ship(&mut shipment) {
+                Err(refused) if refused.contains("killed") => pause(Duration::from_millis(1_100)),
+                other => break other.unwrap_err(),
+            }
+        };
+        assert!(refused.contains("amid"), "{refused}");
+        assert_eq!(raw(&redis), before, "nothing of format 2 was written");
+    }
+}
+
+#[actix::test]
+async fn a_client_that_can_read_what_is_written_may_come_amid_a_batch() {
+    let (mut server, redis) = world();
+    redis.cli(&["HSET", LEASE, "epoch", "2", "beat", "0", "holder", ""]);
+    server.tick(3).await;
+    let before = raw(&redis);
+    let lease = &["epoch", "3", "beat", "0", "holder", "new", "reads", "3 2"];
+    let mut shipment = shipment_that_meets(&server, &redis, lease);
+    ship(&mut shipment).unwrap();
+    assert_ne!(raw(&redis), before);
+    assert_eq!(redis.cli(&["HGET", LEASE, "holder"]), "new");
 }

@@ -3,9 +3,10 @@
 import { useMemo, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import type { Point } from "../api/types";
-import { clock, number, share, ticks } from "../logic/format";
+import { clock, number, share, wait } from "../logic/format";
 import { rollingShares, type Shares, timeline } from "../logic/history";
 import type { Column } from "../parts/table";
+import { tickMs } from "../state";
 import { bare, fromZero, timeAxis, valueAxis } from "./axes";
 import type { Colours } from "./colours";
 import { Figure, type LegendEntry } from "./figure";
@@ -113,7 +114,7 @@ export function QueueChart({ points }: { points: Point[] }) {
       options={queueOptions}
       series={QUEUE_SERIES}
       words={({ point }) =>
-        `${number(point.queued)} waiting, the oldest for ${ticks(point.oldest_wait_ticks)}`
+        `${number(point.queued)} waiting, the oldest for ${wait(point.oldest_wait_ticks, tickMs.value)}`
       }
       legend={QUEUE_LEGEND}
       columns={[

@@ -85,6 +85,11 @@ export function ticks(value: Maybe, digits = 0): string {
   return `${text} ${text === "1" ? "tick" : "ticks"}`;
 }
 
+/** "34 ticks (3.4 s)": a wait, as the journal counts it and as people do. */
+export function wait(value: Maybe, tickMs: number, digits = 0): string {
+  return known(value) ? `${ticks(value, digits)} (${duration(value * tickMs)})` : DASH;
+}
+
 /** What so many things are called. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;

@@ -1,12 +1,13 @@
 // One execution: the sentence that says why, and its way through the queue.
 
 import type { Decision } from "../api/types";
-import { capitalised, number, ticks } from "../logic/format";
+import { capitalised, number, wait } from "../logic/format";
 import { Copyable } from "../parts/copy";
 import { Facts } from "../parts/tile";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { link } from "../route";
+import { tickMs } from "../state";
 import { LookUp } from "./decisions";
 
 /** Queued, due, run: as far apart as they were. */
@@ -48,7 +49,7 @@ export function DecisionView({ id }: { id: string }) {
           <Way decision={data} />
           <p class="way-ends" aria-hidden="true">
             <span>queued</span>
-            <span>{data.held_ticks > 0 && `held for ${ticks(data.held_ticks)}`}</span>
+            <span>{data.held_ticks > 0 && `held for ${wait(data.held_ticks, tickMs.value)}`}</span>
             <span>{ran ? "ran" : "planned"}</span>
           </p>
           <Facts
@@ -57,9 +58,9 @@ export function DecisionView({ id }: { id: string }) {
               ["Queued at tick", number(data.queued_tick)],
               ["Due at tick", number(data.due_tick)],
               [ran ? "Ran at tick" : "Planned for tick", number(ran ? data.tick : data.planned_tick)],
-              ["Delay", ticks(data.delay_ticks)],
-              ["Held by levelling", ticks(data.held_ticks)],
-              ["Added by /delay", ticks(data.added_ticks)],
+              ["Delay", wait(data.delay_ticks, tickMs.value)],
+              ["Held by levelling", wait(data.held_ticks, tickMs.value)],
+              ["Added by /delay", wait(data.added_ticks, tickMs.value)],
               [
                 "Query",
                 <a key="query" href={link("queries", data.query)}>

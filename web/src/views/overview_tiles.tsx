@@ -1,10 +1,11 @@
 // The figures at the head of the first screen.
 
 import type { Point, Status } from "../api/types";
-import { capitalised, DASH, duration, fixed, number, share, ticks } from "../logic/format";
+import { capitalised, DASH, duration, fixed, number, share, wait } from "../logic/format";
 import { clientSentence, health, leaseSentence } from "../logic/health";
 import { MINUTE_WINDOWS } from "../logic/history";
 import { type Fact, Facts, Tile } from "../parts/tile";
+import { tickMs } from "../state";
 
 interface Props {
   status: Status | null;
@@ -101,15 +102,11 @@ export function CaptureTile({ status }: Props) {
 }
 
 export function QueueTile({ status }: Props) {
-  const oldest = status?.oldest_wait_ticks;
   return (
     <Tile title="Queue" value={number(status?.queued)}>
       <Facts
         facts={[
-          [
-            "Oldest wait",
-            oldest == null ? DASH : `${ticks(oldest)} (${duration(oldest * (status?.tick_ms ?? 100))})`,
-          ],
+          ["Oldest wait", wait(status?.oldest_wait_ticks, tickMs.value)],
           ["Late ticks", number(status?.late_ticks)],
           ["Refused arrivals", number(status?.refused_arrivals)],
         ]}
@@ -126,7 +123,8 @@ export function DelayTile({ status }: Props) {
       <Facts
         facts={[
           ["p50 / p95 / p99", `${number(delay?.p50)} / ${number(delay?.p95)} / ${number(delay?.p99)}`],
-          ["Longest", ticks(delay?.max)],
+          ["In time", duration(delay == null ? null : delay.mean * tickMs.value)],
+          ["Longest", wait(delay?.max, tickMs.value)],
           ["Executed", number(status?.minute.executed)],
         ]}
       />

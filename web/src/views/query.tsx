@@ -1,13 +1,14 @@
 // One query: what it costs and how surely, and its last executions.
 
 import { type Executions, type Query, RESOURCES } from "../api/types";
-import { interval, number, share, ticks } from "../logic/format";
+import { interval, number, share, wait } from "../logic/format";
 import { Copyable } from "../parts/copy";
 import { ExecutionsTable } from "../parts/executions_table";
 import { Facts } from "../parts/tile";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { link } from "../route";
+import { tickMs } from "../state";
 
 const LABELS = { cpu: "CPU", io: "IO", memory: "Memory" };
 
@@ -74,7 +75,7 @@ export function QueryView({ id }: { id: string }) {
               facts={[
                 ["Executed of late", number(data.executed)],
                 ["Share of the load", share(data.load_share, 1)],
-                ["Mean added delay", ticks(data.added_delay_ticks_mean, 1)],
+                ["Mean added delay", wait(data.added_delay_ticks_mean, tickMs.value, 1)],
                 ["Observations", number(data.observations)],
               ]}
             />

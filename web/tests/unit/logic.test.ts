@@ -40,6 +40,7 @@ test("what is unknown is a dash in every format, and zero is a zero", () => {
     format.clock,
     format.dateTime,
     (value) => format.fixed(value, 1),
+    (value) => format.wait(value, 100),
     (value) => format.interval(value, 1),
   ];
   for (const as of formats) {
@@ -67,6 +68,8 @@ test("numbers are rounded to what a person reads", () => {
   expect(format.duration(125_000)).toBe("2 min 5 s");
   expect(format.duration(90_000_000)).toBe("1 d 1 h");
   expect(format.ticks(1)).toBe("1 tick");
+  expect(format.wait(34, 100)).toBe("34 ticks (3.4 s)");
+  expect(format.wait(1, 100)).toBe("1 tick (100 ms)");
   expect(format.interval(48.24, 1.3)).toBe("48.2 ± 2.6");
   expect(format.shortId("0193a5c2-7b1e-7c3d-9e4f-00112233aabb")).toBe("0193a5c2…aabb");
 });

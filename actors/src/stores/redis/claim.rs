@@ -88,6 +88,8 @@ pub(super) fn older(settings: &ShipmentSettings, theirs: String, next_tick: Tick
 pub(super) struct OldReaders {
     /// The last one, until it is known to be gone.
     seen: Option<Seen>,
+    /// Whether one may take the lease at any moment: nobody has it, or nobody moves it.
+    pub(super) may_come: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +118,7 @@ impl OldReaders {
             <[_; 4]>::try_from(fields).map_err(|_| RedisFault::Unexpected("HMGET".to_owned()))?;
         let said = reads.split_once(' ').filter(|(of, _)| *of == epoch);
         let theirs = said.and_then(|(_, format)| format.parse().ok()).unwrap_or(FIRST_FORMAT);
+        self.may_come = holder.is_empty() || theirs < FORMAT_VERSION;
         if holder.is_empty() || theirs >= FORMAT_VERSION {
             self.seen = None;
             return Ok(());

@@ -12,7 +12,7 @@ use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
     units::tick::Tick,
 };
-use redis::{Value, cmd, pipe};
+use redis::{Pipeline, Value, cmd, pipe};
 
 use super::{
     GROUP,
@@ -20,7 +20,7 @@ use super::{
     backlog::Backlog,
     claim::{LEASE_FIELDS, OldReaders, check_policy, claim, older, other_journal},
     fields::{self, Stored, array, optional, pairs, parsed, take, text, xadd},
-    link::{Link, RedisFault},
+    link::{Link, RedisFault, refused},
     scripts::Scripts,
     shipping::{Lost, ShipmentSettings, ShippingFault},
 };
@@ -34,6 +34,9 @@ use crate::{
 const BATCH_MAX: usize = 2_000;
 /// Entries that one step of trimming removes from a stream: Redis does nothing else meanwhile.
 const TRIM_MAX: u64 = 10_000;
+/// Times that a batch is sent before others are found to change what it rests on all the time. Who takes the lease
+/// refuses one batch.
+const TRIES_MAX: u32 = 3;
 /// Steps of that in a row: 20,000 executions a second are kept up with, and the next batch waits for less than a second.
 const TRIM_STEPS_MAX: u32 = 10;
 
@@ -140,47 +143,71 @@ impl Shipment {
     }
 
     fn send(&mut self, link: &mut Link, entries: &[Entry], tick: Option<Tick>) -> Result<(), ShippingFault> {
-        let keys = &self.settings.keys;
         let mut batch = pipe();
         for entry in entries {
-            batch.add_command(xadd(&keys.stream(entry.record.stream()), entry));
+            batch.add_command(xadd(&self.settings.keys.stream(entry.record.stream()), entry));
         }
         if let Some(tick) = tick {
-            batch.cmd("HSET").arg(keys.meta()).arg("tick").arg(tick.0);
+            batch.cmd("HSET").arg(self.settings.keys.meta()).arg("tick").arg(tick.0);
         }
-        let mut read = Ok(());
-        let answers = link
-            .transaction_during(&mut batch, || read = self.ahead.read_on(&*self.backlog, self.batch_max))?;
-        fault::point!("after-ship-reply");
-        let Some(answers) = answers else {
-            // Somebody changed `meta` since it was looked at.
-            self.look(link)?;
-            return Err(
-                RedisFault::Away("the transaction was refused because `meta` changed".to_owned()).into()
-            );
-        };
+        let answers = self.send_watched(link, &mut batch)?;
         for (entry, answer) in entries.iter().zip(answers) {
             if answer == Value::Nil {
-                return Err(RedisFault::Gone(keys.stream(entry.record.stream())).into());
+                return Err(RedisFault::Gone(self.settings.keys.stream(entry.record.stream())).into());
             }
             // An id that is equal or smaller: whether it is ours shows after the reconnect.
             text(answer)?;
             self.shipped.last.advance(entry.record.stream(), entry.id);
             self.shipped.last_seq[entry.record.stream()] = entry.seq;
         }
-        read?;
-        self.look(link)
+        Ok(())
     }
 
-    /// Watches `meta` for the next transaction, and sees that this is still the writer, and that who reads can.
+    /// Sends `batch` in one transaction that rests on what was looked at just before, and reads on meanwhile.
+    fn send_watched(&mut self, link: &mut Link, batch: &mut Pipeline) -> Result<Vec<Value>, ShippingFault> {
+        for _ in 0..TRIES_MAX {
+            self.look(link)?;
+            let mut read = Ok(());
+            let answers =
+                link.transaction_during(batch, || read = self.ahead.read_on(&*self.backlog, self.batch_max))?;
+            fault::point!("after-ship-reply");
+            read?;
+            // Without answers somebody has changed what was looked at: that may forbid the batch.
+            if let Some(answers) = answers {
+                return Ok(answers);
+            }
+        }
+        Err(RedisFault::Away("others change the lease or `meta` all the time".to_owned()).into())
+    }
+
+    /// Sees that this is still the writer, and that who reads can read what is written. The next transaction is refused
+    /// where that changes. A lease that is held is not watched: its holder moves it all the time, and nobody takes it
+    /// before it has stood still for longer than a batch takes.
     fn look(&mut self, link: &mut Link) -> Result<(), ShippingFault> {
+        let watches_lease = self.readers.may_come;
+        self.look_watching(link, watches_lease)?;
+        if self.readers.may_come && !watches_lease {
+            self.look_watching(link, true)?;
+        }
+        Ok(())
+    }
+
+    fn look_watching(&mut self, link: &mut Link, lease_too: bool) -> Result<(), ShippingFault> {
         let ShipmentSettings { keys, journal, writer_epoch, writer: ours, .. } = &self.settings;
         let mut look = pipe();
         // A watched key that was touched stays so until then.
         look.cmd("UNWATCH").cmd("WATCH").arg(keys.meta());
+        if lease_too {
+            // A command of its own: rights to several keys of one command must stand in one place.
+            look.cmd("WATCH").arg(keys.lease());
+        }
         look.cmd("HMGET").arg(keys.meta()).arg("journal").arg("writer_epoch").arg("writer").arg("label");
         look.cmd("HMGET").arg(keys.lease()).arg(&LEASE_FIELDS);
         let mut answers = link.pipe(&look)?;
+        // What could not be watched would be taken for unchanged.
+        if let Some(fault) = answers.iter().cloned().find_map(refused) {
+            return Err(fault.into());
+        }
         let lease = answers.pop().unwrap_or(Value::Nil);
         let found = answers.pop().map(array).transpose()?.unwrap_or_default();
         let [theirs, epoch, writer, label] =
