@@ -38,7 +38,7 @@ use self::{
     late::Late,
     load::Load,
     settings::Settings,
-    units::{Units, plus, sum},
+    units::{Units, plus, sum, times},
     way::{Means, Way},
 };
 use super::problem::{Binding, Feasibility, Plan, Problem};
@@ -235,8 +235,20 @@ impl Planning<'_> {
         let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
         fixed[0] = sum(forced.iter().map(|item| item.cost));
         let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
-        let frame = Frame { past, fixed, items: &free, worth, tolerance: settings.tolerance };
-        let situation = Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks };
+        let per_execution = 1.0 / self.load.rate.max(f64::MIN_POSITIVE);
+        let most = by_window::most(&settings, self.load.rate, free.len(), delay_ticks * self.load.rate);
+        let limit = times(self.load.work, per_execution * settings.window_limit * most as f64);
+        let frame = Frame {
+            past,
+            fixed,
+            items: &free,
+            worth,
+            tolerance: settings.tolerance,
+            limit,
+            peak_worth: settings.peak_worth,
+        };
+        let situation =
+            Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks, most };
         let window = by_window::plan_window(&situation, before, &forced);
         let feasibility = if self.load.uncertainty > settings.uncertain {
             Feasibility::bound_by(Binding::Estimates)

@@ -68,6 +68,14 @@ pub(super) struct Settings {
     pub(super) steps_begin: usize,
     /// Steps of the search for the rest of a window.
     pub(super) steps_go_on: usize,
+    /// Ticks over which a surplus of stock is worked off by windows of more than what arrives.
+    pub(super) drain_ticks: f64,
+    /// Arrivals a tick that are left to pile up rather than to run one more in a tick.
+    pub(super) most_slack: f64,
+    /// What a tick of a window should not pass, over the most executions of the mean cost that a tick may have.
+    pub(super) window_limit: f64,
+    /// What a percentage point beyond that costs, in percentage points of deviation.
+    pub(super) peak_worth: f64,
     /// Largest count a tick of a window that cannot be level.
     pub(super) lost_per_tick_max: usize,
     /// Below this rate a window that cannot be level runs at half pace while stock is short.
@@ -126,5 +134,9 @@ impl Default for Settings {
             soon_delays: 0.5,
             window_age_worth: 0.1,
         }
+            drain_ticks: 200.0,
+            most_slack: 0.08,
+            window_limit: 1.05,
+            peak_worth: 0.3,
     }
 }
