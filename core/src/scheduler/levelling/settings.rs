@@ -54,6 +54,8 @@ pub(super) struct Settings {
     pub(super) age_worth: f64,
     /// Points below which a tick's sum is not searched for further.
     pub(super) good_enough: f64,
+    /// The same below, and above it after an outage.
+    pub(super) ebb_max: f64,
 
     /// Deviation from the mean that windows are planned with: the corridor less what rounding and
     /// costs known to a few tenths of a percent need.
@@ -107,7 +109,7 @@ impl Default for Settings {
             delay_ticks_max: 120.0,
             credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 46.0,
+            knee_by_tick: 52.0,
             knee_fine_max: 3.6,
             knee_coarse: 30_000.0,
             knee_by_window: 40.0,
@@ -116,7 +118,8 @@ impl Default for Settings {
             settle_delays: 3.5,
             step_at_border: 0.03,
             step_inside: 0.008,
-            surge_max: 0.25,
+            surge_max: 0.12,
+            ebb_max: 0.25,
             band: 0.06,
             age_worth: 0.03,
             good_enough: 0.1,
