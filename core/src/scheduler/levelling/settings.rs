@@ -14,6 +14,12 @@ pub(super) struct Settings {
     pub(super) by_tick_stock: f64,
     /// Executions that must wait beyond those of the next tick, so that there is a choice at all.
     pub(super) by_tick_spare: f64,
+    /// Mean delay above which peaks can be cut: one tick is none added.
+    pub(super) cap_delay: f64,
+    /// Ceiling of the mean delay below which all of it is spent on peaks.
+    pub(super) cap_only_below: f64,
+    /// Above it, what is spent on peaks is 1 + this · √(ceiling − 1).
+    pub(super) cap_spends: f64,
     /// Standard error of a tick's sum, as a share of it, above which most windows leave the corridor.
     pub(super) uncertain: f64,
     /// The same, above which costs are so little known that delay buys nothing.
@@ -46,30 +52,22 @@ pub(super) struct Settings {
     pub(super) step_at_border: f64,
     /// Largest change of the target from a tick to the next inside a window, as a share.
     pub(super) step_inside: f64,
-    /// Largest distance of the target from what arrives, as a share.
+    /// Largest distance of the target above what arrives, as a share: it is a peak of its minute.
     pub(super) surge_max: f64,
+    /// The same below, and above it after an outage.
+    pub(super) ebb_max: f64,
     /// Deviation from the target that costs one point, as a share.
     pub(super) band: f64,
     /// Points for each mean delay that an execution has waited.
     pub(super) age_worth: f64,
     /// Points below which a tick's sum is not searched for further.
     pub(super) good_enough: f64,
-    /// The same below, and above it after an outage.
-    pub(super) ebb_max: f64,
 
     /// Deviation from the mean that windows are planned with: the corridor less what rounding and
     /// costs known to a few tenths of a percent need.
     pub(super) tolerance: f64,
     /// Executions by which the stock may end off its goal when the nearest count a tick does not fit.
     pub(super) stock_slack: f64,
-    /// Share of the stock that may be planned away.
-    pub(super) planned_share: f64,
-    /// Ticks that must fit for a window to begin; the others wait for arrivals.
-    pub(super) horizon_min: usize,
-    /// Steps of the search for a new window.
-    pub(super) steps_begin: usize,
-    /// Steps of the search for the rest of a window.
-    pub(super) steps_go_on: usize,
     /// Ticks over which a surplus of stock is worked off by windows of more than what arrives.
     pub(super) drain_ticks: f64,
     /// Arrivals a tick that are left to pile up rather than to run one more in a tick.
@@ -78,6 +76,14 @@ pub(super) struct Settings {
     pub(super) window_limit: f64,
     /// What a percentage point beyond that costs, in percentage points of deviation.
     pub(super) peak_worth: f64,
+    /// Share of the stock that may be planned away.
+    pub(super) planned_share: f64,
+    /// Ticks that must fit for a window to begin; the others wait for arrivals.
+    pub(super) horizon_min: usize,
+    /// Steps of the search for a new window.
+    pub(super) steps_begin: usize,
+    /// Steps of the search for the rest of a window.
+    pub(super) steps_go_on: usize,
     /// Largest count a tick of a window that cannot be level.
     pub(super) lost_per_tick_max: usize,
     /// Below this rate a window that cannot be level runs at half pace while stock is short.
@@ -103,6 +109,9 @@ impl Default for Settings {
             by_window_delay: 10.0,
             by_tick_stock: 50.0,
             by_tick_spare: 2.0,
+            cap_delay: 1.05,
+            cap_only_below: 1.5,
+            cap_spends: 0.45,
             uncertain: 0.045,
             unknown: 0.1,
             hysteresis: 0.07,
@@ -125,6 +134,10 @@ impl Default for Settings {
             good_enough: 0.1,
             tolerance: 0.0985,
             stock_slack: 10.0,
+            drain_ticks: 200.0,
+            most_slack: 0.08,
+            window_limit: 1.05,
+            peak_worth: 0.3,
             planned_share: 0.8,
             horizon_min: 6,
             steps_begin: 6_000,
@@ -137,9 +150,5 @@ impl Default for Settings {
             soon_delays: 0.5,
             window_age_worth: 0.1,
         }
-            drain_ticks: 200.0,
-            most_slack: 0.08,
-            window_limit: 1.05,
-            peak_worth: 0.3,
     }
 }

@@ -42,6 +42,16 @@ fn ceiling_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
     0.985 * budget.unwrap_or(settings.delay_ticks_max).max(1.0)
 }
 
+/// Mean delay that is spent on peaks alone: the first ticks cut most of them, and what is saved levels when it
+/// has come to be enough.
+pub(super) fn cap_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
+    let ceiling = ceiling_ticks(settings, budget);
+    if ceiling < settings.cap_only_below {
+        return ceiling;
+    }
+    1.0 + settings.cap_spends * libm::sqrt(ceiling - 1.0)
+}
+
 /// Past the knee more delay buys little: tick by tick.
 pub(super) fn knee_by_tick(settings: &Settings, rate: f64) -> f64 {
     let fine = (settings.knee_by_tick / rate).min(settings.knee_fine_max);
