@@ -59,10 +59,12 @@ struct Draft {
 }
 
 /// Most executions a tick that are needed: as many as arrive, and a part of what waits beyond `goal`. One more
-/// would be a peak of its minute.
-pub(super) fn most(settings: &Settings, rate: f64, waiting: usize, goal: f64) -> usize {
-    let surplus = (waiting as f64 - goal) / settings.drain_ticks;
-    libm::ceil(rate + surplus - settings.most_slack).max(1.0) as usize
+/// would be a peak of its minute. Once the budget is `spent`, a surplus goes at once.
+pub(super) fn most(settings: &Settings, rate: f64, waiting: usize, goal: f64, spent: bool) -> usize {
+    let (drain_ticks, slack) =
+        if spent { (WINDOW_TICKS as f64, 0.0) } else { (settings.drain_ticks, settings.most_slack) };
+    let surplus = (waiting as f64 - goal) / drain_ticks;
+    libm::ceil(rate + surplus - slack).max(1.0) as usize
 }
 
 /// The plan for the window of the next tick, from the one `before`. `forced` run in the next tick

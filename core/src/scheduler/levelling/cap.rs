@@ -109,7 +109,9 @@ impl Rehearsal {
             waiting.extend(arrivals);
             let chosen = choose(cap, self.rate, delay, [0.0; 3], &waiting);
             let mut stays = vec![true; waiting.len()];
-            chosen.into_iter().for_each(|place| stays[place] = false);
+            for place in chosen {
+                stays[place] = false;
+            }
             let mut stays = stays.into_iter();
             waiting.retain(|_| stays.next().unwrap_or(true));
             waits += waiting.len();

@@ -249,7 +249,10 @@ impl Planning<'_> {
         fixed[0] = sum(forced.iter().map(|item| item.cost));
         let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
         let per_execution = 1.0 / self.load.rate.max(f64::MIN_POSITIVE);
-        let most = by_window::most(&settings, self.load.rate, free.len(), delay_ticks * self.load.rate);
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
+        let spent = stock::is_spent(&settings, delay_budget, recent_delay);
+        let goal = delay_ticks * self.load.rate;
+        let most = by_window::most(&settings, self.load.rate, free.len(), goal, spent);
         let limit = times(self.load.work, per_execution * settings.window_limit * most as f64);
         let frame = Frame {
             past,

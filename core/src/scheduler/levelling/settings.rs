@@ -134,7 +134,7 @@ impl Default for Settings {
             good_enough: 0.1,
             tolerance: 0.0985,
             stock_slack: 10.0,
-            drain_ticks: 200.0,
+            drain_ticks: 120.0,
             most_slack: 0.08,
             window_limit: 1.05,
             peak_worth: 0.3,

@@ -12,6 +12,11 @@ pub(super) fn allowed_ticks(settings: &Settings, budget: Option<f64>, recent_del
     (ceiling * share).max(1.0)
 }
 
+/// Whether the mean of what ran lately is up to what may be aimed for.
+pub(super) fn is_spent(settings: &Settings, budget: Option<f64>, recent_delay: Option<f64>) -> bool {
+    recent_delay.is_some_and(|delay| delay >= ceiling_ticks(settings, budget))
+}
+
 /// Whether the budget is overspent and so much waits that it will stay so: bursts cannot be spread within a
 /// budget of two ticks, for one. An outage overspends too, but then the stock is soon back at its goal.
 pub(super) fn overspends(
