@@ -51,7 +51,7 @@ use uuid::Uuid;
 
 const TICK_MS: u64 = 5;
 /// Longest that a test waits for something to become true; nothing is measured with it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A database that lives on when evenkeel dies.
 struct Late {

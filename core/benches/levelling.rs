@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p evenkeel-core --bench levelling -- [FIRST..LAST] [ROW…] [-v]
-//! ROW = SCENARIO[@BUDGET][:known][/TICKS]    `x5@6`, `many@4:known`, `seed/40000`
+//! ROW = SCENARIO[@BUDGET][:known][:POLICY][/TICKS]    `x5@6`, `many@4:known`, `seed@8:least-loaded`, `seed/40000`
 //! ```
 //! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait.
 //! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
@@ -121,6 +121,7 @@ struct Row {
     scenario: Scenario,
     delay_budget: Option<f64>,
     costs: Costs,
+    policy: PolicyName,
     ticks: u64,
 }
 
@@ -139,12 +140,21 @@ struct Figures {
 impl Row {
     fn parse(text: &str) -> Self {
         let (text, ticks) = text.split_once('/').unwrap_or((text, "20000"));
-        let (text, costs) = text.split_once(':').unwrap_or((text, "learned"));
+        let mut parts = text.split(':');
+        let text = parts.next().unwrap();
+        let (mut costs, mut policy) = (Costs::Learned, PolicyName::Evenkeel);
+        for part in parts {
+            match part {
+                "known" => costs = Costs::Known,
+                name => policy = name.parse().unwrap(),
+            }
+        }
         let (scenario, budget) = text.split_once('@').unzip();
         Self {
             scenario: scenario.unwrap_or(text).parse().unwrap(),
             delay_budget: budget.map(|budget| budget.parse().unwrap()),
-            costs: if costs == "known" { Costs::Known } else { Costs::Learned },
+            costs,
+            policy,
             ticks: ticks.parse().unwrap(),
         }
     }
@@ -167,10 +177,10 @@ impl Row {
             values
         };
         let (shares, any, delays) = (sorted(|f| f.share), sorted(|f| f.any), sorted(|f| f.mean));
-        let (p99, most) = (sorted(|f| f.p99), sorted(|f| f.most));
+        let (p99, most, peaks) = (sorted(|f| f.p99), sorted(|f| f.most), sorted(|f| f.peak));
         let last = of.len() - 1;
         println!(
-            "| `{name}` | {:.4} [{:.3}..{:.3}], median {:.3} | {:.4} [{:.3}..{:.3}] | {:.2} [{:.2}..{:.2}] | {:.0} [{:.0}..{:.0}] | {:.0} | {:.2} | {:.2} | {:.1} |",
+            "| `{name}` | {:.4} [{:.3}..{:.3}], median {:.3} | {:.4} [{:.3}..{:.3}] | {:.2} [{:.2}..{:.2}] | {:.0} [{:.0}..{:.0}] | {:.0} | {:.3} [{:.2}..{:.2}] | {:.2} | {:.1} |",
             mean(|f| f.share),
             shares[0],
             shares[last],
@@ -186,6 +196,8 @@ impl Row {
             p99[last],
             most[last],
             mean(|f| f.peak),
+            peaks[0],
+            peaks[last],
             mean(|f| f.feasible),
             mean(|f| f.seconds),
         );
@@ -226,7 +238,7 @@ impl Row {
         let begun = Instant::now();
         let run = Simulation {
             world: World::new(parameters.clone(), seed).unwrap(),
-            policy: PolicyName::Evenkeel,
+            policy: self.policy,
             costs: self.costs,
             delay_budget: self.delay_budget,
             limits: HoldLimits::default(),

@@ -56,7 +56,9 @@ fn share(share: Option<f64>) -> String {
 }
 
 fn note(decision: &Decision) -> String {
-    decision.feasibility.binding.map(|binding| format!("bound by {binding}")).unwrap_or_default()
+    let peaks = if decision.feasibility.cuts_peaks { ", peaks are cut" } else { "" };
+    let binding = decision.feasibility.binding;
+    binding.map(|binding| format!("bound by {binding}{peaks}")).unwrap_or_default()
 }
 
 /// The most urgent cause, and how many more there are.

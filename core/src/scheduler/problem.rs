@@ -93,16 +93,28 @@ pub struct Feasibility {
     pub feasible: bool,
     /// What binds when it is not.
     pub binding: Option<Binding>,
+    /// Whether peaks are cut with the delay that is allowed, although the corridor is out of reach. Clients of
+    /// earlier versions do not tell it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuts_peaks: bool,
 }
 
 impl Feasibility {
     /// The corridor can be reached.
-    pub const FEASIBLE: Self = Self { feasible: true, binding: None };
+    pub const FEASIBLE: Self = Self { feasible: true, binding: None, cuts_peaks: false };
 
     /// It cannot, because of `binding`.
     pub const fn bound_by(binding: Binding) -> Self {
-        Self { feasible: false, binding: Some(binding) }
+        Self { feasible: false, binding: Some(binding), cuts_peaks: false }
     }
+
+    /// It cannot, because of `binding`; peaks are cut all the same.
+    pub const fn only_peaks(binding: Binding) -> Self {
+        Self { feasible: false, binding: Some(binding), cuts_peaks: true }
+    }
+
+    /// Said by a policy that does not know of the corridor.
+    pub const UNKNOWN: Self = Self { feasible: false, binding: None, cuts_peaks: false };
 }
 
 /// When executions should run.
@@ -138,7 +150,7 @@ mod tests {
             reason: String::new(),
         };
         let set = (0..SET_MAX as u64 + 5).map(slot).collect();
-        let request = Plan { set, feasibility: Feasibility { feasible: true, binding: None } }.into_request();
+        let request = Plan { set, feasibility: Feasibility::FEASIBLE }.into_request();
         assert_eq!(request.len(), SET_MAX);
         assert!(request.iter().all(|slot| slot.due_tick <= Tick(100_000 - 5)));
     }

@@ -248,3 +248,33 @@ fn below_one_arrival_a_tick_nobody_is_held_and_the_plan_says_why() {
     assert_eq!(plan.set[0].due_tick, Tick(10));
     assert!(plan.set[0].reason.contains("0.30 arrivals"));
 }
+
+#[test]
+fn where_the_corridor_is_out_of_reach_peaks_are_cut_and_the_plan_says_both() {
+    let (estimates, tick) = (costs(), Tick(99));
+    let pending: Vec<Pending> = (0..12)
+        .map(|n| Pending {
+            execution: execution(n),
+            query: query(n % 5),
+            queued_tick: tick,
+            due_tick: tick.next(),
+            deadline: Tick(1_299),
+        })
+        .collect();
+    let expected = expected(1.5, tick.next());
+    let problem = Problem {
+        tick,
+        pending: &pending,
+        estimates: &estimates,
+        expected: &expected,
+        recent: &[],
+        recent_delay: None,
+        delay_budget: Some(3.0),
+    };
+    let (plan, _) = plan(&problem, &Carry::default());
+    assert_eq!(plan.feasibility, Feasibility::only_peaks(Binding::Budget));
+    let next: Vec<_> = plan.set.iter().filter(|set| set.due_tick == tick.next()).collect();
+    assert!((1..=5).contains(&next.len()), "{next:?}");
+    assert!(next[0].reason.contains("the delay budget is too small"), "{}", next[0].reason);
+    assert!(next[0].reason.contains("peaks are cut"), "{}", next[0].reason);
+}

@@ -62,6 +62,8 @@ pub struct Report {
     pub estimate_error: Option<EstimateError>,
     /// Share of decisions that said that the corridor can be reached.
     pub feasible_share: f64,
+    /// Share of decisions that said that it cannot, and that peaks are cut with the delay that is allowed.
+    pub only_peaks_share: f64,
     /// What the other decisions said that binds, most often.
     pub binding: Option<Binding>,
 }
@@ -93,6 +95,7 @@ impl Trace {
             pending_end: waiting.len(),
             estimate_error: estimates.and_then(|estimates| self.estimate_error(estimates, truth)),
             feasible_share: self.feasible as f64 / self.decisions.max(1) as f64,
+            only_peaks_share: self.only_peaks as f64 / self.decisions.max(1) as f64,
             binding: self.bindings.iter().max_by_key(|(_, count)| **count).map(|(binding, _)| *binding),
         }
     }

@@ -26,6 +26,8 @@ pub struct Trace {
     pub decisions: u64,
     /// Decisions that said that the corridor can be reached.
     pub feasible: u64,
+    /// Decisions that said that it cannot, and that peaks are cut.
+    pub only_peaks: u64,
     /// What the others said that binds.
     pub bindings: BTreeMap<Binding, u64>,
 }
@@ -49,6 +51,7 @@ impl Trace {
     pub(super) fn decided(&mut self, feasibility: Feasibility) {
         self.decisions += 1;
         self.feasible += u64::from(feasibility.feasible);
+        self.only_peaks += u64::from(feasibility.cuts_peaks);
         if let Some(binding) = feasibility.binding {
             *self.bindings.entry(binding).or_default() += 1;
         }

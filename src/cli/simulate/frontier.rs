@@ -7,16 +7,19 @@ use std::{
     thread,
 };
 
-use evenkeel_core::{scheduler::PolicyName, simulate::Run};
+use evenkeel_core::{
+    scheduler::PolicyName,
+    simulate::{Report, Run},
+};
 
-use super::{Runs, plot::Frontier};
+use super::{
+    Runs,
+    plot::{Frontier, Point},
+};
 use crate::{config::ScenarioChoice, exit::ExitError};
 
 /// Budgets, in ticks of mean delay.
 const BUDGETS: [f64; 8] = [1.5, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
-
-/// (mean delay, share in the corridor).
-type Point = (f64, f64);
 
 /// A policy under one of [`BUDGETS`].
 type Job = (PolicyName, usize);
@@ -35,8 +38,7 @@ pub(super) fn run(
     seed: u64,
     own: &Run,
 ) -> Result<Vec<Frontier>, ExitError> {
-    let unbound =
-        runs.delay_budget.is_none().then_some((own.report.delay_ticks.mean, own.report.in_corridor));
+    let unbound = runs.delay_budget.is_none().then_some(point(&own.report));
     let unbound = |policy| unbound.filter(|_| policy == PolicyName::Evenkeel);
     let waiting = Mutex::new(jobs());
     let found = Mutex::new(Found::default());
@@ -48,8 +50,7 @@ pub(super) fn run(
                 continue;
             }
             let report = runs.run(choice, seed, policy, Some(BUDGETS[nth]))?.report;
-            let point = (report.delay_ticks.mean, report.in_corridor);
-            found.lock().unwrap_or_else(PoisonError::into_inner).note(job, point, unbound(policy));
+            found.lock().unwrap_or_else(PoisonError::into_inner).note(job, point(&report), unbound(policy));
         }
         Ok(())
     };
@@ -65,6 +66,10 @@ pub(super) fn run(
     let frontier =
         |policy: PolicyName| Frontier { policy: policy.name(), points: found.of(policy, unbound(policy)) };
     Ok(PolicyName::ALL.into_iter().map(frontier).collect())
+}
+
+fn point(report: &Report) -> Point {
+    Point { delay: report.delay_ticks.mean, share: report.in_corridor, peak: report.peak_to_mean_60s }
 }
 
 /// Budget by budget, those that take longest first. The largest come last: most policies do not use them up, which is
@@ -102,7 +107,7 @@ impl Found {
                 break;
             }
         }
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points.sort_by(|a: &Point, b| a.delay.total_cmp(&b.delay));
         points
     }
 }

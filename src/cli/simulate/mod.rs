@@ -191,6 +191,16 @@ fn scenarios(text: &str) -> Result<Vec<ScenarioChoice>, ExitError> {
     Ok(vec![ScenarioChoice::parse(text)?])
 }
 
+/// What binds, and whether peaks are cut nevertheless.
+fn note(report: &Report) -> String {
+    let cuts = if report.only_peaks_share > 0.0 {
+        format!(", peaks are cut in {:.2}", report.only_peaks_share)
+    } else {
+        String::new()
+    };
+    report.binding.map(|binding| format!("  binding: {binding}{cuts}")).unwrap_or_default()
+}
+
 struct Table {
     json: bool,
     begun: bool,
@@ -253,7 +263,7 @@ impl Table {
             error,
             report.feasible_share,
             line.wall_seconds,
-            report.binding.map(|binding| format!("  binding: {binding}")).unwrap_or_default(),
+            note(report),
         )
     }
 }

@@ -31,10 +31,21 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x1f, 0x5f, 0xa8),
 ];
 
-/// A policy under several budgets: (mean delay in ticks, share in the corridor).
+/// A policy under several budgets.
 pub(super) struct Frontier {
     pub(super) policy: &'static str,
-    pub(super) points: Vec<(f64, f64)>,
+    pub(super) points: Vec<Point>,
+}
+
+/// What a policy reaches under a budget, and at which delay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    /// Mean, in ticks.
+    pub(super) delay: f64,
+    /// Share of windows in the corridor.
+    pub(super) share: f64,
+    /// Largest tick of a minute over its mean.
+    pub(super) peak: f64,
 }
 
 /// Whether a picture can be written to `path`: that is known before anything is run for it.
@@ -65,7 +76,7 @@ pub(super) fn draw(
     without: &Run,
     frontier: &[Frontier],
 ) -> anyhow::Result<()> {
-    let height = 4 * PANEL + FRONTIER;
+    let height = 4 * PANEL + 2 * FRONTIER;
     let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     root.fill(&WHITE)?;
     let (panels, below) = root.split_vertically(4 * PANEL);
@@ -74,7 +85,13 @@ pub(super) fn draw(
         utilisation(panel, &format!("{title}: {resource} per tick"), with, without, resource)?;
     }
     delay(&panels[3], with)?;
-    draw_frontier(&below, frontier)?;
+    let (shares, peaks) = below.split_vertically(FRONTIER);
+    let title = "the frontier: share of windows in the corridor over mean delay";
+    draw_frontier(&shares, title, 0.0..1.0, frontier, |point| point.share)?;
+    let highest = frontier.iter().flat_map(|policy| &policy.points).map(|point| point.peak);
+    let highest = highest.fold(2.0, f64::max) * 1.05;
+    let title = "the frontier of peaks: largest tick of a minute over its mean, over mean delay";
+    draw_frontier(&peaks, title, 1.0..highest, frontier, |point| point.peak)?;
     root.present()?;
     Ok(())
 }
@@ -160,20 +177,27 @@ fn delay(area: &Area<'_>, with: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn draw_frontier(area: &Area<'_>, frontier: &[Frontier]) -> anyhow::Result<()> {
-    let delays = frontier.iter().flat_map(|policy| &policy.points).map(|(delay, _)| *delay);
+fn draw_frontier(
+    area: &Area<'_>,
+    title: &str,
+    values: Range<f64>,
+    frontier: &[Frontier],
+    value: fn(&Point) -> f64,
+) -> anyhow::Result<()> {
+    let delays = frontier.iter().flat_map(|policy| &policy.points).map(|point| point.delay);
     let largest = delays.fold(2.0, f64::max);
     let mut chart = ChartBuilder::on(area)
-        .caption("the frontier: share of windows in the corridor over mean delay", ("sans-serif", 15))
+        .caption(title, ("sans-serif", 15))
         .margin(6)
         .margin_right(24)
         .x_label_area_size(36)
         .y_label_area_size(48)
-        .build_cartesian_2d((1.0..largest * 1.05).log_scale(), 0.0..1.0)?;
+        .build_cartesian_2d((1.0..largest * 1.05).log_scale(), values)?;
     chart.configure_mesh().light_line_style(WHITE).x_desc("mean delay, ticks (log scale)").draw()?;
     for (policy, colour) in frontier.iter().zip(COLOURS) {
-        chart.draw_series(LineSeries::new(policy.points.iter().copied(), colour))?;
-        let points = policy.points.iter().map(|point| Circle::new(*point, 3, colour.filled()));
+        let points = || policy.points.iter().map(|point| (point.delay, value(point)));
+        chart.draw_series(LineSeries::new(points(), colour))?;
+        let points = points().map(|point| Circle::new(point, 3, colour.filled()));
         chart.draw_series(points)?.label(policy.policy).legend(legend(colour));
     }
     chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;

@@ -33,20 +33,24 @@ pub(super) fn anneal(
     let mut excess = frame.excess(filling);
     let mut best = (excess, worth(frame, filling), filling.clone());
     let mut current_worth = best.1;
+    let mut over = frame.over(filling);
+    best.1 -= over;
     let cooling = libm::pow(COLD / hot, 1.0 / steps.max(1) as f64);
     let mut temperature = hot;
     for _ in 0..steps {
         temperature *= cooling;
         let Some((undo, gained)) = step(frame, filling, &mut free, dice) else { continue };
         let after = frame.excess(filling);
-        let change = after - excess - gained;
+        let over_after = frame.over(filling);
+        let change = after + over_after - excess - over - gained;
         if change <= 0.0 || unit(dice) < libm::exp(-change / temperature) {
-            excess = after;
+            (excess, over) = (after, over_after);
             current_worth += gained;
+            let value = current_worth - over;
             let fits_first = excess <= FITS && best.0 > FITS;
             let as_good = excess <= FITS || best.0 > FITS;
-            if fits_first || as_good && excess - current_worth < best.0 - best.1 - FITS {
-                best = (excess, current_worth, filling.clone());
+            if fits_first || as_good && excess - value < best.0 - best.1 - FITS {
+                best = (excess, value, filling.clone());
             }
         } else {
             revert(frame, filling, &mut free, undo);

@@ -16,6 +16,8 @@ use crate::units::{tick::Tick, window::WINDOW_TICKS};
 const SPARE_CANDIDATES: usize = 100;
 /// Mean delays after which waiting longer adds no weight; the deadline then decides.
 const AGE_DELAYS_MAX: f64 = 10.0;
+/// Surplus, over the stock that is aimed for, from which on the target may go further above what arrives.
+const PILED_UP: f64 = 4.0;
 
 /// What the tick after the last one shall sum to: what arrives, and a part of the stock that is too
 /// much or too little, within a step of the target before and within a surge of what arrives.
@@ -30,13 +32,16 @@ pub(super) fn target(
     std::array::from_fn(|r| {
         let work = load.work[r];
         let surplus = stock[r] - delay_ticks * work;
-        let surge = settings.surge_max * work;
-        let wish = work + (surplus / (settings.settle_delays * delay_ticks)).clamp(-surge, surge);
+        // Above what arrives it is a peak of its minute: far above only after an outage.
+        let piled_up = surplus / (PILED_UP * delay_ticks * work);
+        let surge = (settings.surge_max * piled_up).clamp(settings.surge_max, settings.ebb_max) * work;
+        let ebb = settings.ebb_max * work;
+        let wish = work + (surplus / (settings.settle_delays * delay_ticks)).clamp(-ebb, surge);
         let step = if opens_window(next) { settings.step_at_border } else { settings.step_inside };
         let slow =
             before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
         // Slow, but never apart from what arrives: the first target is made before costs are known.
-        slow.clamp(work - surge, work + surge)
+        slow.clamp(work - ebb, work + surge)
     })
 }
 

@@ -9,7 +9,7 @@ use super::{
     frame::{Filling, Frame},
     item::Item,
     settings::Settings,
-    units::Units,
+    units::{Units, plus},
 };
 use crate::{
     chance::{self, Dice, below},
@@ -47,6 +47,8 @@ pub(super) struct Situation<'a> {
     /// Arrivals a tick.
     pub(super) rate: f64,
     pub(super) delay_ticks: f64,
+    /// Most executions a tick.
+    pub(super) most: usize,
 }
 
 /// Ticks that are filled, executions a tick, whether they are level.
@@ -54,6 +56,15 @@ struct Draft {
     per_tick: usize,
     filling: Filling,
     level: bool,
+}
+
+/// Most executions a tick that are needed: as many as arrive, and a part of what waits beyond `goal`. One more
+/// would be a peak of its minute. Once the budget is `spent`, a surplus goes at once.
+pub(super) fn most(settings: &Settings, rate: f64, waiting: usize, goal: f64, spent: bool) -> usize {
+    let (drain_ticks, slack) =
+        if spent { (WINDOW_TICKS as f64, 0.0) } else { (settings.drain_ticks, settings.most_slack) };
+    let surplus = (waiting as f64 - goal) / drain_ticks;
+    libm::ceil(rate + surplus - slack).max(1.0) as usize
 }
 
 /// The plan for the window of the next tick, from the one `before`. `forced` run in the next tick
@@ -95,7 +106,7 @@ impl Situation<'_> {
         let window = WINDOW_TICKS as f64;
         let surplus = self.frame.items.len() as f64 + window * self.rate - self.delay_ticks * self.rate;
         let miss = |per_tick: &usize| (surplus - window * *per_tick as f64).abs();
-        let mut counts: Vec<usize> = (1..=self.rate as usize + 2).collect();
+        let mut counts: Vec<usize> = (1..=self.most).collect();
         counts.sort_by(|a, b| miss(a).total_cmp(&miss(b)));
         let near = counts.iter().skip(1).take_while(|count| miss(count) <= self.settings.stock_slack).count();
         counts.truncate(1 + near);
@@ -148,19 +159,42 @@ impl Situation<'_> {
         let worth = &self.frame.worth;
         let mut order: Vec<usize> = (0..self.frame.items.len()).collect();
         order.sort_by(|a, b| worth[*b].total_cmp(&worth[*a]).then(a.cmp(b)));
-        let mut order = order.into_iter();
         // Around one arrival a tick some ticks stay without execution, whatever is done. They fall into
         // windows that are out of the corridor anyway: every second tick, never the whole window.
         let short = (self.frame.items.len() as f64) < self.delay_ticks * self.rate;
         let half_pace = short && self.rate < self.settings.half_pace_rate;
         let ticks = (self.next.0..)
-            .take(self.open_ticks())
-            .map(|tick| {
+            .zip(&self.frame.fixed)
+            .map(|(tick, fixed)| {
                 let count = if half_pace && tick % 2 == 1 { 0 } else { per_tick };
-                order.by_ref().take(count).collect()
+                self.lost_tick(&mut order, count, *fixed)
             })
             .collect();
         Draft { per_tick, filling: Filling::new(&self.frame, ticks), level: false }
+    }
+
+    /// Takes `count` out of `order`: the first, and with it the first that stay below the limit.
+    fn lost_tick(&self, order: &mut Vec<usize>, count: usize, fixed: Units) -> Vec<usize> {
+        let (mut sums, mut chosen) = (fixed, Vec::new());
+        for _ in 0..count {
+            let after = |item: &usize| {
+                let with = plus(sums, self.frame.items[*item].cost);
+                (0..3).map(|r| with[r] / self.frame.limit[r]).fold(0.0, f64::max)
+            };
+            let place = if chosen.is_empty() {
+                (!order.is_empty()).then_some(0)
+            } else {
+                let fits = order.iter().position(|item| after(item) <= 1.0);
+                fits.or_else(|| {
+                    (0..order.len()).min_by(|a, b| after(&order[*a]).total_cmp(&after(&order[*b])))
+                })
+            };
+            let Some(place) = place else { break };
+            let item = order.remove(place);
+            sums = plus(sums, self.frame.items[item].cost);
+            chosen.push(item);
+        }
+        chosen
     }
 
     /// Anneals as many of the ticks as fit, from all of them down to one. The first `known` fitted before.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{by_window::WindowPlan, item::Item, late::Late, units::Units, way::Way};
+use super::{by_window::WindowPlan, cap::Cap, item::Item, late::Late, units::Units, way::Way};
 use crate::{
     scheduler::problem::Feasibility,
     server::control::SetSlot,
@@ -25,6 +25,8 @@ pub struct Carry {
     pub(super) target: Option<Units>,
     /// The window that is being filled, while planning whole windows.
     pub(super) window: Option<WindowPlan>,
+    /// What no tick shall pass, while only peaks are cut.
+    pub(super) cap: Option<Cap>,
     /// Whether plans come in time.
     pub(super) late: Late,
 }

@@ -18,6 +18,10 @@ pub(super) struct Frame<'a> {
     pub(super) worth: Vec<f64>,
     /// Largest deviation from the mean that counts as level, as a share of it.
     pub(super) tolerance: f64,
+    /// What a tick should not pass, so that it is no peak of its minute.
+    pub(super) limit: Units,
+    /// What a percentage point beyond it costs, in percentage points of deviation.
+    pub(super) peak_worth: f64,
 }
 
 /// Which executions run in which of the planned ticks.
@@ -80,5 +84,12 @@ impl<'a> Frame<'a> {
             }
         }
         excess
+    }
+
+    /// What planned ticks beyond the limit cost, in percentage points of deviation.
+    pub(super) fn over(&self, filling: &Filling) -> f64 {
+        let scale = self.limit.map(|limit| 100.0 / limit.max(1e-9));
+        let over = |sums: &Units| (0..3).map(|r| (sums[r] * scale[r] - 100.0).max(0.0)).sum::<f64>();
+        self.peak_worth * filling.sums.iter().map(over).sum::<f64>()
     }
 }

@@ -11,8 +11,10 @@ mod anneal;
 mod at_arrival;
 mod by_tick;
 mod by_window;
+mod cap;
 mod carry;
 mod families;
+mod fill;
 mod frame;
 mod item;
 mod late;
@@ -21,6 +23,7 @@ mod reason;
 mod settings;
 mod stock;
 mod subset;
+mod under_cap;
 mod units;
 mod way;
 mod worth;
@@ -38,7 +41,7 @@ use self::{
     late::Late,
     load::Load,
     settings::Settings,
-    units::{Units, plus, sum},
+    units::{Units, plus, sum, times},
     way::{Means, Way},
 };
 use super::problem::{Binding, Feasibility, Plan, Problem};
@@ -71,6 +74,7 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     let way = planning.way(carry.way, waiting_ticks);
     let next = match way {
         Way::AtBase(binding) => planning.at_base(binding),
+        Way::UnderCap(binding) => planning.under_cap(carry, late, binding),
         Way::ByWindow => planning.by_window(carry, late),
         Way::ByTick => planning.by_tick(carry, late),
     };
@@ -101,17 +105,26 @@ impl Planning<'_> {
 
     fn way(&self, before: Option<Way>, waiting_ticks: f64) -> Way {
         let Problem { delay_budget, recent_delay, .. } = *self.problem;
-        let holds = self.problem.pending.iter().map(|p| p.deadline.since(p.due_tick) as f64);
-        let mean_hold = holds.sum::<f64>() / self.items.len() as f64;
         let means = Means {
             rate: self.load.rate,
             uncertainty: self.load.uncertainty,
             allowed_ticks: self.allowed_ticks(),
             overspends: stock::overspends(&self.settings, delay_budget, recent_delay, waiting_ticks),
-            // Some wait several times as long as the mean.
-            hold_ticks: if self.items.is_empty() { f64::INFINITY } else { 1.0 + mean_hold / HOLDS_PER_MEAN },
+            hold_ticks: self.hold_ticks(),
         };
         Way::choose(&self.settings, &means, before)
+    }
+
+    /// Mean delay that maximum delays leave room for: some wait several times as long as the mean.
+    fn hold_ticks(&self) -> f64 {
+        let holds = self.problem.pending.iter().map(|p| p.deadline.since(p.due_tick) as f64);
+        let mean_hold = holds.sum::<f64>() / self.items.len() as f64;
+        if self.items.is_empty() { f64::INFINITY } else { 1.0 + mean_hold / HOLDS_PER_MEAN }
+    }
+
+    /// Mean delay that budget and maximum delays leave room for.
+    fn delay_ticks(&self) -> f64 {
+        self.allowed_ticks().min(self.hold_ticks())
     }
 
     fn carry(&self, feasibility: Feasibility, slots: BTreeMap<ExecutionId, Slot>) -> Carry {
@@ -235,8 +248,23 @@ impl Planning<'_> {
         let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
         fixed[0] = sum(forced.iter().map(|item| item.cost));
         let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
-        let frame = Frame { past, fixed, items: &free, worth, tolerance: settings.tolerance };
-        let situation = Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks };
+        let per_execution = 1.0 / self.load.rate.max(f64::MIN_POSITIVE);
+        let Problem { delay_budget, recent_delay, .. } = *self.problem;
+        let spent = stock::is_spent(&settings, delay_budget, recent_delay);
+        let goal = delay_ticks * self.load.rate;
+        let most = by_window::most(&settings, self.load.rate, free.len(), goal, spent);
+        let limit = times(self.load.work, per_execution * settings.window_limit * most as f64);
+        let frame = Frame {
+            past,
+            fixed,
+            items: &free,
+            worth,
+            tolerance: settings.tolerance,
+            limit,
+            peak_worth: settings.peak_worth,
+        };
+        let situation =
+            Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks, most };
         let window = by_window::plan_window(&situation, before, &forced);
         let feasibility = if self.load.uncertainty > settings.uncertain {
             Feasibility::bound_by(Binding::Estimates)

@@ -44,6 +44,31 @@ pub(super) fn at_base(rate: f64, binding: Binding) -> String {
     }
 }
 
+/// Why an execution runs in a tick below a cap.
+pub(super) fn under_cap(
+    item: &Item,
+    tick: Tick,
+    others: usize,
+    sums: Units,
+    over_mean: f64,
+    binding: Binding,
+) -> String {
+    let waited = tick.since(item.queued_tick);
+    let because = match binding {
+        Binding::Arrivals => "too few executions arrive",
+        Binding::Budget => "the delay budget is too small",
+        Binding::Deadlines => "maximum delays are too short",
+        Binding::Estimates => "costs are not known well enough yet",
+    };
+    format!(
+        "waited {waited} ticks: with {others} other{} tick {tick} comes to cpu {:.0}, io {:.0}, memory {:.0}, below {over_mean:.2} times the mean: {because} for level seconds, peaks are cut all the same",
+        if others == 1 { "" } else { "s" },
+        sums[0],
+        sums[1],
+        sums[2],
+    )
+}
+
 /// Why an execution runs that cannot be held longer.
 pub(super) fn deadline(item: &Item, tick: Tick) -> String {
     format!("ran after {} ticks, its maximum delay", tick.since(item.queued_tick))

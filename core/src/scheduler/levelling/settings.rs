@@ -14,6 +14,12 @@ pub(super) struct Settings {
     pub(super) by_tick_stock: f64,
     /// Executions that must wait beyond those of the next tick, so that there is a choice at all.
     pub(super) by_tick_spare: f64,
+    /// Mean delay above which peaks can be cut: one tick is none added.
+    pub(super) cap_delay: f64,
+    /// Ceiling of the mean delay below which all of it is spent on peaks.
+    pub(super) cap_only_below: f64,
+    /// Above it, what is spent on peaks is 1 + this · √(ceiling − 1).
+    pub(super) cap_spends: f64,
     /// Standard error of a tick's sum, as a share of it, above which most windows leave the corridor.
     pub(super) uncertain: f64,
     /// The same, above which costs are so little known that delay buys nothing.
@@ -46,8 +52,10 @@ pub(super) struct Settings {
     pub(super) step_at_border: f64,
     /// Largest change of the target from a tick to the next inside a window, as a share.
     pub(super) step_inside: f64,
-    /// Largest distance of the target from what arrives, as a share.
+    /// Largest distance of the target above what arrives, as a share: it is a peak of its minute.
     pub(super) surge_max: f64,
+    /// The same below, and above it after an outage.
+    pub(super) ebb_max: f64,
     /// Deviation from the target that costs one point, as a share.
     pub(super) band: f64,
     /// Points for each mean delay that an execution has waited.
@@ -60,6 +68,14 @@ pub(super) struct Settings {
     pub(super) tolerance: f64,
     /// Executions by which the stock may end off its goal when the nearest count a tick does not fit.
     pub(super) stock_slack: f64,
+    /// Ticks over which a surplus of stock is worked off by windows of more than what arrives.
+    pub(super) drain_ticks: f64,
+    /// Arrivals a tick that are left to pile up rather than to run one more in a tick.
+    pub(super) most_slack: f64,
+    /// What a tick of a window should not pass, over the most executions of the mean cost that a tick may have.
+    pub(super) window_limit: f64,
+    /// What a percentage point beyond that costs, in percentage points of deviation.
+    pub(super) peak_worth: f64,
     /// Share of the stock that may be planned away.
     pub(super) planned_share: f64,
     /// Ticks that must fit for a window to begin; the others wait for arrivals.
@@ -93,13 +109,16 @@ impl Default for Settings {
             by_window_delay: 10.0,
             by_tick_stock: 50.0,
             by_tick_spare: 2.0,
+            cap_delay: 1.05,
+            cap_only_below: 1.5,
+            cap_spends: 0.45,
             uncertain: 0.045,
             unknown: 0.1,
             hysteresis: 0.07,
             delay_ticks_max: 120.0,
             credit: 6.0,
             least_share: 0.8,
-            knee_by_tick: 46.0,
+            knee_by_tick: 52.0,
             knee_fine_max: 3.6,
             knee_coarse: 30_000.0,
             knee_by_window: 40.0,
@@ -108,12 +127,17 @@ impl Default for Settings {
             settle_delays: 3.5,
             step_at_border: 0.03,
             step_inside: 0.008,
-            surge_max: 0.25,
+            surge_max: 0.12,
+            ebb_max: 0.25,
             band: 0.06,
             age_worth: 0.03,
             good_enough: 0.1,
             tolerance: 0.0985,
             stock_slack: 10.0,
+            drain_ticks: 120.0,
+            most_slack: 0.08,
+            window_limit: 1.05,
+            peak_worth: 0.3,
             planned_share: 0.8,
             horizon_min: 6,
             steps_begin: 6_000,

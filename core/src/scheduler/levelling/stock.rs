@@ -12,6 +12,11 @@ pub(super) fn allowed_ticks(settings: &Settings, budget: Option<f64>, recent_del
     (ceiling * share).max(1.0)
 }
 
+/// Whether the mean of what ran lately is up to what may be aimed for.
+pub(super) fn is_spent(settings: &Settings, budget: Option<f64>, recent_delay: Option<f64>) -> bool {
+    recent_delay.is_some_and(|delay| delay >= ceiling_ticks(settings, budget))
+}
+
 /// Whether the budget is overspent and so much waits that it will stay so: bursts cannot be spread within a
 /// budget of two ticks, for one. An outage overspends too, but then the stock is soon back at its goal.
 pub(super) fn overspends(
@@ -40,6 +45,16 @@ pub(super) fn waiting_ticks(before: Option<f64>, waiting: usize, rate: f64) -> f
 /// Aimed for just below the budget: the mean swings by a percent around its goal.
 fn ceiling_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
     0.985 * budget.unwrap_or(settings.delay_ticks_max).max(1.0)
+}
+
+/// Mean delay that is spent on peaks alone: the first ticks cut most of them, and what is saved levels when it
+/// has come to be enough.
+pub(super) fn cap_ticks(settings: &Settings, budget: Option<f64>) -> f64 {
+    let ceiling = ceiling_ticks(settings, budget);
+    if ceiling < settings.cap_only_below {
+        return ceiling;
+    }
+    1.0 + settings.cap_spends * libm::sqrt(ceiling - 1.0)
 }
 
 /// Past the knee more delay buys little: tick by tick.

@@ -8,6 +8,8 @@ use crate::scheduler::problem::Binding;
 pub(super) enum Way {
     /// Nobody is held, because of what binds.
     AtBase(Binding),
+    /// Peaks are cut, and no more than that, because of what binds.
+    UnderCap(Binding),
     /// Whole windows of one, two, three… executions a tick.
     ByWindow,
     /// Towards a slowly moving target, tick by tick.
@@ -46,8 +48,9 @@ impl Way {
         let few = !reaches(means.rate, settings.by_tick_rate, was(Self::ByTick));
         if few && reaches(delay, settings.by_window_delay, was(Self::ByWindow)) {
             // Windows of a few executions need costs; a target of many at least evens out their number.
-            let known = !reaches(means.uncertainty, settings.unknown, was(Self::AtBase(Binding::Estimates)));
-            return if known { Self::ByWindow } else { Self::AtBase(Binding::Estimates) };
+            let known =
+                !reaches(means.uncertainty, settings.unknown, was(Self::UnderCap(Binding::Estimates)));
+            return if known { Self::ByWindow } else { Self::UnderCap(Binding::Estimates) };
         }
         let by_tick = was(Self::ByTick);
         if reaches(means.rate * means.rate * delay, settings.by_tick_stock, by_tick)
@@ -56,6 +59,7 @@ impl Way {
             return Self::ByTick;
         }
         let budget_binds = means.allowed_ticks <= means.hold_ticks;
-        Self::AtBase(if budget_binds { Binding::Budget } else { Binding::Deadlines })
+        let binding = if budget_binds { Binding::Budget } else { Binding::Deadlines };
+        if delay > settings.cap_delay { Self::UnderCap(binding) } else { Self::AtBase(binding) }
     }
 }

@@ -51,7 +51,7 @@ impl Policy for Aimd {
                 self.limit
             ),
         });
-        Plan { set: set.collect(), feasibility: Feasibility { feasible: false, binding: None } }
+        Plan { set: set.collect(), feasibility: Feasibility::UNKNOWN }
     }
 
     fn window(&mut self, window: &Window) {

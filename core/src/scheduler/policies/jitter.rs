@@ -34,7 +34,7 @@ impl Policy for Jitter {
             due_tick: *slot,
             reason: format!("put off at random by at most {added:.0} ticks"),
         });
-        Plan { set: set.collect(), feasibility: Feasibility { feasible: false, binding: None } }
+        Plan { set: set.collect(), feasibility: Feasibility::UNKNOWN }
     }
 }
 

@@ -44,7 +44,7 @@ impl Policy for LeastLoaded {
             due_tick: *slot,
             reason: format!("tick {slot} had the least planned of the next {ahead} ticks"),
         });
-        Plan { set: set.collect(), feasibility: Feasibility { feasible: false, binding: None } }
+        Plan { set: set.collect(), feasibility: Feasibility::UNKNOWN }
     }
 }
 

@@ -8,6 +8,6 @@ pub(super) struct NoPolicy;
 
 impl Policy for NoPolicy {
     fn plan(&mut self, _problem: &Problem<'_>) -> Plan {
-        Plan { set: Vec::new(), feasibility: Feasibility { feasible: false, binding: None } }
+        Plan { set: Vec::new(), feasibility: Feasibility::UNKNOWN }
     }
 }

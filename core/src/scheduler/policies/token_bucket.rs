@@ -34,6 +34,6 @@ impl Policy for TokenBucket {
                 reason: format!("waited {waited} ticks for one of {rate:.2} tokens a tick"),
             });
         }
-        Plan { set, feasibility: Feasibility { feasible: false, binding: None } }
+        Plan { set, feasibility: Feasibility::UNKNOWN }
     }
 }
