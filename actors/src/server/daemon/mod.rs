@@ -5,7 +5,7 @@
 //!        any step fails ─▶ Recover ─▶ Restore Queue, Monitor ─▶ the last batch again ─▶ usage of t−1
 //! ```
 //! Where outcomes are uncertain, nothing is sent again, no tick waits for usage, and what has ended is asked for between
-//! ticks: see [`outcomes`].
+//! ticks: see `outcomes.rs`.
 //!
 //! In: its own `TickDue`. Out: see above. It lives on an arbiter of its own, because a mailbox is drained
 //! before timers are polled.

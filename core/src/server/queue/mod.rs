@@ -6,7 +6,7 @@
 //! silent     nobody plans: what has a valid slot runs, and the stock goes on at the pace of the last minute
 //! otherwise  slots are void: runs at its base; what is overdue then drains, oldest first
 //!
-//! lease alive and mode enforce ──▶ levelled; a tick without a new plan ──▶ silent, for a while: see [`silence`]
+//! lease alive and mode enforce ──▶ levelled; a tick without a new plan ──▶ silent, for a while: see `silence.rs`
 //! deadline = max(base, queued tick + maximum delay): it binds slots, never /delay
 //! ```
 
