@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
+mod support;
+
 use std::{sync::Arc, time::Duration};
 
-use actix::{
-    Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, MailboxError, Message, Supervised,
-    System, WrapFuture,
-};
+use actix::{ActorContext, Addr, AsyncContext, Handler, MailboxError, Message, System, WrapFuture};
 use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::{Simulated, SimulatedWorkload},
@@ -31,7 +30,7 @@ use evenkeel_actors::{
         outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter, source::OutboxSource},
     },
     supervise::{
-        guard::{self, GaveUp, Guarding, RestartPolicy},
+        guard::{GaveUp, Guarding, RestartPolicy},
         health::{ActorHealth, ActorName, ActorState},
     },
 };
@@ -45,6 +44,8 @@ use evenkeel_core::{
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
+
+use self::support::start;
 
 /// Longest that a test waits for something to become true; nothing is measured with it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -109,20 +110,6 @@ struct Circle {
 }
 
 const TICK_MS: u64 = 5;
-
-fn start<A>(
-    health: &mut Vec<ActorHealth>,
-    guarding: &Guarding,
-    name: ActorName,
-    make: impl FnOnce(ActorHealth) -> A + Send + 'static,
-) -> Addr<A>
-where
-    A: Actor<Context = Context<A>> + Supervised,
-{
-    let own = ActorHealth::new(name);
-    health.push(own.clone());
-    guard::start(&Arbiter::current(), 16, own.clone(), guarding.clone(), move |_| make(own))
-}
 
 fn circle() -> Circle {
     let folder = TempDir::new().unwrap();

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, Addr, Arbiter, Context, Handler, Message, Supervised, System};
+use actix::{ActorContext, Addr, Handler, Message, System};
 use evenkeel_actors::{
     clock::unix_ms,
     databases::simulated::SimulatedWorkload,
@@ -29,8 +31,8 @@ use evenkeel_actors::{
     },
     stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter},
     supervise::{
-        guard::{self, Guarding, RestartPolicy},
-        health::{ActorHealth, ActorName},
+        guard::{Guarding, RestartPolicy},
+        health::ActorName,
     },
 };
 use evenkeel_core::{
@@ -48,6 +50,8 @@ use evenkeel_core::{
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
+
+use self::support::start;
 
 const TICK_MS: u64 = 5;
 /// Longest that a test waits for something to become true; nothing is measured with it.
@@ -193,18 +197,6 @@ struct Half {
     pace: watch::Receiver<Pace>,
 }
 
-fn start<A>(
-    guarding: &Guarding,
-    name: ActorName,
-    make: impl FnOnce(ActorHealth) -> A + Send + 'static,
-) -> Addr<A>
-where
-    A: Actor<Context = Context<A>> + Supervised,
-{
-    let own = ActorHealth::new(name);
-    guard::start(&Arbiter::current(), 16, own.clone(), guarding.clone(), move |_| make(own))
-}
-
 fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
     let world = World::new(Parameters { rate, tick_ms: TICK_MS, ..Parameters::default() }, 1).unwrap();
     let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
@@ -216,20 +208,23 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
         ..RestartPolicy::default()
     };
     let guarding = Guarding { policy, gave_up: mpsc::channel(4).0 };
+    let mut health = Vec::new();
     let (queue_sender, view) = watch::channel(None);
     let (pace_sender, pace) = watch::channel(Pace::default());
     let (seen, of) = (view.clone(), OutboxReader::opener(dir));
-    let observer = start(&guarding, ActorName::Observer, move |own| {
+    let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
         Observer::new(of, seen, own, watch::channel(Arc::default()).0)
     });
     let (handle, recorded) = (Arc::new(outbox.clone()), observer.recipient().into());
-    let journal = start(&guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
+    let journal =
+        start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();
-    let queue = start(&guarding, ActorName::Queue, move |own| {
+    let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
         Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
     });
-    let monitor =
-        start(&guarding, ActorName::Monitor, |own| Monitor::new(own, watch::channel(None).0, unix_ms));
+    let monitor = start(&mut health, &guarding, ActorName::Monitor, |own| {
+        Monitor::new(own, watch::channel(None).0, unix_ms)
+    });
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),
         queue: queue.clone().recipient().into(),
@@ -238,7 +233,7 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
         restore: vec![monitor.clone().recipient().into(), queue.clone().recipient().into()],
     };
     let (database, state) = (Box::new(database.clone()), outbox.published());
-    let daemon = start(&guarding, ActorName::Daemon, move |own| {
+    let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
         let workload = Box::new(SimulatedWorkload(world));
         Daemon::new(ports, database, workload, state, own, pace_sender, unix_ms, TICK_MS)
     });

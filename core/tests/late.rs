@@ -2,24 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
-use std::collections::BTreeMap;
+mod circle;
 
 use evenkeel_core::{
-    estimator::Estimator,
-    journal::{Mode, Recovered, ServerState},
-    scheduler::{PolicyName, Scheduler},
-    server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT},
-        queue::{HoldLimits, RecordedQueue},
-    },
-    units::{
-        ids::ExecutionId,
-        resource::Usage,
-        tick::Tick,
-        window::{Measured, Stretch},
-    },
-    world::{Scenario, World},
+    units::{resource::Usage, tick::Tick, window::Stretch},
+    world::Scenario,
 };
+
+use self::circle::Circle;
 
 const TICKS: u64 = 8_000;
 const COUNTED_FROM: usize = 3_000;
@@ -30,52 +20,24 @@ struct Judged {
     delay_ticks: f64,
 }
 
-/// The circle of queue, estimator and scheduler, in which the decisions of some ticks reach the queue
-/// a tick late.
+/// The circle in which the decisions of some ticks reach the queue a tick late.
 fn run(scenario: Scenario, delay_budget: Option<f64>, late: fn(u64) -> bool) -> Judged {
-    let world = World::new(scenario.parameters(), 7_001).unwrap();
-    let index: BTreeMap<_, _> = (0..world.query_count()).map(|i| (world.query(i), i)).collect();
-    let begin = Recovered {
-        state: ServerState { mode: Mode::Enforce, ..ServerState::default() },
-        ..Recovered::default()
-    };
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &begin);
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), delay_budget);
-    let (mut estimator, mut measured) = (Estimator::default(), Measured::default());
-    let (mut ticks, mut delays) = (Vec::<Usage>::new(), Vec::new());
-    let (mut executions, mut last_executed, mut under_way) = (0_u128, 0, None);
+    let mut circle = Circle::new(scenario, 7_001, delay_budget);
+    let (mut ticks, mut delays, mut under_way) = (Vec::<Usage>::new(), Vec::new(), None);
     for tick in (0..TICKS).map(Tick) {
-        if let Some(usage) = ticks.last() {
-            measured.add(Tick(tick.0 - 1), usage, last_executed).unwrap();
-        }
-        let arrivals = world.arrivals(tick).into_iter().map(|index| {
-            executions += 1;
-            (ExecutionId::new(100 * tick.0, executions), world.query(index))
-        });
-        let (commit, executed) = queue.advance(tick, 100 * tick.0, arrivals.collect(), measured).unwrap();
-        last_executed = executed.len() as u64;
-        let mut usage = Usage::default();
-        for executed in &executed {
-            usage += world.cost(index[&executed.query], tick);
-        }
+        let (commit, executed, usage) = circle.tick(tick);
         ticks.push(usage);
         delays.extend(executed.iter().map(|executed| executed.delay_ticks() as f64));
         // The decision of the tick before, should it be late, comes now.
         if let Some(request) = under_way.take() {
-            queue.control(&request).unwrap();
+            circle.queue.control(&request).unwrap();
         }
-        for record in &commit.records {
-            estimator.apply(record);
-            scheduler.apply(record);
-        }
-        let set = scheduler.decide(tick, estimator.estimates()).into_request();
-        let client = "late".to_owned();
-        let request =
-            ControlRequest { client, epoch: 1, lease_ticks: LEASE_TICKS_DEFAULT, set, handover: false };
+        circle.read(&commit);
+        let request = circle.plan(tick, 1, false);
         if late(tick.0) {
             under_way = Some(request);
         } else {
-            queue.control(&request).unwrap();
+            circle.queue.control(&request).unwrap();
         }
     }
     let stretches =

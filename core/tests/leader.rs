@@ -2,19 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
-use std::collections::BTreeMap;
+mod circle;
 
 use evenkeel_core::{
-    estimator::Estimator,
-    journal::{Mode, Recovered, ServerState},
-    scheduler::{PolicyName, Scheduler},
-    server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT},
-        queue::{HoldLimits, RecordedQueue},
-    },
-    units::{ids::ExecutionId, resource::Usage, tick::Tick, window::Measured},
-    world::{Scenario, World},
+    journal::{Mode, Recovered},
+    server::queue::{HoldLimits, RecordedQueue},
+    units::tick::Tick,
+    world::Scenario,
 };
+
+use self::circle::Circle;
 
 /// When the leader goes: the mean of the minute before is known.
 const GOES: u64 = 1_800;
@@ -58,62 +55,28 @@ struct After {
     second: f64,
 }
 
-/// The whole circle in which nobody plans from [`GOES`] on, for as long as `case` says.
+/// The circle in which nobody plans from [`GOES`] on, for as long as `case` says.
 fn after(scenario: Scenario, seed: u64, case: Case) -> After {
-    let world = World::new(scenario.parameters(), seed).unwrap();
-    let tick_ms = world.parameters().tick_ms;
-    let index: BTreeMap<_, _> = (0..world.query_count()).map(|i| (world.query(i), i)).collect();
-    let state = ServerState { mode: Mode::Enforce, ..ServerState::default() };
-    let mut queue =
-        RecordedQueue::recover(tick_ms, HoldLimits::default(), &Recovered { state, ..Recovered::default() });
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
-    let (mut estimator, mut measured) = (Estimator::default(), Measured::default());
-    let (mut used, mut counts, mut executions) = (None, Vec::<f64>::new(), 0_u128);
+    let mut circle = Circle::new(scenario, seed, None);
+    let mut counts = Vec::<f64>::new();
     for tick in (0..GOES + JUDGED).map(Tick) {
-        if let Some((usage, executed)) = used {
-            measured.add(Tick(tick.0 - 1), &usage, executed).unwrap();
-        }
-        let arrivals = world.arrivals(tick).into_iter().map(|index| {
-            executions += 1;
-            (ExecutionId::new(tick_ms * tick.0, executions), world.query(index))
-        });
-        let (commit, executed) = queue.advance(tick, tick_ms * tick.0, arrivals.collect(), measured).unwrap();
-        let mut usage = Usage::default();
-        for executed in &executed {
-            usage += world.cost(index[&executed.query], tick);
-        }
-        used = Some((usage, executed.len() as u64));
+        let (commit, executed, _) = circle.tick(tick);
         counts.push(executed.len() as f64);
-        for record in &commit.records {
-            estimator.apply(record);
-            scheduler.apply(record);
+        circle.read(&commit);
+        if tick.0 == GOES && case.restart {
+            let rows = circle.queue.queue().planned().map(|planned| planned.queued).collect();
+            let recovered = Recovered { state: commit.state, queue: rows, ..Recovered::default() };
+            circle.queue = RecordedQueue::recover(circle.tick_ms(), HoldLimits::default(), &recovered);
         }
-        if tick.0 == GOES {
-            if case.restart {
-                let rows: Vec<_> = queue.queue().planned().map(|planned| planned.queued).collect();
-                let recovered = Recovered { state: commit.state, queue: rows, ..Recovered::default() };
-                queue = RecordedQueue::recover(tick_ms, HoldLimits::default(), &recovered);
-            }
-            if let Some(mode) = case.mode {
-                queue.set_mode(mode, 0);
-            }
+        if let Some(mode) = case.mode.filter(|_| tick.0 == GOES) {
+            circle.queue.set_mode(mode, 0);
         }
-        let silent =
-            tick.0.checked_sub(GOES).is_some_and(|since| case.back_after.is_none_or(|back| since < back));
-        let last = tick.0 == GOES && case.handover;
+        let since = tick.0.checked_sub(GOES);
+        let silent = since.is_some_and(|since| case.back_after.is_none_or(|back| since < back));
+        let last = since == Some(0) && case.handover;
         if !silent || last {
-            let epoch = 1 + u64::from(tick.0 > GOES);
-            let plan = scheduler.decide(tick, estimator.estimates());
-            let set = plan.into_request();
-            queue
-                .control(&ControlRequest {
-                    client: format!("client {epoch}"),
-                    epoch,
-                    lease_ticks: LEASE_TICKS_DEFAULT,
-                    set,
-                    handover: last,
-                })
-                .unwrap();
+            let request = circle.plan(tick, 1 + u64::from(tick.0 > GOES), last);
+            circle.queue.control(&request).unwrap();
         }
     }
     let goes = GOES as usize;

@@ -12,7 +12,7 @@ impl Queue {
         if self.mode != Mode::Enforce || !(self.lease_lives() || self.silence.holds()) {
             return self.due_by_base(tick);
         }
-        if self.silence.is_broken() {
+        if self.silence.has_plan() {
             return self.due_by_slot(tick);
         }
         if !self.lease_lives() && !self.silence.keeps_slots() {

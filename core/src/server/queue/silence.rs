@@ -1,7 +1,7 @@
 //! What goes on while nobody plans: the stock is held, and leaves at the pace of the last minute.
 //!
 //! ```text
-//! a new plan ──▶ broken ──▶ a tick without one ──▶ holds the stock, 60 s ──▶ lets it fade, 60 s ──▶ over: base due ticks
+//! a new plan ──▶ a tick without one ──▶ holds the stock, 60 s ──▶ lets it fade, 60 s ──▶ over: base due ticks
 //!    ▲                                                  │
 //!    └────────────────── a leader is back ──────────────┘
 //! ```
@@ -27,7 +27,7 @@ pub(super) struct Silence {
     /// Ticks without a new plan; none where nobody has ever planned.
     ticks: Option<u64>,
     /// Whether a plan has come since the last tick.
-    broken: bool,
+    has_plan: bool,
     /// Whether the last leader has left slots that need no lease.
     handed_over: bool,
     /// The mean of what waited while there were plans, over about a minute.
@@ -43,7 +43,7 @@ impl Silence {
         Self {
             hold_ticks: HOLD_MS.div_ceil(tick_ms.max(1)),
             ticks: None,
-            broken: false,
+            has_plan: false,
             handed_over: false,
             stock: 0.0,
             planned_ticks: 0,
@@ -60,7 +60,7 @@ impl Silence {
     /// A plan has come.
     pub(super) fn planned(&mut self, handover: bool) {
         // One that hands over is the last: the next tick has its slots, and is silent.
-        self.broken = !handover;
+        self.has_plan = !handover;
         self.handed_over = handover;
         self.ticks = Some(0);
         self.credit = 0.0;
@@ -68,18 +68,18 @@ impl Silence {
 
     /// A tick is over, and so many wait.
     pub(super) fn ticked(&mut self, waiting: usize) {
-        if self.broken {
+        if self.has_plan {
             self.planned_ticks = (self.planned_ticks + 1).min(self.hold_ticks);
             self.stock += (waiting as f64 - self.stock) / self.planned_ticks as f64;
         } else {
             self.ticks = self.ticks.map(|ticks| ticks + 1);
         }
-        self.broken = false;
+        self.has_plan = false;
     }
 
     /// Whether the tick that begins has a new plan.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken
+    pub(super) fn has_plan(&self) -> bool {
+        self.has_plan
     }
 
     /// Whether slots count though nobody holds a lease.
