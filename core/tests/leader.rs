@@ -115,8 +115,7 @@ fn limits(scenario: Scenario, case: Case) -> [f64; 3] {
     match scenario {
         // On-time arrivals run at once where nobody levels: only what is overdue is spread.
         _ if case.mode.is_some() => [0.0, open, open],
-        // At two a tick a leader that is back plans windows of one, two or three a tick, and a tick of none is no stall.
-        Scenario::Busy if case.back_after.is_some() => [0.0, 2.0, 3.0 / 1.9],
+        // At two a tick a tick of none is no stall.
         Scenario::Busy => [0.0, 2.0, 1.3],
         _ => [0.5, 1.5, 1.3],
     }
