@@ -289,13 +289,13 @@ pub enum ReadError {
         first_seq: u64,
     },
     /// The writer's queue is full.
-    #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
+    #[error("the journal's writer is behind by {limit} requests: wait for answers before sending more")]
     Busy {
         /// How many it takes.
         limit: usize,
     },
     /// The writer that was asked has ended.
-    #[error("the outbox's writer has stopped")]
+    #[error("the journal's writer has stopped")]
     Stopped,
     /// The writer that was asked has been replaced, or its files have: what is there now is not its own.
     #[error(transparent)]

@@ -88,7 +88,7 @@ pub struct LogState {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// It was decided on another state than the one that is durable. Recover, then decide anew.
-    #[error("commit {got} is out of order: the outbox stands at revision {at} and takes only the next one")]
+    #[error("commit {got} is out of order: the journal stands at revision {at} and takes only the next one")]
     OutOfOrder {
         /// The store's revision.
         at: u64,
@@ -106,10 +106,10 @@ pub enum CommitError {
         what: &'static str,
     },
     /// No room: on the disk, or below the limit for what has not been shipped. Goes on when there is.
-    #[error("the outbox is full: {0}; nothing was recorded, and nothing may run until there is room")]
+    #[error("the journal is full: {0}; nothing was recorded, and nothing may run until there is room")]
     Full(String),
     /// The disk failed. Nothing was recorded.
-    #[error("the outbox cannot write: {0}; nothing was recorded")]
+    #[error("the journal cannot write: {0}; nothing was recorded")]
     Io(String),
     /// The database is not whole. Nothing was recorded.
     #[error(transparent)]
@@ -126,12 +126,12 @@ pub enum CommitError {
         id: EntryId,
     },
     /// The writer's queue is full. Nothing was recorded.
-    #[error("the outbox's writer is behind by {limit} requests: wait for answers before sending more")]
+    #[error("the journal's writer is behind by {limit} requests: wait for answers before sending more")]
     Busy {
         /// How many it takes.
         limit: usize,
     },
     /// The writer has ended; a request that was under way may be durable or not: recover.
-    #[error("the outbox's writer has stopped: whether the last commit is durable shows at the next start")]
+    #[error("the journal's writer has stopped: whether the last commit is durable shows at the next start")]
     Stopped,
 }

@@ -81,7 +81,7 @@ async fn follow(
             }
         }
     }
-    Err(SourceError::Failed("the outbox's writer has ended".to_owned()))
+    Err(SourceError::Failed("the journal's writer has ended".to_owned()))
 }
 
 /// The streams' entries, one stream after the other.
