@@ -1,32 +1,29 @@
 //! Runs the whole circle in virtual time: the same queue, windows, estimator and scheduler as live.
 //!
 //! ```text
-//! tick t:  usage of t−1 ─▶ window ─▶ queue.advance(t) ─▶ records ─▶ estimator, scheduler ─▶ control, acts from t+1
+//! World ─arrivals, costs─▶ Circle: steps, queue, scheduler ─records─▶ Estimator ─estimates─▶ Circle
 //! ```
 
+mod circle;
 mod report;
 mod trace;
 
 use std::collections::BTreeMap;
 
 pub use self::{
+    circle::{Circle, Ticked},
     report::{DelayTicks, EstimateError, Report},
     trace::Trace,
 };
 use crate::{
     estimator::{CostEstimate, Estimates, Estimator},
-    journal::{Executed, Mode, Record, Recovered, ServerState},
+    journal::{Executed, Mode},
     scheduler::{PolicyName, Scheduler},
-    server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT},
-        queue::{HoldLimits, RecordedQueue},
-        steps::{Action, Steps, TickUsage},
-    },
+    server::queue::HoldLimits,
     units::{
         ids::{ExecutionId, QueryId},
-        resource::{PerResource, Usage},
+        resource::PerResource,
         tick::Tick,
-        window::Measured,
     },
     world::World,
 };
@@ -64,12 +61,12 @@ pub struct Simulation {
 impl Simulation {
     /// Runs it to the end. `on_tick` is called after each tick, for progress.
     pub fn run(&self, mut on_tick: impl FnMut(Tick)) -> Run {
-        let mut circle = Circle::new(self);
+        let mut running = Running::new(self);
         for tick in (0..self.ticks).map(Tick) {
-            circle.step(tick);
+            running.step(tick);
             on_tick(tick);
         }
-        circle.finish()
+        running.finish()
     }
 }
 
@@ -83,89 +80,51 @@ pub struct Run {
 }
 
 /// The state of one run.
-struct Circle<'a> {
+struct Running<'a> {
     simulation: &'a Simulation,
     index: BTreeMap<QueryId, usize>,
-    queue: RecordedQueue,
-    steps: Steps,
-    /// What a start finds: an empty journal.
-    begin: Recovered,
-    measured: Measured,
-    /// What the tick that is under way recorded.
-    recorded: Vec<Record>,
+    circle: Circle,
     estimator: Estimator,
     known: Option<Estimates>,
-    scheduler: Scheduler,
     next_execution: u128,
     trace: Trace,
 }
 
-impl<'a> Circle<'a> {
+impl<'a> Running<'a> {
     fn new(simulation: &'a Simulation) -> Self {
-        let world = &simulation.world;
-        let mode = if simulation.policy.levels() { Mode::Enforce } else { Mode::Off };
-        let begin =
-            Recovered { state: ServerState { mode, ..ServerState::default() }, ..Recovered::default() };
+        let Simulation { world, policy, limits, .. } = simulation;
+        let mode = if policy.levels() { Mode::Enforce } else { Mode::Off };
+        let scheduler = Scheduler::new(*policy, limits.clone(), simulation.delay_budget);
         Self {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
-            queue: RecordedQueue::recover(world.parameters().tick_ms, simulation.limits.clone(), &begin),
-            steps: Steps::default(),
-            begin,
-            measured: Measured::default(),
-            recorded: Vec::new(),
+            circle: Circle::new(world.parameters().tick_ms, mode, limits.clone(), scheduler, Tick(0)),
             estimator: Estimator::default(),
             known: None,
-            scheduler: Scheduler::new(simulation.policy, simulation.limits.clone(), simulation.delay_budget),
             next_execution: 0,
             trace: Trace::default(),
         }
     }
 
-    /// One tick, in the steps that the daemon takes.
     fn step(&mut self, tick: Tick) {
-        let mut steps = std::mem::take(&mut self.steps);
-        while steps.due() != Some(tick.next()) {
-            match steps.action() {
-                Action::Recover => steps.recovered(&self.begin),
-                Action::Measure(usage) => steps.measured(self.measure(usage)),
-                Action::Advance(tick, measured) => steps.advanced(self.advance(tick, &measured)),
-                Action::Start(tick, batch) => {
-                    let usage = self.execute(tick, batch);
-                    self.trace.tick(usage, batch);
-                    steps.started(usage);
-                }
-                Action::Await(_) => unreachable!("what a tick uses is told when it is started"),
-            }
-        }
-        self.steps = steps;
-        for record in std::mem::take(&mut self.recorded) {
-            self.estimator.apply(&record);
-            self.scheduler.apply(&record);
-        }
+        let arrivals = self.arrivals(tick);
+        let Self { index, simulation, .. } = self;
+        let cost = |executed: &Executed| simulation.world.cost(index[&executed.query], tick);
+        let Ticked { records, executed, usage } = self.circle.step(tick, arrivals, cost);
+        self.trace.tick(usage, &executed);
+        records.iter().for_each(|record| self.estimator.apply(record));
         if self.simulation.policy.levels() {
-            self.level(tick);
+            let estimates = match self.simulation.costs {
+                Costs::Learned => self.estimator.estimates(),
+                Costs::Known => known_at(&mut self.known, &self.simulation.world, tick),
+            };
+            self.trace.decided(self.circle.level(tick, estimates));
         }
     }
 
-    fn measure(&mut self, usage: Option<TickUsage>) -> Measured {
-        if let Some(TickUsage { tick, usage, executed }) = usage {
-            self.measured.add(tick, &usage, executed).expect("ticks come in order");
-        }
-        self.measured
-    }
-
-    fn advance(&mut self, tick: Tick, measured: &Measured) -> Vec<Executed> {
-        let at_ms = tick.0 * self.simulation.world.parameters().tick_ms;
-        let arrivals = self.arrivals(tick, at_ms);
-        let advanced = self.queue.advance(tick, at_ms, arrivals, *measured);
-        let (commit, executed) = advanced.expect("ticks come in order");
-        self.recorded = commit.records;
-        executed
-    }
-
-    fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
+    fn arrivals(&mut self, tick: Tick) -> Vec<(ExecutionId, QueryId)> {
         let world = &self.simulation.world;
+        let at_ms = tick.0 * world.parameters().tick_ms;
         let arrivals = world.arrivals(tick).into_iter().map(|index| {
             self.next_execution += 1;
             (ExecutionId::new(at_ms, self.next_execution), world.query(index))
@@ -173,36 +132,10 @@ impl<'a> Circle<'a> {
         arrivals.collect()
     }
 
-    fn execute(&self, tick: Tick, executed: &[Executed]) -> Usage {
-        let mut usage = Usage::default();
-        for executed in executed {
-            usage += self.simulation.world.cost(self.index[&executed.query], tick);
-        }
-        usage
-    }
-
-    fn level(&mut self, tick: Tick) {
-        let estimates = match self.simulation.costs {
-            Costs::Learned => self.estimator.estimates(),
-            Costs::Known => known_at(&mut self.known, &self.simulation.world, tick),
-        };
-        let plan = self.scheduler.decide(tick, estimates);
-        self.trace.decided(plan.feasibility);
-        let set = plan.into_request();
-        let request = ControlRequest {
-            client: "simulate".to_owned(),
-            epoch: 1,
-            lease_ticks: LEASE_TICKS_DEFAULT,
-            set,
-            handover: false,
-        };
-        self.queue.control(&request).expect("the only client is never refused");
-    }
-
     fn finish(self) -> Run {
         let end = Tick(self.simulation.ticks);
         let waiting: Vec<_> =
-            self.queue.queue().planned().map(|planned| planned.queued.queued_tick).collect();
+            self.circle.queue().planned().map(|planned| planned.queued.queued_tick).collect();
         let truth = (0..self.simulation.world.query_count())
             .map(|index| {
                 let world = &self.simulation.world;

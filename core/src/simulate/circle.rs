@@ -1,0 +1,133 @@
+//! Queue, steps and scheduler in virtual time, wherever executions come from and whatever they cost.
+//!
+//! ```text
+//! tick t:  usage of t−1 ─▶ window ─▶ queue.advance(t) ─▶ records ─▶ scheduler ─▶ control, acts from t+1
+//! ```
+
+use crate::{
+    estimator::Estimates,
+    journal::{Executed, Mode, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    scheduler::{Feasibility, Scheduler},
+    server::{
+        control::{ControlRequest, LEASE_TICKS_DEFAULT},
+        queue::{HoldLimits, Queue, RecordedQueue},
+        steps::{Action, Steps, TickUsage},
+    },
+    units::{
+        ids::{ExecutionId, QueryId},
+        resource::Usage,
+        tick::Tick,
+        window::Measured,
+    },
+};
+
+/// See the module.
+pub struct Circle {
+    queue: RecordedQueue,
+    steps: Steps,
+    measured: Measured,
+    scheduler: Scheduler,
+    tick_ms: u64,
+}
+
+/// What one tick did.
+#[derive(Clone, Debug, Default)]
+pub struct Ticked {
+    /// What a journal would have recorded.
+    pub records: Vec<Record>,
+    /// What ran.
+    pub executed: Vec<Executed>,
+    /// What that used, in resource units.
+    pub usage: Usage,
+}
+
+impl Circle {
+    /// A circle that has seen nothing and begins with tick `first`, the first of a window.
+    pub fn new(tick_ms: u64, mode: Mode, limits: HoldLimits, scheduler: Scheduler, first: Tick) -> Self {
+        let state = ServerState { mode, next_tick: first, ..ServerState::default() };
+        let begin = Recovered { state, ..Recovered::default() };
+        let mut steps = Steps::default();
+        steps.recovered_once(&begin);
+        Self {
+            queue: RecordedQueue::recover(tick_ms, limits, &begin),
+            steps,
+            measured: Measured::default(),
+            scheduler,
+            tick_ms,
+        }
+    }
+
+    /// One tick, in the steps that the daemon takes. `cost` says what an execution uses.
+    pub fn step(
+        &mut self,
+        tick: Tick,
+        arrivals: Vec<(ExecutionId, QueryId)>,
+        cost: impl Fn(&Executed) -> Usage,
+    ) -> Ticked {
+        let mut ticked = Ticked::default();
+        let mut arrivals = Some(arrivals);
+        let mut steps = std::mem::take(&mut self.steps);
+        while steps.due() != Some(tick.next()) {
+            match steps.action() {
+                Action::Measure(usage) => steps.measured(self.measure(usage)),
+                Action::Advance(tick, measured) => {
+                    let at_ms = tick.0 * self.tick_ms;
+                    let advanced =
+                        self.queue.advance(tick, at_ms, arrivals.take().unwrap_or_default(), measured);
+                    let (commit, executed) = advanced.expect("ticks come in order");
+                    ticked.records = commit.records;
+                    steps.advanced(executed);
+                }
+                Action::Start(_, batch) => {
+                    batch.iter().for_each(|executed| ticked.usage += cost(executed));
+                    ticked.executed = batch.to_vec();
+                    steps.started(ticked.usage);
+                }
+                Action::Recover | Action::Await(_) => unreachable!("nothing fails, and usage is told at once"),
+            }
+        }
+        self.steps = steps;
+        ticked.records.iter().for_each(|record| self.scheduler.apply(record));
+        ticked
+    }
+
+    fn measure(&mut self, usage: Option<TickUsage>) -> Measured {
+        if let Some(TickUsage { tick, usage, executed }) = usage {
+            self.measured.add(tick, &usage, executed).expect("ticks come in order");
+        }
+        self.measured
+    }
+
+    /// Plans after `tick`: the slots act from the next tick on.
+    pub fn level(&mut self, tick: Tick, estimates: &Estimates) -> Feasibility {
+        let plan = self.scheduler.decide(tick, estimates);
+        let feasibility = plan.feasibility;
+        let request = ControlRequest {
+            client: "simulate".to_owned(),
+            epoch: 1,
+            lease_ticks: LEASE_TICKS_DEFAULT,
+            set: plan.into_request(),
+            handover: false,
+        };
+        self.queue.control(&request).expect("the only client is never refused");
+        feasibility
+    }
+
+    /// Does between two ticks what somebody else did to an execution. One that has run already stays as it is.
+    pub fn repeat(&mut self, event: &QueueRecord) {
+        let at_ms = event.tick.0 * self.tick_ms;
+        let commit = match event.event {
+            QueueEvent::Queued | QueueEvent::Released => return,
+            QueueEvent::Delayed => self.queue.delay(event.execution, event.added_ticks, at_ms),
+            QueueEvent::Dropped => self.queue.drop_waiting(event.execution, at_ms),
+        };
+        for record in commit.map(|commit| commit.records).unwrap_or_default() {
+            self.scheduler.apply(&record);
+        }
+    }
+
+    /// What waits, and when it is to run.
+    pub fn queue(&self) -> &Queue {
+        self.queue.queue()
+    }
+}
