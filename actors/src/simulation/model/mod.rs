@@ -44,6 +44,14 @@ struct Session {
     watched: BTreeMap<String, u64>,
 }
 
+/// What happened in one step, to be done again.
+struct Unit {
+    commands: Vec<Words>,
+    now_ms: u64,
+    /// Whether there was no memory left: a script then stops half-way.
+    full: bool,
+}
+
 pub(super) struct Model {
     now: Keyspace,
     pub(super) condition: Condition,
@@ -54,7 +62,7 @@ pub(super) struct Model {
     pub(super) always: bool,
     /// What is surely there after any crash or failover.
     base: Keyspace,
-    units: Vec<(Vec<Words>, u64)>,
+    units: Vec<Unit>,
     synced: usize,
     replicated: usize,
     /// What evenkeel's own trimming removed.
@@ -193,7 +201,8 @@ impl Model {
         let before = self.now.dirty;
         let answers: Vec<_> = commands.iter().map(|words| self.run(words, now_ms)).collect();
         if self.now.dirty > before {
-            self.units.push((commands.to_vec(), now_ms));
+            let full = self.condition == Condition::Full;
+            self.units.push(Unit { commands: commands.to_vec(), now_ms, full });
             if self.always {
                 self.synced = self.units.len();
             }
@@ -246,8 +255,10 @@ impl Model {
     fn after(&self, units: usize) -> Keyspace {
         let mut again = Self::new(true);
         again.now = self.base.clone();
-        again.loaded.clone_from(&self.loaded);
-        for (commands, now_ms) in &self.units[..units] {
+        // A unit that used a script had it, though a crash may have taken it since.
+        again.load_all();
+        for Unit { commands, now_ms, full } in &self.units[..units] {
+            again.condition = if *full { Condition::Full } else { Condition::Well };
             for words in commands {
                 let _ = again.run(words, *now_ms);
             }
