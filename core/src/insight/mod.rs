@@ -6,3 +6,4 @@ pub mod forecast;
 pub mod outlook;
 pub mod recap;
 pub mod report;
+pub mod shadow;

@@ -1,0 +1,78 @@
+//! Tallies of the last hour and the last day.
+
+use std::collections::VecDeque;
+
+use super::tally::Tally;
+use crate::journal::Record;
+
+const MINUTE_MS: u64 = 60_000;
+/// Parts of an hour: ten minutes each, so that "an hour" is fifty minutes at least.
+const HOUR: (u64, usize) = (10 * MINUTE_MS, 6);
+/// Parts of a day: an hour each.
+const DAY: (u64, usize) = (60 * MINUTE_MS, 24);
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Recent {
+    minute_ticks: u64,
+    hour: Parts,
+    day: Parts,
+}
+
+/// The latest stretches of one length.
+#[derive(Clone, Debug)]
+struct Parts {
+    ticks: u64,
+    most: usize,
+    /// With the number of each, counted from tick 0; oldest first.
+    parts: VecDeque<(u64, Tally)>,
+}
+
+impl Recent {
+    pub(super) fn new(tick_ms: u64) -> Self {
+        let ticks = |ms: u64| (ms / tick_ms.max(1)).max(1);
+        let parts = |(ms, most)| Parts { ticks: ticks(ms), most, parts: VecDeque::new() };
+        Self { minute_ticks: ticks(MINUTE_MS), hour: parts(HOUR), day: parts(DAY) }
+    }
+
+    pub(super) fn apply(&mut self, record: &Record) {
+        for parts in [&mut self.hour, &mut self.day] {
+            if let Some(tally) = parts.of(record) {
+                tally.apply(record, self.minute_ticks);
+            }
+        }
+    }
+
+    pub(super) fn hour(&self) -> Tally {
+        self.hour.whole()
+    }
+
+    pub(super) fn day(&self) -> Tally {
+        self.day.whole()
+    }
+}
+
+impl Parts {
+    /// The part that an entry counts in; none when that has been forgotten.
+    fn of(&mut self, record: &Record) -> Option<&mut Tally> {
+        let tick = match record {
+            Record::Executed(executed) => executed.tick,
+            Record::Queue(event) => event.tick,
+            Record::Window(window) => window.first_tick,
+        };
+        let number = tick.0 / self.ticks;
+        if self.parts.back().is_none_or(|(last, _)| *last < number) {
+            self.parts.push_back((number, Tally::default()));
+            if self.parts.len() > self.most {
+                self.parts.pop_front();
+            }
+        }
+        self.parts.iter_mut().rev().find(|(of, _)| *of == number).map(|(_, tally)| tally)
+    }
+
+    fn whole(&self) -> Tally {
+        let mut whole = Tally::default();
+        self.parts.iter().for_each(|(_, tally)| whole.merge(tally));
+        whole
+    }
+}

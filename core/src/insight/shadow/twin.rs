@@ -1,0 +1,89 @@
+//! The same arrivals in a queue that is levelled, or is not: what the database would have done.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    estimator::Estimates,
+    journal::{Executed, Mode, QueueEvent, QueueRecord, Record},
+    scheduler::{Feasibility, PolicyName, Scheduler},
+    server::queue::HoldLimits,
+    simulate::{Circle, Ticked},
+    units::{
+        resource::{PerResource, Usage},
+        tick::Tick,
+        window::WINDOW_TICKS,
+    },
+};
+
+/// How a twin is levelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TwinSettings {
+    /// Who levels it.
+    pub policy: PolicyName,
+    /// Ceiling for the mean delay, in ticks; none lets the policy choose.
+    pub delay_budget: Option<f64>,
+    /// How long slots may hold executions.
+    pub limits: HoldLimits,
+    /// Length of a tick.
+    pub tick_ms: u64,
+}
+
+/// A queue beside the real one: the same arrivals, `/delay`s and maximum delays, a scheduler of its own, without effect.
+///
+/// What runs in the twin uses what is known of its query's cost. Entries are collected as they come; ticks are run by
+/// [`Twin::run`], once all entries of a tick are there.
+pub struct Twin {
+    circle: Circle,
+    levels: bool,
+    /// The tick that is run next.
+    next: Tick,
+    /// What happened in ticks that have not been run.
+    events: BTreeMap<Tick, Vec<QueueRecord>>,
+}
+
+impl Twin {
+    /// A twin whose first tick is the first border of a window from `from` on. What waits there already is not in it.
+    pub fn new(settings: TwinSettings, from: Tick) -> Self {
+        let TwinSettings { policy, delay_budget, limits, tick_ms } = settings;
+        let first = Tick(from.0.next_multiple_of(WINDOW_TICKS));
+        let mode = if policy.levels() { Mode::Enforce } else { Mode::Off };
+        let scheduler = Scheduler::new(policy, limits.clone(), delay_budget);
+        Self {
+            circle: Circle::new(tick_ms, mode, limits, scheduler, first),
+            levels: policy.levels(),
+            next: first,
+            events: BTreeMap::new(),
+        }
+    }
+
+    /// The tick that is run next.
+    pub fn next(&self) -> Tick {
+        self.next
+    }
+
+    /// Collects what happened to an execution.
+    pub fn event(&mut self, event: &QueueRecord) {
+        if event.tick >= self.next {
+            self.events.entry(event.tick).or_default().push(*event);
+        }
+    }
+
+    /// Runs the next tick, at costs as they are known now. What a journal would have recorded, and what was decided.
+    pub fn run(&mut self, estimates: &Estimates) -> (Vec<Record>, Option<Feasibility>) {
+        let tick = self.next;
+        let events = self.events.remove(&tick).unwrap_or_default();
+        let arrived = events.iter().filter(|event| event.event == QueueEvent::Queued);
+        let arrivals = arrived.map(|event| (event.execution, event.query)).collect();
+        let Ticked { records, .. } = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
+        events.iter().for_each(|event| self.circle.repeat(event));
+        let feasibility = self.levels.then(|| self.circle.level(tick, estimates));
+        self.next = tick.next();
+        (records, feasibility)
+    }
+}
+
+/// What an execution uses, as far as that is known: nothing before the first cost is.
+fn cost(executed: &Executed, estimates: &Estimates) -> Usage {
+    let known = estimates.get(executed.query).map(|estimate| estimate.cost);
+    known.unwrap_or_else(PerResource::default).map(|units| libm::round(units.max(0.0)) as u64)
+}
