@@ -1,6 +1,7 @@
 //! The command line. One file a command; here is what they share.
 
 mod client;
+mod comparison;
 mod config;
 #[cfg(test)]
 mod documents;
@@ -11,6 +12,7 @@ mod known;
 mod layers;
 mod options;
 mod remote;
+mod report;
 mod run;
 mod server;
 mod simulate;
@@ -53,6 +55,8 @@ enum Command {
     World(world::Options),
     /// How a running server is, as its page says it.
     Status(status::Options),
+    /// What levelling brings a running server, or would bring: as it is beside a twin, over an hour and a day.
+    Report(report::Options),
     /// Who decides when executions run, at a running server.
     Mode(remote::ModeOptions),
     /// Why an execution was held, and why it was let go, in a sentence.
@@ -140,6 +144,7 @@ fn obey(arguments: Arguments, given: &Given) -> anyhow::Result<Exit> {
         Command::Journal(options) => journal::main(&options),
         Command::World(options) => world::main(&options),
         Command::Status(options) => status::main(&options),
+        Command::Report(options) => report::main(&options),
         Command::Mode(options) => remote::mode(&options),
         Command::Explain(options) => remote::explain(&options),
         Command::Token(options) => token::main(&options),

@@ -4,7 +4,10 @@ use evenkeel_actors::leveller::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
 };
-use evenkeel_core::insight::benefit::Summary;
+use evenkeel_core::insight::{
+    benefit,
+    shadow::{Other, ShadowReport, Summary},
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -32,7 +35,7 @@ impl Headed {
 }
 
 /// What levelling brings: share in the corridor with and without it, and the delay.
-struct Benefit(Summary);
+struct Benefit(benefit::Summary);
 
 const BENEFIT: &str = "   corridor (last n)  without delay, ticks    p99";
 
@@ -58,7 +61,20 @@ fn share(share: Option<f64>) -> String {
 fn note(decision: &Decision) -> String {
     let peaks = if decision.feasibility.cuts_peaks { ", peaks are cut" } else { "" };
     let binding = decision.feasibility.binding;
-    binding.map(|binding| format!("bound by {binding}{peaks}")).unwrap_or_default()
+    let bound = binding.map(|binding| format!("bound by {binding}{peaks}"));
+    let shadow = decision.shadow.as_deref().and_then(would);
+    bound.into_iter().chain(shadow).collect::<Vec<_>>().join("; ")
+}
+
+/// What `enforce` would have reached in the last hour, while it is not on.
+fn would(report: &ShadowReport) -> Option<String> {
+    let Summary { in_corridor, peak_to_mean_60s, delays, .. } = report.hour.twin;
+    if report.other != Other::Enforced {
+        return None;
+    }
+    let peak = peak_to_mean_60s.map(|peak| format!(", peak/mean {peak:.2}")).unwrap_or_default();
+    let delay = delays.map(|delays| format!(", delay {:.1} ticks", delays.mean)).unwrap_or_default();
+    Some(format!("enforce: {}{peak}{delay}", share(in_corridor)))
 }
 
 /// The most urgent cause, and how many more there are.
@@ -88,7 +104,9 @@ impl Embedded {
             return;
         };
         let (benefit, lag, noted) = match &*decision.borrow() {
-            None => (Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned()),
+            None => {
+                (benefit::Summary::default(), "-".to_owned(), "the client has not decided yet".to_owned())
+            }
             Some(decision) => {
                 (decision.benefit, tick.saturating_sub(decision.tick.0).to_string(), note(decision))
             }

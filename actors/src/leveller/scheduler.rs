@@ -12,7 +12,13 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use evenkeel_core::{
     estimator::Estimates,
-    insight::{benefit::Summary, forecast::Forecast, outlook::Outlook},
+    insight::{
+        benefit::Summary,
+        forecast::Forecast,
+        outlook::Outlook,
+        shadow::{Shadow, ShadowReport, ShadowSettings},
+    },
+    journal::Mode,
     leveller::Standing,
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
     server::{
@@ -50,6 +56,8 @@ pub struct Decision {
     pub residual: Option<f64>,
     /// Learned costs.
     pub estimates: Arc<Estimates>,
+    /// The database beside its twin; none before the first comparison.
+    pub shadow: Option<Arc<ShadowReport>>,
 }
 
 /// Who levels, and how.
@@ -71,6 +79,8 @@ pub struct Settings {
 pub struct Scheduler {
     core: Option<Core>,
     outlook: Outlook,
+    /// The mode that the queue told last, and the twin that belongs to it.
+    shadow: Option<(Mode, Option<Shadow>)>,
     /// The tick after which it decided last.
     decided: Option<Tick>,
     settings: Settings,
@@ -95,6 +105,7 @@ impl Scheduler {
         Self {
             core: None,
             outlook: Outlook::default(),
+            shadow: None,
             decided: None,
             settings,
             control,
@@ -117,6 +128,9 @@ impl Scheduler {
         let records = || learned.batch.entries.iter().map(|entry| &entry.record);
         records().for_each(|record| core.apply(record));
         self.outlook.apply(records(), &learned.estimates);
+        if let Some((_, Some(shadow))) = &mut self.shadow {
+            records().for_each(|record| shadow.apply(record));
+        }
         Ok(())
     }
 
@@ -124,6 +138,9 @@ impl Scheduler {
         let Some(core) = &mut self.core else { return };
         let plan = core.decide(tick, self.outlook.known());
         self.decided = Some(tick);
+        if let Some((_, Some(shadow))) = &mut self.shadow {
+            shadow.run(tick, self.outlook.known());
+        }
         let decision = Decision {
             tick,
             feasibility: plan.feasibility,
@@ -132,6 +149,7 @@ impl Scheduler {
             forecasts: Arc::clone(self.outlook.forecasts()),
             residual: self.outlook.residual(),
             estimates: Arc::clone(self.outlook.known()),
+            shadow: self.shadow.as_ref().and_then(|(_, shadow)| shadow.as_ref()?.report().cloned()),
         };
         self.published.send_replace(Some(decision));
         if !self.asking {
@@ -161,6 +179,17 @@ impl Scheduler {
         }));
     }
 
+    /// A twin shows what the mode does not do.
+    fn follow(&mut self, mode: Mode, tick: Tick, tick_ms: u64) {
+        if self.shadow.as_ref().is_some_and(|(of, _)| *of == mode) {
+            return;
+        }
+        let Settings { delay_budget, limits, .. } = &self.settings;
+        let settings = ShadowSettings { delay_budget: *delay_budget, limits: limits.clone(), tick_ms };
+        // Entries of ticks that have begun may have been passed over already.
+        self.shadow = Some((mode, Shadow::begin(mode, settings, tick.next())));
+    }
+
     fn answered(&mut self, answer: Result<ControlResponse, ControlRefused>) {
         match answer {
             Ok(response) => {
@@ -171,6 +200,7 @@ impl Scheduler {
                 if let Some(core) = &mut self.core {
                     core.answered(&response.results);
                 }
+                self.follow(response.mode, response.tick, response.tick_ms);
             }
             Err(cause) => {
                 if let ControlRefused::Invalid(ControlError::Fenced { current, .. }) = &cause {
@@ -235,6 +265,7 @@ impl Handler<RestoreScheduler> for Scheduler {
             None => Core::new(policy, limits, budget),
         });
         self.outlook = Outlook::default();
+        self.shadow = None;
         self.decided = None;
         self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));
         self.health.set_recovering(false);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     estimator::{CostEstimate, Estimates},
-    insight::forecast::Forecast,
+    insight::{forecast::Forecast, shadow::ShadowReport},
     scheduler::Feasibility,
     units::{ids::QueryId, tick::Tick},
 };
@@ -27,6 +27,9 @@ pub struct Report {
     /// Why its state is not saved, while it is not. A server of an earlier version is told only what it knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsaved: Option<String>,
+    /// The database beside its twin; none before the first comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReport>,
 }
 
 /// A decision.

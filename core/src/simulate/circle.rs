@@ -83,7 +83,9 @@ impl Circle {
                     ticked.executed = batch.to_vec();
                     steps.started(ticked.usage);
                 }
-                Action::Recover | Action::Await(_) => unreachable!("nothing fails, and usage is told at once"),
+                Action::Recover | Action::Await(_) => {
+                    unreachable!("nothing fails, and usage is told at once")
+                }
             }
         }
         self.steps = steps;

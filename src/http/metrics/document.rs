@@ -112,6 +112,7 @@ fn client() -> ClientViews {
         forecasts: Arc::default(),
         residual: Some(0.1),
         estimates: Arc::default(),
+        shadow: None,
     };
     ClientViews {
         access: Access::new(AccessSettings::open()).expect("no file is read"),

@@ -14,6 +14,7 @@ mod openapi;
 mod queries;
 mod queued;
 mod resources;
+mod shadow;
 mod status;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use super::{
 pub(super) fn add(routes: &mut Routes<'_>) {
     routes
         .add(Resource::at("/api/v1/status").get(Needs::READ, status::status))
+        .add(Resource::at("/api/v1/shadow").get(Needs::READ, shadow::shadow))
         .add(Resource::at("/api/v1/resources").get(Needs::READ, resources::now))
         .add(Resource::at("/api/v1/resources/history").get(Needs::READ, resources::history))
         .add(Resource::at("/api/v1/queued").get(Needs::READ, queued::queued))
