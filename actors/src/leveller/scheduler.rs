@@ -17,9 +17,9 @@ use evenkeel_core::{
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
     server::{
         control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
-        queue::HoldLimits,
+        queue::HoldSettings,
     },
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -61,8 +61,10 @@ pub struct Settings {
     pub epoch: LeaseEpoch,
     /// How slots are chosen.
     pub policy: PolicyName,
+    /// How long the database's ticks and windows are, until the source tells other ones.
+    pub lengths: Lengths,
     /// How long slots may hold executions, as the server has it.
-    pub limits: HoldLimits,
+    pub limits: HoldSettings,
     /// Ceiling for the mean delay in ticks; none lets the policy choose.
     pub delay_budget: Option<f64>,
 }
@@ -94,7 +96,7 @@ impl Scheduler {
     ) -> Self {
         Self {
             core: None,
-            outlook: Outlook::default(),
+            outlook: Outlook::new(settings.lengths),
             decided: None,
             settings,
             control,
@@ -112,7 +114,32 @@ impl Scheduler {
         self.health.set_recovering(true);
     }
 
+    /// From a snapshot, or nothing.
+    fn begin(&self, snapshot: Option<SchedulerSnapshot>) -> Result<Core, SnapshotError> {
+        let Settings { policy, lengths, limits, delay_budget, .. } = &self.settings;
+        let (policy, lengths, limits, budget) = (*policy, *lengths, limits.of(*lengths), *delay_budget);
+        match snapshot {
+            Some(snapshot) => Core::restore(policy, lengths, limits, budget, snapshot),
+            None => Ok(Core::new(policy, lengths, limits, budget)),
+        }
+    }
+
+    /// The source has told how long ticks and windows are: everything that depends on it begins anew.
+    fn learn_lengths(&mut self, lengths: Lengths) {
+        if self.settings.lengths == lengths {
+            return;
+        }
+        tracing::info!(%lengths, "the journal's database has");
+        self.settings.lengths = lengths;
+        self.outlook = Outlook::new(lengths);
+        let snapshot = self.core.as_ref().map(Core::snapshot);
+        self.core = snapshot.and_then(|snapshot| self.begin(Some(snapshot)).ok());
+    }
+
     fn apply(&mut self, learned: &Learned) -> Result<(), Lost> {
+        if let Some(lengths) = learned.batch.lengths {
+            self.learn_lengths(lengths);
+        }
         let core = self.core.as_mut().ok_or(Lost)?;
         let records = || learned.batch.entries.iter().map(|entry| &entry.record);
         records().for_each(|record| core.apply(record));
@@ -228,13 +255,8 @@ impl Handler<RestoreScheduler> for Scheduler {
     type Result = Result<(), SnapshotError>;
 
     fn handle(&mut self, restore: RestoreScheduler, _context: &mut Self::Context) -> Self::Result {
-        let Settings { policy, limits, delay_budget, .. } = &self.settings;
-        let (policy, limits, budget) = (*policy, limits.clone(), *delay_budget);
-        self.core = Some(match restore.0 {
-            Some(snapshot) => Core::restore(policy, limits, budget, snapshot)?,
-            None => Core::new(policy, limits, budget),
-        });
-        self.outlook = Outlook::default();
+        self.core = Some(self.begin(restore.0)?);
+        self.outlook = Outlook::new(self.settings.lengths);
         self.decided = None;
         self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));
         self.health.set_recovering(false);

@@ -26,12 +26,12 @@ use crate::{
         ids::{ExecutionId, QueryId},
         resource::{PerResource, Usage},
         tick::Tick,
-        window::Measured,
+        window::{Measured, OpenWindow},
     },
     world::World,
 };
 
-/// Ticks that are not counted: what is learned in them counts afterwards.
+/// Ticks that are not counted, unless asked for otherwise: what is learned in them counts afterwards.
 pub const WARM_UP_TICKS: u64 = 3_000;
 
 /// Where the scheduler's costs come from.
@@ -57,6 +57,8 @@ pub struct Simulation {
     pub delay_budget: Option<f64>,
     /// How long slots may hold executions.
     pub limits: HoldLimits,
+    /// Ticks that are not counted.
+    pub warm_up_ticks: u64,
     /// Runs ticks 0..`ticks`.
     pub ticks: u64,
 }
@@ -103,22 +105,28 @@ struct Circle<'a> {
 impl<'a> Circle<'a> {
     fn new(simulation: &'a Simulation) -> Self {
         let world = &simulation.world;
+        let lengths = world.parameters().lengths();
         let mode = if simulation.policy.levels() { Mode::Enforce } else { Mode::Off };
         let begin =
             Recovered { state: ServerState { mode, ..ServerState::default() }, ..Recovered::default() };
         Self {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
-            queue: RecordedQueue::recover(world.parameters().tick_ms, simulation.limits.clone(), &begin),
+            queue: RecordedQueue::recover(lengths, simulation.limits.clone(), &begin),
             steps: Steps::default(),
             begin,
-            measured: Measured::default(),
+            measured: Measured::recover(lengths, OpenWindow::of(lengths), None),
             recorded: Vec::new(),
             estimator: Estimator::default(),
             known: None,
-            scheduler: Scheduler::new(simulation.policy, simulation.limits.clone(), simulation.delay_budget),
+            scheduler: Scheduler::new(
+                simulation.policy,
+                lengths,
+                simulation.limits.clone(),
+                simulation.delay_budget,
+            ),
             next_execution: 0,
-            trace: Trace::default(),
+            trace: Trace { lengths, from: Tick(simulation.warm_up_ticks), ..Trace::default() },
         }
     }
 
