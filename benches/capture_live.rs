@@ -37,8 +37,9 @@ use evenkeel_actors::{
     },
 };
 use evenkeel_core::{
-    journal::{Commit, Lengths, Record, Stream},
+    journal::{Commit, Record, Stream},
     leveller::ClientState,
+    units::lengths::Lengths,
 };
 use support::{Running, World, evenkeel, pair::Pair, pause, redis::Redis};
 use tempfile::TempDir;

@@ -95,6 +95,7 @@ fn judge(data_dir: &Path) -> Result<(f64, f64), Box<dyn std::error::Error>> {
 
 fn simulated(parameters: Parameters, seed: u64) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let simulation = Simulation {
+        warm_up_ticks: WARM_UP_TICKS,
         world: World::new(parameters, seed)?,
         policy: PolicyName::Evenkeel,
         costs: Costs::Learned,

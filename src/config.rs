@@ -11,7 +11,7 @@ use std::{
 
 use evenkeel_core::{
     journal::Mode,
-    server::queue::{HoldLimits, MAX_DELAY_TICKS_DEFAULT},
+    server::queue::HoldSettings,
     units::ids::QueryId,
     world::{Parameters, Scenario, World},
 };
@@ -143,17 +143,17 @@ impl File {
     ///
     /// # Errors
     /// A limit is out of range; exit code 2.
-    pub fn hold_limits(&self) -> Result<HoldLimits, ExitError> {
-        let default_ticks = self.max_delay_ticks.unwrap_or(MAX_DELAY_TICKS_DEFAULT);
+    pub fn hold_limits(&self) -> Result<HoldSettings, ExitError> {
+        let default_ticks = self.max_delay_ticks;
         let by_query = self.max_delay_ticks_by_query.clone();
-        let mut all = by_query.values().copied().chain([default_ticks]);
+        let mut all = by_query.values().copied().chain(default_ticks);
         if let Some(ticks) = all.find(|ticks| !(1..=MAX_DELAY_TICKS_MAX).contains(ticks)) {
             return Err(ExitError::usage(format!(
                 "{}: a maximum delay is {ticks} ticks: expected 1..={MAX_DELAY_TICKS_MAX}",
                 self.place.of("max_delay_ticks")
             )));
         }
-        Ok(HoldLimits { default_ticks, by_query })
+        Ok(HoldSettings { default_ticks, by_query })
     }
 }
 

@@ -27,8 +27,8 @@ use evenkeel_actors::stores::{
     redis::{Keys, Shipment, ShipmentSettings},
 };
 use evenkeel_core::{
-    journal::{Commit, Entry, EntryId, Lengths, PerStream, QueueChange, Record, Stream},
-    units::ids::ExecutionId,
+    journal::{Commit, Entry, EntryId, PerStream, QueueChange, Record, Stream},
+    units::{ids::ExecutionId, lengths::Lengths},
 };
 use tempfile::TempDir;
 use uuid::Uuid;

@@ -36,6 +36,7 @@ use evenkeel_core::{
     server::queue::HoldLimits,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
 };
@@ -82,7 +83,7 @@ impl Source for Parts {
             .collect::<Vec<_>>();
         actix::spawn(async move {
             for part in left.chunks(at_once) {
-                let read = Read { entries: part.to_vec(), observed: None, caught_up: None };
+                let read = Read { entries: part.to_vec(), ..Read::default() };
                 if reads.send(Ok(read)).await.is_err() {
                     return;
                 }
@@ -147,7 +148,7 @@ impl Handler<GetScheduler> for Probe {
     type Result = Result<SchedulerSnapshot, Lost>;
 
     fn handle(&mut self, _: GetScheduler, _context: &mut Self::Context) -> Self::Result {
-        Ok(Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None).snapshot())
+        Ok(Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None).snapshot())
     }
 }
 

@@ -21,7 +21,7 @@ use evenkeel_core::{
     scheduler::{Carry, Expected, Pending, PolicyName, Problem, plan},
     server::queue::HoldLimits,
     simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
-    units::{ids::ExecutionId, resource::PerResource, tick::Tick, window::WINDOW_TICKS},
+    units::{ids::ExecutionId, lengths::Lengths, resource::PerResource, tick::Tick},
     world::{Parameters, Scenario, World},
 };
 
@@ -209,8 +209,9 @@ impl Row {
         let mut share = run.report.in_corridor;
         let mut note = run.report.binding.map(|binding| format!("binding {binding}")).unwrap_or_default();
         if let Some(bursts) = parameters.bursts {
-            let holds_burst =
-                |first: Tick| (first.0..first.0 + WINDOW_TICKS).any(|t| t % bursts.every_ticks == 0);
+            let holds_burst = |first: Tick| {
+                (first.0..first.0 + Lengths::default().window_ticks).any(|t| t % bursts.every_ticks == 0)
+            };
             share = self.share(&run, WARM_UP_TICKS, |first| !holds_burst(first));
         }
         if let Some(drift) = parameters.drift {
@@ -237,6 +238,7 @@ impl Row {
     fn run(&self, parameters: &Parameters, seed: u64) -> (Run, f64) {
         let begun = Instant::now();
         let run = Simulation {
+            warm_up_ticks: WARM_UP_TICKS,
             world: World::new(parameters.clone(), seed).unwrap(),
             policy: self.policy,
             costs: self.costs,
@@ -250,8 +252,10 @@ impl Row {
 
     /// Share in the corridor of the windows from tick `from` on that `counts` says yes to.
     fn share(&self, run: &Run, from: u64, counts: impl Fn(Tick) -> bool) -> f64 {
-        let firsts =
-            (from..self.ticks).step_by(WINDOW_TICKS as usize).map(Tick).filter(|first| counts(*first));
+        let firsts = (from..self.ticks)
+            .step_by(Lengths::default().window_ticks as usize)
+            .map(Tick)
+            .filter(|first| counts(*first));
         let level: Vec<bool> = firsts.map_while(|first| run.trace.is_level(first)).collect();
         level.iter().filter(|level| **level).count() as f64 / level.len().max(1) as f64
     }

@@ -5,7 +5,7 @@
 use evenkeel_core::{
     scheduler::PolicyName,
     server::queue::HoldLimits,
-    simulate::{Costs, Run, Simulation},
+    simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
     units::resource::{Resource, Usage},
     world::{Scenario, World},
 };
@@ -15,6 +15,7 @@ const WARM_UP: usize = 1_000;
 
 fn run(scenario: Scenario, seed: u64, policy: PolicyName) -> Run {
     let simulation = Simulation {
+        warm_up_ticks: WARM_UP_TICKS,
         world: World::new(scenario.parameters(), seed).unwrap(),
         policy,
         costs: Costs::Learned,

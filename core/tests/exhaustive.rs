@@ -9,6 +9,7 @@ use evenkeel_core::{
     scheduler::{Carry, Expected, Pending, Problem, plan},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::PerResource,
         tick::Tick,
     },
@@ -83,6 +84,7 @@ fn planned(costs: &[Cost]) -> (Vec<Cost>, bool) {
         .collect();
     expected.sort_by_key(|expected| expected.query);
     let problem = Problem {
+        lengths: Lengths::default(),
         tick: Tick(9),
         pending: &pending,
         estimates: &estimates,

@@ -14,6 +14,7 @@ use evenkeel_core::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::{PerResource, Usage},
         tick::Tick,
         window::Measured,
@@ -57,8 +58,8 @@ proptest! {
             state: ServerState { mode: Mode::Enforce, ..ServerState::default() },
             ..Recovered::default()
         };
-        let mut queue = RecordedQueue::recover(100, limits.clone(), &begin);
-        let mut scheduler = Scheduler::new(PolicyName::Evenkeel, limits.clone(), budget);
+        let mut queue = RecordedQueue::recover(Lengths::default(), limits.clone(), &begin);
+        let mut scheduler = Scheduler::new(PolicyName::Evenkeel, Lengths::default(), limits.clone(), budget);
         let (estimates, mut measured) = (estimates(&costs), Measured::default());
         let (mut arrived, mut ran, mut under_way) = (0_u128, 0, None);
         for tick in 0..TICKS as u64 + 140 {

@@ -5,13 +5,14 @@
 use evenkeel_core::{
     scheduler::{Binding, PolicyName},
     server::queue::HoldLimits,
-    simulate::{Costs, Report, Simulation},
+    simulate::{Costs, Report, Simulation, WARM_UP_TICKS},
     world::{Scenario, World},
 };
 
 fn reports(scenario: Scenario, delay_budget: Option<f64>) -> Vec<Report> {
     let report = |seed| {
         let simulation = Simulation {
+            warm_up_ticks: WARM_UP_TICKS,
             world: World::new(scenario.parameters(), seed).unwrap(),
             policy: PolicyName::Evenkeel,
             costs: Costs::Learned,
@@ -88,7 +89,15 @@ fn no_budget_is_exceeded() {
         let world = World::new(scenario.parameters(), 9_005).unwrap();
         let (policy, costs, limits) = (PolicyName::Evenkeel, Costs::Learned, HoldLimits::default());
         let delay_budget = Some(budget);
-        let simulation = Simulation { world, policy, costs, delay_budget, limits, ticks: 9_000 };
+        let simulation = Simulation {
+            warm_up_ticks: WARM_UP_TICKS,
+            world,
+            policy,
+            costs,
+            delay_budget,
+            limits,
+            ticks: 9_000,
+        };
         let report = simulation.run(|_| ()).report;
         assert!(report.delay_ticks.mean <= budget, "{scenario} at {budget}: {report:#?}");
     }
@@ -100,7 +109,9 @@ fn what_binds_is_said() {
         let world = World::new(scenario.parameters(), 9_006).unwrap();
         let limits = HoldLimits { default_ticks: hold, ..HoldLimits::default() };
         let (policy, costs) = (PolicyName::Evenkeel, Costs::Learned);
-        Simulation { world, policy, costs, delay_budget, limits, ticks: 4_000 }.run(|_| ()).report
+        Simulation { warm_up_ticks: WARM_UP_TICKS, world, policy, costs, delay_budget, limits, ticks: 4_000 }
+            .run(|_| ())
+            .report
     };
     let many = mostly(Scenario::Many, Some(4.0), 1_200);
     assert_eq!((many.binding, many.feasible_share), (Some(Binding::Estimates), 0.0));
@@ -116,7 +127,15 @@ fn no_delay_exceeds_its_maximum() {
         let limits = HoldLimits { default_ticks: 40, ..HoldLimits::default() };
         let world = World::new(scenario.parameters(), 9_004).unwrap();
         let (policy, costs) = (PolicyName::Evenkeel, Costs::Learned);
-        let simulation = Simulation { world, policy, costs, delay_budget: Some(60.0), limits, ticks: 5_000 };
+        let simulation = Simulation {
+            warm_up_ticks: WARM_UP_TICKS,
+            world,
+            policy,
+            costs,
+            delay_budget: Some(60.0),
+            limits,
+            ticks: 5_000,
+        };
         assert!(simulation.run(|_| ()).report.delay_ticks.max <= 40, "{scenario}");
     }
 }

@@ -13,6 +13,7 @@ use evenkeel_core::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
     world::Scenario,
@@ -55,9 +56,9 @@ struct Client {
 impl Client {
     fn new() -> Self {
         Self {
-            watcher: Watcher::new(100),
+            watcher: Watcher::new(Lengths::default()),
             estimator: Estimator::default(),
-            scheduler: Scheduler::new(PolicyName::AtArrival, HoldLimits::default(), None),
+            scheduler: Scheduler::new(PolicyName::AtArrival, Lengths::default(), HoldLimits::default(), None),
         }
     }
 
@@ -185,7 +186,7 @@ fn after_a_restart_with_other_ids_it_levels_again() {
 
 #[test]
 fn a_slot_becomes_one_delay_however_often_it_is_asked_for() {
-    let mut watcher = Watcher::new(100);
+    let mut watcher = Watcher::new(Lengths::default());
     let (execution, query) = (ExecutionId::new(1, 7), QueryId::simulated(1, 0));
     for (asked_us, queued) in [(0, Vec::new()), (100_000, vec![(execution, query)])] {
         watcher.look(&Look { asked_us, answered_us: asked_us + 1_000, queued });

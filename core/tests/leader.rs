@@ -66,7 +66,7 @@ fn after(scenario: Scenario, seed: u64, case: Case) -> After {
         if tick.0 == GOES && case.restart {
             let rows = circle.queue.queue().planned().map(|planned| planned.queued).collect();
             let recovered = Recovered { state: commit.state, queue: rows, ..Recovered::default() };
-            circle.queue = RecordedQueue::recover(circle.tick_ms(), HoldLimits::default(), &recovered);
+            circle.queue = RecordedQueue::recover(circle.lengths(), HoldLimits::default(), &recovered);
         }
         if let Some(mode) = case.mode.filter(|_| tick.0 == GOES) {
             circle.queue.set_mode(mode, 0);

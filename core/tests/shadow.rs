@@ -11,6 +11,7 @@ use evenkeel_core::{
     simulate::{Circle, Ticked},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
     world::{Scenario, World},
@@ -19,7 +20,6 @@ use evenkeel_core::{
 const TICKS: u64 = 12_000;
 /// What is counted begins here, as in `evenkeel simulate`.
 const FROM: Tick = Tick(3_000);
-const MINUTE_TICKS: u64 = 600;
 
 struct Database {
     world: World,
@@ -34,11 +34,11 @@ impl Database {
     fn new(scenario: Scenario, seed: u64, policy: PolicyName, delay_budget: Option<f64>) -> Self {
         let world = World::new(scenario.parameters(), seed).unwrap();
         let mode = if policy.levels() { Mode::Enforce } else { Mode::Shadow };
-        let limits = HoldLimits::default();
-        let scheduler = Scheduler::new(policy, limits.clone(), delay_budget);
+        let (lengths, limits) = (world.parameters().lengths(), HoldLimits::default());
+        let scheduler = Scheduler::new(policy, lengths, limits.clone(), delay_budget);
         Self {
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
-            circle: Circle::new(world.parameters().tick_ms, mode, limits, scheduler, Tick(0)),
+            circle: Circle::new(lengths, mode, limits, scheduler, Tick(0)),
             estimator: Estimator::default(),
             tally: Tally::default(),
             executions: 0,
@@ -63,15 +63,15 @@ impl Database {
 fn count(tally: &mut Tally, records: &[Record], tick: Tick) {
     // The entry that closes a window comes with the tick after it.
     let counted = |record: &&Record| tick > FROM || !matches!(record, Record::Window(_)) && tick == FROM;
-    records.iter().filter(counted).for_each(|record| tally.apply(record, MINUTE_TICKS));
+    records.iter().filter(counted).for_each(|record| tally.apply(record, Lengths::default()));
 }
 
 /// The database as it is in mode `shadow`, its twin, and the database as it is in `enforce`.
 fn three(scenario: Scenario, seed: u64, delay_budget: Option<f64>) -> [Summary; 3] {
     let mut shadow = Database::new(scenario, seed, PolicyName::None, None);
-    let tick_ms = shadow.world.parameters().tick_ms;
+    let lengths = shadow.world.parameters().lengths();
     let limits = HoldLimits::default();
-    let settings = TwinSettings { policy: PolicyName::Evenkeel, delay_budget, limits, tick_ms };
+    let settings = TwinSettings { policy: PolicyName::Evenkeel, delay_budget, limits, lengths };
     let (mut twin, mut twins) = (Twin::new(settings, Tick(0)), Tally::default());
     let mut enforce = Database::new(scenario, seed, PolicyName::Evenkeel, delay_budget);
     for tick in (0..TICKS).map(Tick) {

@@ -5,7 +5,7 @@
 use evenkeel_core::{
     scheduler::PolicyName,
     server::queue::HoldLimits,
-    simulate::{Costs, Simulation},
+    simulate::{Costs, Simulation, WARM_UP_TICKS},
     world::{Scenario, World},
 };
 
@@ -20,6 +20,7 @@ fn reproduces_a_start_that_held_everything_back() {
             .sum();
         for ticks in [30, 100, 300] {
             let simulation = Simulation {
+                warm_up_ticks: WARM_UP_TICKS,
                 world: world.clone(),
                 policy: PolicyName::Evenkeel,
                 costs: Costs::Learned,

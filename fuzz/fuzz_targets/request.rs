@@ -8,11 +8,12 @@ use evenkeel_core::journal::Recovered;
 use evenkeel_core::server::queue::HoldLimits;
 use evenkeel_core::units::window::Measured;
 use evenkeel_core::server::queue::RecordedQueue;
+use evenkeel_core::units::lengths::Lengths;
 use evenkeel_core::units::tick::Tick;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
     let arrivals = (0..4).map(|n| (ExecutionId::new(1, n), QueryId::simulated(1, 0))).collect();
     queue.advance(Tick(0), 1, arrivals, Measured::default()).expect("the first tick");
     if let Ok(request) = serde_json::from_slice::<ControlRequest>(body) {

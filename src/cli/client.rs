@@ -1,6 +1,7 @@
 //! `evenkeel client`: learns and levels, from Redis, for a server elsewhere.
 
 use clap::Args;
+use evenkeel_core::units::lengths::Lengths;
 
 use super::{
     layers::Given,
@@ -34,7 +35,7 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
     let (server, token) = options.server.merge(&layers)?;
     if options.poll {
         telemetry::init(common.log_format);
-        return run::poll(&PollSettings { common, levelling, server, token });
+        return run::poll(&PollSettings { common, levelling, lengths: Lengths::default(), server, token });
     }
     let redis = options.redis.merge(&layers)?;
     telemetry::init(common.log_format);

@@ -48,7 +48,7 @@ enum Command {
 
 /// Which journal: a server's own, or the copy in Redis.
 #[derive(Debug, Args)]
-struct Which {
+pub(super) struct Which {
     /// Where the journal lives.
     #[arg(long, env = "EVENKEEL_DATA_DIR", default_value = "./evenkeel-data", conflicts_with = "redis")]
     data_dir: PathBuf,
@@ -56,7 +56,7 @@ struct Which {
     copy: CopyOptions,
     /// One JSON object a line.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// The copy in Redis.
@@ -76,14 +76,14 @@ struct CopyOptions {
 }
 
 /// A journal that has been opened.
-enum Opened {
+pub(super) enum Opened {
     Outbox(OutboxReader),
     Redis(RedisReader),
 }
 
 impl Opened {
     /// What both can tell.
-    fn history(self) -> Box<dyn History> {
+    pub(super) fn history(self) -> Box<dyn History> {
         match self {
             Self::Outbox(reader) => Box::new(reader),
             Self::Redis(reader) => Box::new(reader),
@@ -99,7 +99,7 @@ impl Opened {
 }
 
 impl Which {
-    fn open(&self) -> Result<Opened, ExitError> {
+    pub(super) fn open(&self) -> Result<Opened, ExitError> {
         match self.copy.target()? {
             Some(target) => self.copy.open(&target).map(Opened::Redis),
             None => OutboxReader::open(&self.data_dir).map(Opened::Outbox).map_err(|error| failed(&error)),
@@ -134,7 +134,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
 }
 
 /// What cannot be read is unreachable; what is read and not whole has failed a check.
-fn failed(error: &ReadError) -> ExitError {
+pub(super) fn failed(error: &ReadError) -> ExitError {
     let exit = match error {
         ReadError::Damaged(_) => Exit::CheckFailed,
         _ => Exit::Unreachable,

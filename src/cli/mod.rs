@@ -11,7 +11,9 @@ pub mod journal;
 mod known;
 mod layers;
 mod options;
+mod progress;
 mod remote;
+mod replay;
 mod report;
 mod run;
 mod server;
@@ -49,6 +51,8 @@ enum Command {
     Client(client::Options),
     /// The same decisions in virtual time, judged.
     Simulate(simulate::Options),
+    /// A recorded journal as it was, and as it would have been under other policies and budgets.
+    Replay(replay::Options),
     /// Read the journal, beside a running server or after it.
     Journal(journal::Options),
     /// What the simulated database is made of. For evaluation: nothing that levels may know it.
@@ -141,6 +145,7 @@ fn obey(arguments: Arguments, given: &Given) -> anyhow::Result<Exit> {
         Command::Client(options) => client::main(&options, given),
         Command::Config(options) => config::main(&options, given),
         Command::Simulate(options) => simulate::main(&options),
+        Command::Replay(options) => replay::main(&options),
         Command::Journal(options) => journal::main(&options),
         Command::World(options) => world::main(&options),
         Command::Status(options) => status::main(&options),

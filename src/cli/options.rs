@@ -15,7 +15,7 @@ use evenkeel_actors::{
     },
     stores::redis::{Keys, Target},
 };
-use evenkeel_core::{journal::Mode, server::queue::MAX_DELAY_TICKS_DEFAULT};
+use evenkeel_core::journal::Mode;
 
 use super::{
     known,
@@ -272,12 +272,7 @@ impl ServingOptions {
             layers.setting("mode", mode(self.mode), mode(file.mode), Some("what it was, at first enforce")),
             layers.setting("truth", path(&self.truth), None, None),
             layers.setting("until_tick", self.until_tick, None, None),
-            layers.setting(
-                "max_delay_ticks",
-                None,
-                file.max_delay_ticks,
-                Some(&MAX_DELAY_TICKS_DEFAULT.to_string()),
-            ),
+            layers.setting("max_delay_ticks", None, file.max_delay_ticks, Some("those of two minutes")),
         ]
     }
 

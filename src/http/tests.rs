@@ -67,7 +67,7 @@ pub(super) fn views(access: Arc<Access>) -> Views {
         name: "main".to_owned(),
         form: Form::Embedded,
         database: "none".to_owned(),
-        tick_ms: 100,
+        lengths: evenkeel_core::units::lengths::Lengths::default(),
         started_ms: 0,
         data_dir: PathBuf::from("/nowhere"),
         journal: uuid::Uuid::nil(),

@@ -12,6 +12,7 @@ use evenkeel_actors::{
 use evenkeel_core::{
     insight::report::{LearnedCosts, Report},
     journal::PerStream,
+    units::lengths::Lengths,
 };
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -36,8 +37,8 @@ pub struct About {
     pub form: Form,
     /// What the database is, for people.
     pub database: String,
-    /// Length of a tick.
-    pub tick_ms: u64,
+    /// How long its ticks and windows are, and the delay that nobody asked for.
+    pub lengths: Lengths,
     /// When the process started, Unix ms.
     pub started_ms: u64,
     /// Where the outbox is.

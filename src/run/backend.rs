@@ -8,7 +8,7 @@ use evenkeel_actors::{
     ports::database::{Measured, Workload},
     stores::outbox::Identity,
 };
-use evenkeel_core::{journal::Lengths, world::Parameters};
+use evenkeel_core::{units::lengths::Lengths, world::Parameters};
 
 use crate::config::ScenarioChoice;
 
@@ -43,10 +43,10 @@ impl Backend {
         }
     }
 
-    /// Milliseconds of a tick.
-    pub(super) fn tick_ms(&self) -> u64 {
+    /// How long its ticks and windows are, and the delay that nobody asked for.
+    pub(super) fn lengths(&self) -> Lengths {
         match self {
-            Self::Simulated(settings) => settings.scenario.parameters.tick_ms,
+            Self::Simulated(settings) => settings.scenario.parameters.lengths(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Backend {
             Self::Simulated(settings) => Identity {
                 label: self.label(),
                 text: format!("seed = {}\n{}", settings.seed, text(&settings.scenario.parameters)),
-                lengths: Lengths::at_pace(self.tick_ms()),
+                lengths: self.lengths(),
                 defaults: text(&Parameters::default()),
             },
         }
@@ -91,7 +91,5 @@ impl fmt::Display for Backend {
 }
 
 fn text(parameters: &Parameters) -> String {
-    let Lengths { window_ticks, default_delay_ticks, .. } = Lengths::at_pace(parameters.tick_ms);
-    let parameters = toml::to_string(parameters).unwrap_or_default();
-    format!("window_ticks = {window_ticks}\ndefault_delay_ticks = {default_delay_ticks}\n{parameters}")
+    toml::to_string(parameters).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use evenkeel_actors::{
     stores::redis::{Link, RedisFault, RedisSource, RedisStateStore, ReportWriter},
     supervise::health::ActorName,
 };
-use evenkeel_core::scheduler::PolicyName;
+use evenkeel_core::{scheduler::PolicyName, units::lengths::Lengths};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -86,6 +86,7 @@ fn start(settings: &ClientSettings, process: &mut Process) -> anyhow::Result<()>
     let ports = client_half::Ports {
         client: holder.clone(),
         epoch: epoch.clone(),
+        lengths: Lengths::default(),
         source: Box::new(RedisSource::new(redis.clone(), keys.clone(), epoch.clone())),
         states: Box::new(RedisStateStore::new(redis.clone(), keys, holder, epoch)),
         control: remote.port(),

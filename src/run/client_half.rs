@@ -14,7 +14,7 @@ use evenkeel_actors::{
     ports::{lease::LeaseEpoch, source::Source, state_store::LeasedStates},
     supervise::{health::ActorName, port::Port},
 };
-use evenkeel_core::{scheduler::PolicyName, server::queue::HoldLimits};
+use evenkeel_core::{scheduler::PolicyName, server::queue::HoldSettings, units::lengths::Lengths};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
@@ -44,6 +44,8 @@ pub(super) struct Ports {
     /// As the server knows it.
     pub(super) client: String,
     pub(super) epoch: LeaseEpoch,
+    /// Of the database, until the source tells other ones.
+    pub(super) lengths: Lengths,
     pub(super) source: Box<dyn Source + Send>,
     pub(super) states: Box<dyn LeasedStates>,
     pub(super) control: Port<Control>,
@@ -56,18 +58,18 @@ pub(super) struct Ports {
 impl ClientHalf {
     pub(super) fn start(
         levelling: Levelling,
-        limits: HoldLimits,
+        limits: HoldSettings,
         ports: Ports,
         arbiter: Arbiter,
         starter: &mut Starter,
     ) -> Self {
-        let Ports { client, epoch, source, states, control, policy, applied } = ports;
+        let Ports { client, epoch, lengths, source, states, control, policy, applied } = ports;
         let (decision_sender, decision) = watch::channel(None);
         let (acceptance_sender, acceptance) = watch::channel(Acceptance::default());
         let (role_sender, role) = watch::channel(Role::default());
         let (unsaved_sender, unsaved) = watch::channel(None);
-        let settings =
-            scheduler::Settings { client, epoch, policy, limits, delay_budget: levelling.delay_budget };
+        let delay_budget = levelling.delay_budget;
+        let settings = scheduler::Settings { client, epoch, policy, lengths, limits, delay_budget };
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
             Scheduler::new(settings, control, health, decision_sender, acceptance_sender)
         });

@@ -161,7 +161,7 @@ fn client_behind(views: &Views, told: &ClientTold) -> Option<(Kind, String)> {
     }
     let tick = views.pace.borrow().last?.tick;
     let ticks = tick.since(told.report.decided?.tick);
-    let seconds = ticks * views.about.tick_ms / 1_000;
+    let seconds = ticks * views.about.lengths.tick_ms / 1_000;
     (seconds >= BEHIND_SECONDS).then(|| {
         let sentence = format!(
             "the client is {ticks} ticks behind, {seconds} s: its plans come too late; it reads through a backlog, which \

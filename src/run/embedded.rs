@@ -53,6 +53,7 @@ fn start(settings: &EmbeddedSettings, process: &mut Process) -> anyhow::Result<(
         client: EMBEDDED_CLIENT.to_owned(),
         // One process writes this journal, so nobody else is to level: its client goes above a stranger.
         epoch: LeaseEpoch::sole(server.writer.meta().writer_epoch),
+        lengths: serving.backend.lengths(),
         source: Box::new(OutboxSource::new(&serving.data_dir, server.writer.published())),
         states: Box::new(states.beside(server.writer.published())),
         control: server.queue.port(),

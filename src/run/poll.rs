@@ -91,19 +91,20 @@ async fn find_server(server: &Server) -> Result<(), ExitError> {
 
 /// What was delayed runs when it was delayed to: that is no peak, so the end needs no more than the client's.
 fn start(settings: &PollSettings, process: &mut Process) -> anyhow::Result<()> {
-    let PollSettings { common, levelling, server, token } = settings;
+    let PollSettings { common, levelling, lengths, server, token } = settings;
     let arbiter = Arbiter::try_new()?;
     let (coverage_sender, coverage) = watch::channel(Coverage::default());
     let (outside_sender, outside) = watch::channel(None);
-    let (url, token) = (server.clone(), token.clone());
+    let (url, token, of) = (server.clone(), token.clone(), *lengths);
     // It looks and delays on time while the others think: an arbiter of its own.
     let watching = Arbiter::try_new()?;
     let foreign = process.starter.start(ActorName::RemoteQueue, &watching, MAILBOX, move |health| {
-        ForeignServer::new(&url, token.as_ref(), health, coverage_sender, outside_sender)
+        ForeignServer::new(&url, token.as_ref(), of, health, coverage_sender, outside_sender)
     });
     let ports = client_half::Ports {
         client: "poll".to_owned(),
         epoch: LeaseEpoch::sole(1),
+        lengths: *lengths,
         source: Box::new(ForeignSource(foreign.port())),
         states: Box::<MemoryStates>::default(),
         control: foreign.port(),

@@ -77,7 +77,7 @@ pub(super) fn open(serving: &Serving, name: &str, limits: Limits) -> Result<(Out
         name: Some(name),
         journal: Uuid::new_v4(),
         now_ms: unix_ms(),
-        limits: Limits { tick_ms: serving.backend.tick_ms(), ..limits },
+        limits: Limits { tick_ms: serving.backend.lengths().tick_ms, ..limits },
         purpose: Purpose::Serve,
         clock_was_wrong: serving.clock_was_wrong,
     };
@@ -102,7 +102,7 @@ impl ServerHalf {
         process: &mut Process,
     ) -> anyhow::Result<(Self, Tellers)> {
         let starter = &mut process.starter;
-        let limits = common.limits.clone();
+        let limits = common.limits.of(serving.backend.lengths());
         let (database, workload) = serving.backend.open()?;
         let gatherer = Gatherer::new(outbox.clock_ahead_ms());
         let writer = OutboxWriter::spawn(outbox)?;
@@ -116,13 +116,13 @@ impl ServerHalf {
         // The observer has one, too: what people ask for delays no tick.
         let arbiters = vec![Arbiter::try_new()?, Arbiter::try_new()?, Arbiter::try_new()?];
         let [server, ticker, for_people] = [&arbiters[0], &arbiters[1], &arbiters[2]];
-        let tick_ms = serving.backend.tick_ms();
+        let lengths = serving.backend.lengths();
 
         let (overview_sender, overview) = watch::channel(Arc::default());
         let history = OutboxReader::opener(&serving.data_dir);
         let (of, seen) = (Arc::clone(&history), queue_view.clone());
         let observer = starter.start(ActorName::Observer, for_people, MAILBOX, move |health| {
-            Observer::new(of, seen, health, overview_sender)
+            Observer::new(lengths, of, seen, health, overview_sender)
         });
         let (ledger, recorded): (Arc<dyn Ledger>, _) = (Arc::new(writer.clone()), observer.port());
         let handle = Arc::clone(&ledger);
@@ -130,10 +130,10 @@ impl ServerHalf {
             .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
         let append = journal.port();
         let queue = starter.start(ActorName::Queue, server, MAILBOX, move |health| {
-            Queue::new(append, health, queue_sender, unix_ms, tick_ms, limits)
+            Queue::new(append, health, queue_sender, unix_ms, lengths, limits)
         });
         let monitor = starter.start(ActorName::Monitor, server, MAILBOX, move |health| {
-            Monitor::new(health, window_sender, unix_ms)
+            Monitor::new(lengths, health, window_sender, unix_ms)
         });
         let ports = daemon::Ports {
             monitor: monitor.port(),
@@ -144,7 +144,16 @@ impl ServerHalf {
         };
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
-            Daemon::new(ports, database, workload, outbox_state, health, pace_sender, unix_ms, tick_ms)
+            Daemon::new(
+                ports,
+                database,
+                workload,
+                outbox_state,
+                health,
+                pace_sender,
+                unix_ms,
+                lengths.tick_ms,
+            )
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
@@ -208,7 +217,7 @@ fn about(
         name: common.name.clone(),
         form: if redis.is_some() { Form::Server } else { Form::Embedded },
         database: serving.backend.label(),
-        tick_ms: serving.backend.tick_ms(),
+        lengths: serving.backend.lengths(),
         started_ms: unix_ms(),
         data_dir: serving.data_dir.clone(),
         journal: meta.journal,

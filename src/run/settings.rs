@@ -6,7 +6,7 @@ use evenkeel_actors::{
     remote::{reach::Server, secret::Secret},
     stores::redis::{Keys, Target},
 };
-use evenkeel_core::{journal::Mode, server::queue::HoldLimits};
+use evenkeel_core::{journal::Mode, server::queue::HoldSettings, units::lengths::Lengths};
 
 use super::backend::Backend;
 use crate::{http::AccessSettings, telemetry::LogFormat};
@@ -25,7 +25,7 @@ pub struct Common {
     /// Form of the log.
     pub log_format: LogFormat,
     /// How long slots may hold executions.
-    pub limits: HoldLimits,
+    pub limits: HoldSettings,
 }
 
 /// What the server's half needs.
@@ -94,6 +94,8 @@ pub struct PollSettings {
     pub common: Common,
     /// See there.
     pub levelling: Levelling,
+    /// How long the server's ticks and windows are, which it does not tell.
+    pub lengths: Lengths,
     /// Where the server is.
     pub server: Server,
     /// What it asks for, if anything.

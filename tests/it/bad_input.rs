@@ -12,6 +12,7 @@ use evenkeel_core::{
     server::queue::HoldLimits,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::PerResource,
         tick::Tick,
         window::{Extent, Window},
@@ -54,7 +55,7 @@ fn spoilt(text: &'static str) -> impl Strategy<Value = String> {
 
 fn some_state() -> Vec<u8> {
     let mut estimator = Estimator::default();
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None);
     for tick in 0..40 {
         let executed = Executed {
             execution: ExecutionId::new(1, tick.into()),
@@ -96,7 +97,8 @@ fn use_state(bytes: &[u8]) {
         return;
     };
     let Some(snapshot) = scheduler else { return };
-    let restored = Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot);
+    let restored =
+        Scheduler::restore(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None, snapshot);
     if let Ok(mut scheduler) = restored {
         scheduler.decide(Tick(41), estimator.estimates());
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use evenkeel_actors::stores::redis::{Keys, RedisReader, Shipment, ShipmentSettings};
-use evenkeel_core::journal::{EntryId, Lengths, Stream};
+use evenkeel_core::{
+    journal::{EntryId, Stream},
+    units::lengths::Lengths,
+};
 use uuid::Uuid;
 
 use crate::support::{

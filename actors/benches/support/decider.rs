@@ -5,6 +5,7 @@ use evenkeel_core::{
     server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::{Measured, OpenWindow},
@@ -23,7 +24,8 @@ pub(crate) struct Decider {
 impl Decider {
     /// One that nobody levels, so that what arrives runs in the next tick, and the commit that says so.
     pub(crate) fn new(arrivals: u64) -> (Self, Commit) {
-        let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+        let mut queue =
+            RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
         let first = queue.set_mode(Mode::Off, NOW_MS);
         (Self { queue, open: OpenWindow::default(), arrivals }, first)
     }

@@ -23,9 +23,9 @@ use evenkeel_core::{
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
     server::{
         control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
-        queue::HoldLimits,
+        queue::HoldSettings,
     },
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -69,8 +69,10 @@ pub struct Settings {
     pub epoch: LeaseEpoch,
     /// How slots are chosen.
     pub policy: PolicyName,
+    /// How long the database's ticks and windows are, until the source tells other ones.
+    pub lengths: Lengths,
     /// How long slots may hold executions, as the server has it.
-    pub limits: HoldLimits,
+    pub limits: HoldSettings,
     /// Ceiling for the mean delay in ticks; none lets the policy choose.
     pub delay_budget: Option<f64>,
 }
@@ -104,7 +106,7 @@ impl Scheduler {
     ) -> Self {
         Self {
             core: None,
-            outlook: Outlook::default(),
+            outlook: Outlook::new(settings.lengths),
             shadow: None,
             decided: None,
             settings,
@@ -123,7 +125,33 @@ impl Scheduler {
         self.health.set_recovering(true);
     }
 
+    /// From a snapshot, or nothing.
+    fn begin(&self, snapshot: Option<SchedulerSnapshot>) -> Result<Core, SnapshotError> {
+        let Settings { policy, lengths, limits, delay_budget, .. } = &self.settings;
+        let (policy, lengths, limits, budget) = (*policy, *lengths, limits.of(*lengths), *delay_budget);
+        match snapshot {
+            Some(snapshot) => Core::restore(policy, lengths, limits, budget, snapshot),
+            None => Ok(Core::new(policy, lengths, limits, budget)),
+        }
+    }
+
+    /// The source has told how long ticks and windows are: everything that depends on it begins anew.
+    fn learn_lengths(&mut self, lengths: Lengths) {
+        if self.settings.lengths == lengths {
+            return;
+        }
+        tracing::info!(%lengths, "the journal's database has");
+        self.settings.lengths = lengths;
+        self.outlook = Outlook::new(lengths);
+        self.shadow = None;
+        let snapshot = self.core.as_ref().map(Core::snapshot);
+        self.core = snapshot.and_then(|snapshot| self.begin(Some(snapshot)).ok());
+    }
+
     fn apply(&mut self, learned: &Learned) -> Result<(), Lost> {
+        if let Some(lengths) = learned.batch.lengths {
+            self.learn_lengths(lengths);
+        }
         let core = self.core.as_mut().ok_or(Lost)?;
         let records = || learned.batch.entries.iter().map(|entry| &entry.record);
         records().for_each(|record| core.apply(record));
@@ -180,12 +208,13 @@ impl Scheduler {
     }
 
     /// A twin shows what the mode does not do.
-    fn follow(&mut self, mode: Mode, tick: Tick, tick_ms: u64) {
+    fn follow(&mut self, mode: Mode, tick: Tick) {
         if self.shadow.as_ref().is_some_and(|(of, _)| *of == mode) {
             return;
         }
-        let Settings { delay_budget, limits, .. } = &self.settings;
-        let settings = ShadowSettings { delay_budget: *delay_budget, limits: limits.clone(), tick_ms };
+        let Settings { delay_budget, limits, lengths, .. } = &self.settings;
+        let (delay_budget, limits, lengths) = (*delay_budget, limits.of(*lengths), *lengths);
+        let settings = ShadowSettings { delay_budget, limits, lengths };
         // Entries of ticks that have begun may have been passed over already.
         self.shadow = Some((mode, Shadow::begin(mode, settings, tick.next())));
     }
@@ -200,7 +229,7 @@ impl Scheduler {
                 if let Some(core) = &mut self.core {
                     core.answered(&response.results);
                 }
-                self.follow(response.mode, response.tick, response.tick_ms);
+                self.follow(response.mode, response.tick);
             }
             Err(cause) => {
                 if let ControlRefused::Invalid(ControlError::Fenced { current, .. }) = &cause {
@@ -258,13 +287,8 @@ impl Handler<RestoreScheduler> for Scheduler {
     type Result = Result<(), SnapshotError>;
 
     fn handle(&mut self, restore: RestoreScheduler, _context: &mut Self::Context) -> Self::Result {
-        let Settings { policy, limits, delay_budget, .. } = &self.settings;
-        let (policy, limits, budget) = (*policy, limits.clone(), *delay_budget);
-        self.core = Some(match restore.0 {
-            Some(snapshot) => Core::restore(policy, limits, budget, snapshot)?,
-            None => Core::new(policy, limits, budget),
-        });
-        self.outlook = Outlook::default();
+        self.core = Some(self.begin(restore.0)?);
+        self.outlook = Outlook::new(self.settings.lengths);
         self.shadow = None;
         self.decided = None;
         self.acceptance.send_modify(|acceptance| acceptance.note(Standing::began));

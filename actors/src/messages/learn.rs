@@ -7,7 +7,7 @@ use evenkeel_core::{
     estimator::{Estimates, Estimator, Observation},
     journal::Entry,
     scheduler::{SchedulerSnapshot, SnapshotError},
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 
 use crate::messages::Lost;
@@ -21,6 +21,8 @@ pub struct Batch {
     /// Windows of a server that is watched from outside: what runs in them is known only so well, and costs
     /// are learned from these instead of from `entries`. None for a journal.
     pub observed: Option<Arc<Vec<Observation>>>,
+    /// How long the database's ticks and windows are, where the source tells that.
+    pub lengths: Option<Lengths>,
     /// The last tick that they tell about, when nothing younger was there to be read: time to decide.
     pub caught_up: Option<Tick>,
 }

@@ -8,7 +8,7 @@ use std::{
 use evenkeel_core::{
     invariants::{Report, TruthRow},
     journal::{Entry, EntryId, Executed, PerStream, Record, Stream},
-    units::{ids::ExecutionId, tick::Tick},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 use super::{over::Over, state_store::DeadLetter};
@@ -124,6 +124,8 @@ pub struct Head {
     pub journal: String,
     /// What it belongs to, for people.
     pub label: Option<String>,
+    /// How long its ticks and windows are.
+    pub lengths: Lengths,
     /// Counts its writers.
     pub writer_epoch: Option<u64>,
     /// The first tick of which nothing is recorded here yet.

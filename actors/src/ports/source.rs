@@ -3,7 +3,7 @@
 use evenkeel_core::{
     estimator::Observation,
     journal::{Entry, NewerFormat, Positions},
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use tokio::sync::mpsc;
 
@@ -21,6 +21,8 @@ pub struct Read {
     pub entries: Vec<Entry>,
     /// Windows of a server that is watched from outside, in place of `entries`; none for a journal.
     pub observed: Option<Vec<Observation>>,
+    /// How long the database's ticks and windows are, where the source tells that.
+    pub lengths: Option<Lengths>,
     /// The last tick that was read whole, when nothing younger was there to be read.
     pub caught_up: Option<Tick>,
 }

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use evenkeel_core::{
     server::meter::Meter,
-    units::window::{Measured, Window},
+    units::{
+        lengths::Lengths,
+        window::{Measured, Window},
+    },
 };
 use tokio::sync::watch;
 
@@ -34,6 +37,7 @@ pub struct ClosedWindow {
 
 /// See the module.
 pub struct Monitor {
+    lengths: Lengths,
     meter: Option<Meter>,
     health: ActorHealth,
     published: watch::Sender<LastWindow>,
@@ -42,8 +46,13 @@ pub struct Monitor {
 
 impl Monitor {
     /// A monitor that waits to be restored. Closed windows are published.
-    pub fn new(health: ActorHealth, published: watch::Sender<LastWindow>, now_ms: fn() -> u64) -> Self {
-        Self { meter: None, health, published, now_ms }
+    pub fn new(
+        lengths: Lengths,
+        health: ActorHealth,
+        published: watch::Sender<LastWindow>,
+        now_ms: fn() -> u64,
+    ) -> Self {
+        Self { lengths, meter: None, health, published, now_ms }
     }
 
     fn publish(&self, window: Window) {
@@ -91,7 +100,7 @@ impl Handler<Restore> for Monitor {
 
     fn handle(&mut self, Restore { recovered, .. }: Restore, _context: &mut Self::Context) -> Self::Result {
         let state = &recovered.state;
-        self.meter = Some(Meter::recover(state));
+        self.meter = Some(Meter::recover(self.lengths, state));
         if let Some(window) = state.last_window {
             self.publish(window);
         }

@@ -10,11 +10,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Supervised, WrapFuture};
 use evenkeel_core::{
-    insight::recap::{
-        DelayTotals, MINUTE_WINDOWS, QueryActivity, RECENT_WINDOWS, Recap, SpanSummary, Step, Waiting,
-    },
+    insight::recap::{DelayTotals, QueryActivity, Recap, SpanSummary, Spans, Step, Waiting},
     journal::{Entry, EntryId, Record, Stream},
-    units::{ids::QueryId, tick::Tick},
+    units::{ids::QueryId, lengths::Lengths, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -47,6 +45,7 @@ pub struct Overview {
 
 /// See the module.
 pub struct Observer {
+    lengths: Lengths,
     recap: Recap,
     history: OpenHistory,
     queue: watch::Receiver<QueueView>,
@@ -55,22 +54,24 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer of the journal that `history` opens.
+    /// An observer of the journal that `history` opens, which has these lengths.
     pub fn new(
+        lengths: Lengths,
         history: OpenHistory,
         queue: watch::Receiver<QueueView>,
         health: ActorHealth,
         published: watch::Sender<Arc<Overview>>,
     ) -> Self {
-        Self { recap: Recap::default(), history, queue, health, published }
+        Self { lengths, recap: Recap::new(lengths), history, queue, health, published }
     }
 
     fn publish(&self) {
         let recap = &self.recap;
+        let spans = recap.spans();
         self.published.send_replace(Arc::new(Overview {
-            minute: recap.summary(MINUTE_WINDOWS),
-            five_minutes: recap.summary(RECENT_WINDOWS),
-            steps: recap.last_steps(RECENT_WINDOWS).copied().collect(),
+            minute: recap.summary(spans.minute),
+            five_minutes: recap.summary(spans.recent),
+            steps: recap.last_steps(spans.recent).copied().collect(),
             queries: Arc::new(recap.queries().clone()),
             queries_ticks: recap.queries_ticks(),
             delays: *recap.delay_totals(),
@@ -96,14 +97,15 @@ impl Observer {
 }
 
 /// What is still recorded of the last hours. Blocking.
-fn recall(history: &OpenHistory) -> Result<Recap, ReadError> {
+fn recall(lengths: Lengths, history: &OpenHistory) -> Result<Recap, ReadError> {
     let mut history = history()?;
     // A tick is recorded whole; what is recorded while this reads comes as a message.
     let next_tick = history.next_tick()?;
-    let mut windows = history.tail(Stream::Windows, evenkeel_core::insight::recap::HISTORY_WINDOWS)?.entries;
+    let spans = Spans::of(lengths);
+    let mut windows = history.tail(Stream::Windows, spans.history)?.entries;
     windows.retain(|entry| entry.record.tick().next() < next_tick);
-    let recent = windows.len().saturating_sub(RECENT_WINDOWS);
-    let mut recap = Recap::default();
+    let recent = windows.len().saturating_sub(spans.recent);
+    let mut recap = Recap::new(lengths);
     for window in windows.drain(..recent) {
         let tick = window.record.tick().next();
         recap.apply(&[window], tick, None);
@@ -161,8 +163,8 @@ impl Actor for Observer {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.health.set_recovering(true);
-        let history = Arc::clone(&self.history);
-        let read = tokio::task::spawn_blocking(move || recall(&history));
+        let (lengths, history) = (self.lengths, Arc::clone(&self.history));
+        let read = tokio::task::spawn_blocking(move || recall(lengths, &history));
         // Messages wait meanwhile, as long as there is room for them.
         context.wait(read.into_actor(self).map(|read, actor, _context| match read {
             Ok(read) => actor.remember(read),

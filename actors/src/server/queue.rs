@@ -20,6 +20,7 @@ use evenkeel_core::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
 };
@@ -79,7 +80,7 @@ pub struct Queue {
     health: ActorHealth,
     published: watch::Sender<QueueView>,
     now_ms: fn() -> u64,
-    tick_ms: u64,
+    lengths: Lengths,
     limits: HoldLimits,
 }
 
@@ -90,10 +91,10 @@ impl Queue {
         health: ActorHealth,
         published: watch::Sender<QueueView>,
         now_ms: fn() -> u64,
-        tick_ms: u64,
+        lengths: Lengths,
         limits: HoldLimits,
     ) -> Self {
-        Self { recorded: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, tick_ms, limits }
+        Self { recorded: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, lengths, limits }
     }
 
     fn lose_state(&mut self) {
@@ -130,7 +131,7 @@ impl Queue {
             queued_tick: planned.queued.queued_tick,
             due_tick: planned.queued.due_tick,
             planned_tick: planned.tick,
-            planned_ms: began_ms + planned.tick.since(tick) * self.tick_ms,
+            planned_ms: began_ms + self.lengths.ms_of(planned.tick.since(tick)),
             reason: planned.reason.cloned(),
         });
         self.published.send_replace(Some(Arc::new(QueueSnapshot {
@@ -253,7 +254,7 @@ impl Handler<Restore> for Queue {
 
     fn handle(&mut self, restore: Restore, _context: &mut Self::Context) -> Self::Result {
         let Restore { recovered, uncertain } = restore;
-        let queue = RecordedQueue::recover(self.tick_ms, self.limits.clone(), &recovered);
+        let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), &recovered);
         let queue = if uncertain { queue.uncertain() } else { queue };
         self.last_tick = (queue.queue().last_tick(), (self.now_ms)());
         self.recorded = Some(queue);

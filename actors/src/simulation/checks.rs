@@ -9,6 +9,7 @@ use evenkeel_core::{
     leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
+    units::lengths::Lengths,
 };
 
 use super::{
@@ -30,9 +31,10 @@ pub(super) fn all(world: &World) {
 
 fn what_ran_is_journalled_exactly_once(world: &World) {
     let entries = &world.disk.entries;
-    let mut audit = Audit::new(&PerStream::from_fn(|stream| entries[stream].first().cloned()))
-        .with_truth(world.truth.iter().copied())
-        .with_released(world.disk.head.released.values().cloned().collect());
+    let mut audit =
+        Audit::new(Lengths::default(), &PerStream::from_fn(|stream| entries[stream].first().cloned()))
+            .with_truth(world.truth.iter().copied())
+            .with_released(world.disk.head.released.values().cloned().collect());
     let streams =
         PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, ()>).collect::<Vec<_>>());
     let PerStream { executions, queue, windows } = streams;
@@ -138,7 +140,7 @@ fn the_state_is_the_fold(world: &World, trimmed: &PerStream<BTreeSet<u64>>) {
 
 fn folded(world: &World, state: &ClientState, shadow: &Shadow) -> ClientState {
     let mut estimator = Estimator::default();
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None);
     for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
         for seq in &shadow[stream] {
             fold(&mut estimator, &mut scheduler, &world.disk.entries[stream][*seq as usize - 1]);

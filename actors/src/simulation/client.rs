@@ -8,7 +8,7 @@ use evenkeel_core::{
     leveller::{ClientState, Progress},
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub(super) struct Client {
 }
 
 fn new_scheduler() -> Scheduler {
-    Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None)
+    Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None)
 }
 
 /// What a state is known by, besides its positions.
@@ -104,7 +104,13 @@ impl Client {
         world::with(|world| world.tell(format!("client {} loads {:?}", self.which, self.shadow)));
         self.estimator = estimator.clone();
         self.scheduler = scheduler.clone().map_or_else(new_scheduler, |snapshot| {
-            let restored = Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot);
+            let restored = Scheduler::restore(
+                PolicyName::Evenkeel,
+                Lengths::default(),
+                HoldLimits::default(),
+                None,
+                snapshot,
+            );
             restored.expect("a saved scheduler can be restored")
         });
         self.progress.restored(*positions);

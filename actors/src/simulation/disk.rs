@@ -12,7 +12,7 @@ use evenkeel_core::{
         Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
         Released, ReleasedChange, ServerState, Stream,
     },
-    units::{ids::ExecutionId, tick::Tick},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 use super::world;
@@ -207,7 +207,8 @@ mod tests {
 
     /// Ticks, delays, a commit that is out of turn, a clock that goes back: the same commits to both.
     fn commits(dice: &mut Dice) -> Vec<Commit> {
-        let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+        let mut queue =
+            RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
         let (mut measured, mut commits) = (Measured::default(), Vec::new());
         let mut now_ms = NOW_MS;
         for tick in (0..25).map(Tick) {

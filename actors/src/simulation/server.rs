@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Commit, Executed, Lengths, Recovered, Released},
+    journal::{Commit, Executed, Recovered, Released},
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
         meter::Meter,
@@ -15,6 +15,7 @@ use evenkeel_core::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::{PerResource, Usage},
         tick::Tick,
         window::Measured,
@@ -71,12 +72,13 @@ impl Server {
         match self.steps.action() {
             Action::Recover => {
                 let recovered = world::with(recover);
-                let queue = RecordedQueue::recover(TICK_MS, HoldLimits::default(), &recovered);
+                let queue =
+                    RecordedQueue::recover(Lengths::at_pace(TICK_MS), HoldLimits::default(), &recovered);
                 if world::with(|world| world.uncertain.is_some()) {
                     return self.recovered_once(queue, &recovered);
                 }
                 self.recorded = Some(queue);
-                self.meter = Some(Meter::recover(&recovered.state));
+                self.meter = Some(Meter::recover(Lengths::at_pace(TICK_MS), &recovered.state));
                 self.steps.recovered(&recovered);
             }
             Action::Measure(usage) => match (&mut self.meter, self.steps.due()) {
@@ -109,7 +111,7 @@ impl Server {
     fn recovered_once(&mut self, queue: RecordedQueue, recovered: &Recovered) {
         self.recorded = Some(queue.uncertain());
         let Recovered { state, released, .. } = recovered;
-        self.meter = Some(Meter::recover(state));
+        self.meter = Some(Meter::recover(Lengths::at_pace(TICK_MS), state));
         self.steps.recovered_once(recovered);
         self.unresolved.clone_from(released);
         #[cfg(feature = "mutants")]

@@ -1,7 +1,7 @@
 //! A foreign server, watched from outside: what it shows twice a tick, turned into what a journal would say.
 //!
 //! ```text
-//! looks at /queued ────▶ appeared: queued in this tick, due in the next      ─▶ queue events
+//! looks at /queued ────▶ appeared: queued in this tick, due after the default ─▶ queue events
 //!                        vanished: ran in the tick that it was due in        ─▶ executions
 //! looks at /resources ─▶ changed: a window ended between the two looks       ─▶ windows, observations
 //! own delays ──────────▶ when each execution is due: that tells ticks apart
@@ -25,8 +25,9 @@ use crate::{
     server::control::{ControlRequest, ControlResponse, SetOutcome, SetResult, SetSlot},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::PerResource,
-        tick::{DEFAULT_DELAY_TICKS, Tick},
+        tick::Tick,
         window::Extent,
     },
 };
@@ -39,8 +40,8 @@ const TRIED_TICKS: u64 = 4;
 const LOST_TICKS: u64 = 20;
 /// Time constant of the arrival rate, in ticks.
 const RATE_TICKS: f64 = 300.0;
-/// Ticks after the last seen end of a window from which on another end may have been missed.
-const WINDOW_TICKS_MAX: f64 = 14.0;
+/// Windows after the last seen end of a window from which on another end may have been missed.
+const WINDOWS_MAX: f64 = 1.4;
 
 /// What a server's queue showed. Times are microseconds of one monotonic clock.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +126,7 @@ enum Due {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Watcher {
+    lengths: Lengths,
     clock: TickClock,
     waiting: BTreeMap<ExecutionId, Waiting>,
     windows: Windows,
@@ -137,12 +139,13 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher that has seen nothing of a server whose ticks last about `tick_ms`.
-    pub fn new(tick_ms: u64) -> Self {
+    /// A watcher that has seen nothing of a server of these lengths. Its ticks may last a little more or less.
+    pub fn new(lengths: Lengths) -> Self {
         Self {
-            clock: TickClock::new(tick_ms as f64 * 1_000.0),
+            lengths,
+            clock: TickClock::new(lengths.tick_ms as f64 * 1_000.0),
             waiting: BTreeMap::new(),
-            windows: Windows::default(),
+            windows: Windows::new(lengths),
             last: None,
             read: None,
             rate: 0.0,
@@ -169,7 +172,7 @@ impl Watcher {
     /// then anyway, was delayed before, or is not known to wait.
     pub fn ticks_to(&self, execution: ExecutionId, slot: Tick) -> Option<u64> {
         let waiting = self.waiting.get(&execution)?;
-        let base = waiting.queued_tick.after(DEFAULT_DELAY_TICKS);
+        let base = self.lengths.base_of(waiting.queued_tick);
         match waiting.due {
             Due::At(due) if due == base && slot > base => Some(slot.since(base)),
             _ => None,
@@ -227,7 +230,7 @@ impl Watcher {
 
     /// Everything that is known to wait, as if it had just been queued: for a reader that starts afresh.
     pub fn all_waiting(&self) -> Vec<Record> {
-        self.waiting.iter().map(|(execution, waiting)| queued(*execution, waiting)).collect()
+        self.waiting.iter().map(|(execution, waiting)| queued(self.lengths, *execution, waiting)).collect()
     }
 
     /// What the server showed. Looks come in the order in which they were asked.
@@ -273,7 +276,11 @@ impl Watcher {
             }
             if *before != mark {
                 let border = Border { from_us: *before_asked, to_us: answered_us as f64 };
-                self.windows.closed(border, usage, WINDOW_TICKS_MAX * self.clock.tick_us());
+                self.windows.closed(
+                    border,
+                    usage,
+                    WINDOWS_MAX * self.lengths.window_ticks as f64 * self.clock.tick_us(),
+                );
             }
         }
         self.read = Some((asked, mark));
@@ -376,7 +383,7 @@ impl Watcher {
             execution,
             query: waiting.query,
             queued_tick: waiting.queued_tick,
-            due_tick: waiting.queued_tick.after(DEFAULT_DELAY_TICKS),
+            due_tick: self.lengths.base_of(waiting.queued_tick),
             tick,
             finished_tick: tick,
             reason: String::new(),
@@ -401,10 +408,10 @@ impl Watcher {
     fn appeared(&mut self, execution: ExecutionId, query: QueryId, tick: Tick, is_new: bool) -> Record {
         self.coverage.seen += 1;
         self.rate += 1.0 / RATE_TICKS;
-        let due = if is_new { Due::At(tick.after(DEFAULT_DELAY_TICKS)) } else { Due::Unknown };
+        let due = if is_new { Due::At(self.lengths.base_of(tick)) } else { Due::Unknown };
         let waiting = Waiting { query, queued_tick: tick, due };
         self.waiting.insert(execution, waiting);
-        queued(execution, &waiting)
+        queued(self.lengths, execution, &waiting)
     }
 }
 
@@ -415,13 +422,13 @@ fn sure(due: Due) -> Option<Tick> {
     }
 }
 
-fn queued(execution: ExecutionId, waiting: &Waiting) -> Record {
+fn queued(lengths: Lengths, execution: ExecutionId, waiting: &Waiting) -> Record {
     Record::Queue(QueueRecord {
         event: QueueEvent::Queued,
         execution,
         query: waiting.query,
         tick: waiting.queued_tick,
-        due_tick: waiting.queued_tick.after(DEFAULT_DELAY_TICKS),
+        due_tick: lengths.base_of(waiting.queued_tick),
         added_ticks: 0,
     })
 }

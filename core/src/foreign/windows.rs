@@ -8,6 +8,7 @@ use crate::{
     estimator::{Observation, TickRuns},
     units::{
         ids::QueryId,
+        lengths::Lengths,
         resource::{PerResource, Resource},
         tick::Tick,
         window::{Extent, Window},
@@ -26,12 +27,12 @@ const KEEP: f64 = 0.99;
 const CLEARLY: f64 = 0.7;
 /// How unsure the beginning of a tick is, as a share of a tick.
 const JITTER: f64 = 0.15;
-/// Ticks of a window; with fewer or more something was missed.
-const TICKS: std::ops::RangeInclusive<f64> = 6.0..=15.0;
+/// Ticks of a window, over what it should have; with fewer or more something was missed.
+const TICKS: std::ops::RangeInclusive<f64> = 0.6..=1.5;
 /// Ticks in doubt that can be weighed.
 const IN_DOUBT_MAX: usize = 4;
-/// Ticks whose runs are remembered: the windows that wait for the lag, and more.
-const KEPT_TICKS: u64 = 150;
+/// Windows whose runs are remembered: those that wait for the lag, and more.
+const KEPT_WINDOWS: u64 = 15;
 
 /// When a window ended: some time in this span.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,7 @@ impl Proportion {
 /// Puts windows together with what ran.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Windows {
+    lengths: Lengths,
     ran: BTreeMap<Tick, Ran>,
     border: Option<Border>,
     /// Waits until all that it may count has been seen.
@@ -100,6 +102,14 @@ pub(super) struct Told {
 }
 
 impl Windows {
+    pub(super) fn new(lengths: Lengths) -> Self {
+        Self { lengths, ..Self::default() }
+    }
+
+    fn kept_ticks(&self) -> u64 {
+        KEPT_WINDOWS * self.lengths.window_ticks
+    }
+
     pub(super) fn ran(&mut self, tick: Tick, query: QueryId) {
         self.ran.entry(tick).or_default().queries.push(query);
     }
@@ -136,7 +146,7 @@ impl Windows {
             let judged = std::mem::take(&mut self.judged);
             judged.iter().filter_map(|closed| self.tell(clock, closed)).collect()
         };
-        let oldest = Tick(now.0.saturating_sub(KEPT_TICKS));
+        let oldest = Tick(now.0.saturating_sub(self.kept_ticks()));
         self.ran = self.ran.split_off(&oldest);
         told
     }
@@ -145,8 +155,9 @@ impl Windows {
     fn judge_lag(&mut self, clock: &TickClock, closed: &Closed) {
         self.seen += 1;
         let usage: u64 = Resource::ALL.into_iter().map(|r| closed.usage[r].average).sum();
+        let kept = self.kept_ticks();
         for (lag, proportion) in LAGS.into_iter().zip(&mut self.proportions) {
-            let shares = shares(clock, closed, lag);
+            let shares = shares(clock, closed, lag, kept);
             let length: f64 = shares.iter().map(|(_, share)| share).sum();
             let executions = shares
                 .iter()
@@ -161,12 +172,14 @@ impl Windows {
     }
 
     fn tell(&mut self, clock: &TickClock, closed: &Closed) -> Option<Told> {
-        let shares = shares(clock, closed, LAGS[self.lag]);
+        let shares = shares(clock, closed, LAGS[self.lag], self.kept_ticks());
         let length: f64 = shares.iter().map(|(_, share)| share).sum();
         let (first, last) = (shares.first()?.0, shares.last()?.0);
         let sure = |(tick, _): &(Tick, f64)| self.ran.get(tick).is_none_or(|ran| !ran.unsure);
         let in_doubt = shares.iter().filter(|(_, share)| *share < 1.0).count();
-        let clear = shares.iter().all(sure) && TICKS.contains(&length) && in_doubt <= IN_DOUBT_MAX;
+        let clear = shares.iter().all(sure)
+            && TICKS.contains(&(length / self.lengths.window_ticks as f64))
+            && in_doubt <= IN_DOUBT_MAX;
         self.unclear += u64::from(!clear);
         let queries = |tick: &Tick| self.ran.get(tick).map_or(&[][..], |ran| &ran.queries);
         let runs = |tick: &Tick| queries(tick).iter().map(|query| (*query, 1.0)).collect();
@@ -190,7 +203,7 @@ impl Windows {
 }
 
 /// The ticks that a window may count, and how likely it counts each of them.
-fn shares(clock: &TickClock, closed: &Closed, lag: f64) -> Vec<(Tick, f64)> {
+fn shares(clock: &TickClock, closed: &Closed, lag: f64, kept_ticks: u64) -> Vec<(Tick, f64)> {
     let tick_us = clock.tick_us();
     let before = |tick: Tick, border: Border| {
         let counted = clock.start_us(tick) + lag * tick_us;
@@ -200,7 +213,7 @@ fn shares(clock: &TickClock, closed: &Closed, lag: f64) -> Vec<(Tick, f64)> {
     let first = clock.tick_at(closed.begin.from_us - 3.0 * tick_us);
     let last = clock.tick_at(closed.end.to_us + tick_us);
     // A span that cannot be a window is cut: it is not learned from.
-    let ticks = (first.0..=last.0.min(first.0 + KEPT_TICKS)).map(Tick);
+    let ticks = (first.0..=last.0.min(first.0 + kept_ticks)).map(Tick);
     let share = |tick| (tick, (1.0 - before(tick, closed.begin)) * before(tick, closed.end));
     let snapped = ticks.map(share).map(|(tick, share)| (tick, if share > 0.97 { 1.0 } else { share }));
     snapped.filter(|(_, share)| *share > 0.03).collect()

@@ -8,16 +8,19 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::{
-    estimator::Estimates, insight::counterfactual::Counterfactual, journal::Record, units::window::Window,
+    estimator::Estimates,
+    insight::counterfactual::Counterfactual,
+    journal::Record,
+    units::{lengths::Lengths, tick::Tick, window::Window},
 };
 
-/// Windows looked back on: a minute at the default pace.
-const WINDOWS: usize = 60;
+/// How often the minute is judged, in milliseconds: with every window, unless they are short.
+const JUDGED_MS: u64 = 1_000;
 
 /// One minute, judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Windows judged, at most 60.
+    /// Windows judged: those of the last minute, one at least.
     pub windows: usize,
     /// Share of them in the corridor.
     pub in_corridor: f64,
@@ -34,11 +37,14 @@ pub struct Summary {
 /// Folds the journal into the last minute's summary.
 #[derive(Clone, Debug, Default)]
 pub struct Benefit {
+    lengths: Lengths,
     windows: VecDeque<Judged>,
     /// Delays of what ran since the last closed window.
     delays: Vec<u64>,
     without: Counterfactual,
     summary: Summary,
+    /// The last tick of the window with which the minute was judged.
+    judged: Option<Tick>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +54,11 @@ struct Judged {
 }
 
 impl Benefit {
+    /// Of a database of these lengths, before the first entry.
+    pub fn new(lengths: Lengths) -> Self {
+        Self { lengths, without: Counterfactual::new(lengths), ..Self::default() }
+    }
+
     /// Applies an entry. A closed window has the minute judged that it ends, at what costs are known to be now.
     pub fn apply(&mut self, record: &Record, estimates: &Estimates) {
         match record {
@@ -59,12 +70,16 @@ impl Benefit {
 
     fn window(&mut self, window: &Window, estimates: &Estimates) {
         self.without.window(window);
-        if self.windows.len() == WINDOWS {
+        if self.windows.len() as u64 >= self.lengths.minute_windows() {
             self.windows.pop_front();
         }
         let delays = std::mem::take(&mut self.delays);
         self.windows.push_back(Judged { in_corridor: window.in_corridor, delays });
-        self.summary = self.judge(estimates);
+        let fresh = |judged| window.last_tick.since(judged) < self.lengths.ticks_in_ms(JUDGED_MS);
+        if !self.judged.is_some_and(fresh) {
+            self.judged = Some(window.last_tick);
+            self.summary = self.judge(estimates);
+        }
     }
 
     /// The last minute, as of its last closed window.
@@ -104,7 +119,6 @@ mod tests {
         units::{
             ids::{ExecutionId, QueryId},
             resource::PerResource,
-            tick::Tick,
             window::Extent,
         },
     };

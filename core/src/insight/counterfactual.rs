@@ -9,14 +9,15 @@ use crate::{
     journal::{QueueEvent, QueueRecord},
     units::{
         ids::QueryId,
+        lengths::Lengths,
         resource::{PerResource, Resource},
         tick::Tick,
-        window::{Extent, WINDOW_TICKS, Window},
+        window::{Extent, Window},
     },
 };
 
-/// Ticks that are looked back on: a minute at the default pace.
-const TICKS_MAX: u64 = 600;
+/// Windows that are looked back on at least, where they are long.
+const WINDOWS_MIN: u64 = 2;
 /// Executions that are remembered: that minute at 300 a tick. Beyond it the oldest ticks are forgotten.
 const RUNS_MAX: usize = 200_000;
 
@@ -24,9 +25,9 @@ const RUNS_MAX: usize = 200_000;
 ///
 /// It is fed with the queue's events, which say when an execution is due as soon as it arrives: what the
 /// scheduler holds back is missing from the measured windows and not from here. Windows say how far time is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counterfactual {
+    lengths: Lengths,
     due: BTreeMap<Tick, Vec<QueryId>>,
     runs: usize,
     /// Ticks from here on are complete; nothing before the first event.
@@ -36,6 +37,16 @@ pub struct Counterfactual {
 }
 
 impl Counterfactual {
+    /// Of a database of these lengths, before the first entry.
+    pub fn new(lengths: Lengths) -> Self {
+        Self { lengths, ..Self::default() }
+    }
+
+    /// Ticks that are looked back on: a minute.
+    fn kept_ticks(&self) -> u64 {
+        self.lengths.minute_ticks().max(WINDOWS_MIN * self.lengths.window_ticks)
+    }
+
     /// Applies an event of the queue.
     pub fn queue_event(&mut self, record: &QueueRecord) {
         match record.event {
@@ -64,7 +75,7 @@ impl Counterfactual {
     /// Notes that a window has closed.
     pub fn window(&mut self, window: &Window) {
         self.closed = self.closed.max(Some(window.last_tick));
-        let oldest = Tick(window.last_tick.next().0.saturating_sub(TICKS_MAX));
+        let oldest = Tick(window.last_tick.next().0.saturating_sub(self.kept_ticks()));
         while self.due.first_key_value().is_some_and(|(tick, _)| *tick < oldest) {
             self.forget_oldest();
         }
@@ -103,7 +114,7 @@ impl Counterfactual {
         estimates: &Estimates,
         background: Option<&Background>,
     ) -> Option<Without> {
-        let end = first.after(WINDOW_TICKS);
+        let end = first.after(self.lengths.window_ticks);
         if self.complete_from? > first || self.closed? < Tick(end.0 - 1) {
             return None;
         }
@@ -112,7 +123,7 @@ impl Counterfactual {
         let usage = PerResource::from_fn(|r| {
             let values = || ticks.iter().map(|usage| usage[r]);
             Extent {
-                average: values().sum::<f64>() / WINDOW_TICKS as f64,
+                average: values().sum::<f64>() / ticks.len() as f64,
                 min: values().fold(f64::INFINITY, f64::min),
                 max: values().fold(0.0, f64::max),
             }
@@ -123,8 +134,9 @@ impl Counterfactual {
     /// Share of the last minute's windows that would have been in the corridor; none before there is one.
     pub fn in_corridor(&self, estimates: &Estimates, background: Option<&Background>) -> Option<f64> {
         let (from, usage) = self.usage(estimates, background)?;
-        let before_first_window = (from.0.next_multiple_of(WINDOW_TICKS) - from.0) as usize;
-        let windows = usage.get(before_first_window..)?.chunks_exact(WINDOW_TICKS as usize);
+        let window_ticks = self.lengths.window_ticks;
+        let before_first_window = (from.0.next_multiple_of(window_ticks) - from.0) as usize;
+        let windows = usage.get(before_first_window..)?.chunks_exact(window_ticks as usize);
         let count = windows.len();
         let level = windows.filter(|window| is_level(window)).count();
         (count > 0).then(|| level as f64 / count as f64)
@@ -203,7 +215,7 @@ mod tests {
     fn window(first: u64) -> Window {
         Window {
             first_tick: Tick(first),
-            last_tick: Tick(first + WINDOW_TICKS - 1),
+            last_tick: Tick(first + 9),
             usage: Usage::default().map(|_| Extent::default()),
             executed: 0,
             in_corridor: false,
@@ -217,8 +229,8 @@ mod tests {
         let mut counterfactual = Counterfactual::default();
         for tick in 0..ticks {
             counterfactual.queue_event(&event(QueueEvent::Queued, tick, tick + 1, 0));
-            if tick % WINDOW_TICKS == 0 && tick > 0 {
-                counterfactual.window(&window(tick - WINDOW_TICKS));
+            if tick % 10 == 0 && tick > 0 {
+                counterfactual.window(&window(tick - 10));
             }
         }
         counterfactual
@@ -261,7 +273,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut counterfactual = one_a_tick(10_000);
-        assert!(counterfactual.runs <= TICKS_MAX as usize + 20, "{}", counterfactual.runs);
+        assert!(counterfactual.runs <= 620, "{}", counterfactual.runs);
         for _ in 0..=RUNS_MAX {
             counterfactual.queue_event(&event(QueueEvent::Queued, 10_000, 10_001, 0));
         }

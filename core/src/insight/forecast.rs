@@ -9,14 +9,15 @@ use crate::{
     insight::counterfactual::{Counterfactual, Without},
     journal::{Executed, Record},
     units::{
+        lengths::Lengths,
         resource::{PerResource, Resource},
         tick::Tick,
-        window::{WINDOW_TICKS, Window},
+        window::Window,
     },
 };
 
-/// Windows that are told about again and again, so that one who has missed some finds them: a minute.
-const WINDOWS: usize = 60;
+/// Windows that are told about again and again at most: those of a minute, unless they are short.
+const WINDOWS_MAX: u64 = 600;
 /// A window's average is truncated to an integer: half of that is missing in the mean.
 const TRUNCATED: f64 = 0.5;
 
@@ -36,6 +37,7 @@ pub struct Forecast {
 /// Folds the journal into forecasts. For people only.
 #[derive(Clone, Debug, Default)]
 pub struct Forecaster {
+    lengths: Lengths,
     /// Units that ran in each tick since the last closed window; none where a cost was not known.
     ran: BTreeMap<Tick, Option<PerResource<f64>>>,
     forecasts: VecDeque<Forecast>,
@@ -44,6 +46,11 @@ pub struct Forecaster {
 }
 
 impl Forecaster {
+    /// Of a database of these lengths, before the first entry.
+    pub fn new(lengths: Lengths) -> Self {
+        Self { lengths, ..Self::default() }
+    }
+
     /// Applies an entry: an execution at what was known when it ran, a window at what is known after it.
     pub fn apply(
         &mut self,
@@ -72,14 +79,17 @@ impl Forecaster {
         for units in ran.range(window.first_tick..).map(|(_, units)| *units) {
             sum = sum.zip(units).map(|(sum, units)| sum + units);
         }
+        // So that one who has missed some finds them.
+        let kept = self.lengths.minute_windows().min(WINDOWS_MAX) as usize;
         // An idle window says nothing about whether costs are known.
         let known = estimates.iter().next().is_some();
-        let predicted = sum.filter(|_| known).map(|sum| sum.map(|units| units / WINDOW_TICKS as f64));
+        let predicted =
+            sum.filter(|_| known).map(|sum| sum.map(|units| units / self.lengths.window_ticks as f64));
         if let Some(predicted) = predicted.as_ref().filter(|_| !window.incomplete) {
-            push(&mut self.errors, squared_error(predicted, window));
+            push(&mut self.errors, kept, squared_error(predicted, window));
         }
         let without = without.in_window(window.first_tick, estimates, None);
-        push(&mut self.forecasts, Forecast { first_tick: window.first_tick, predicted, without });
+        push(&mut self.forecasts, kept, Forecast { first_tick: window.first_tick, predicted, without });
     }
 
     /// The last minute's windows, oldest first.
@@ -94,8 +104,8 @@ impl Forecaster {
     }
 }
 
-fn push<T>(ring: &mut VecDeque<T>, value: T) {
-    if ring.len() == WINDOWS {
+fn push<T>(ring: &mut VecDeque<T>, kept: usize, value: T) {
+    if ring.len() >= kept {
         ring.pop_front();
     }
     ring.push_back(value);

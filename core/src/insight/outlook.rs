@@ -6,7 +6,7 @@ use super::{
     benefit::{Benefit, Summary},
     forecast::{Forecast, Forecaster},
 };
-use crate::{estimator::Estimates, journal::Record};
+use crate::{estimator::Estimates, journal::Record, units::lengths::Lengths};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,12 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// Of a database of these lengths, before the first entry.
+    pub fn new(lengths: Lengths) -> Self {
+        let (benefit, forecaster) = (Benefit::new(lengths), Forecaster::new(lengths));
+        Self { benefit, forecaster, ..Self::default() }
+    }
+
     /// Applies entries. `learned` is what is known after them.
     pub fn apply<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>, learned: &Arc<Estimates>) {
         for record in records {

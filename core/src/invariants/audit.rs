@@ -20,9 +20,10 @@ use crate::{
     server::meter::USAGE_LATE_TICKS_MAX,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Resource,
-        tick::{DEFAULT_DELAY_TICKS, Tick},
-        window::{WINDOW_TICKS, Window},
+        tick::Tick,
+        window::Window,
     },
 };
 
@@ -54,6 +55,7 @@ pub struct Report {
 /// which a second run long after the first could not be told from a first one.
 #[derive(Clone, Debug)]
 pub struct Audit {
+    lengths: Lengths,
     first_tick: Tick,
     last: PerStream<Last>,
     waiting: BTreeMap<ExecutionId, Waiting>,
@@ -92,8 +94,8 @@ struct Waiting {
 }
 
 impl Audit {
-    /// An audit of streams that begin with `first`.
-    pub fn new(first: &PerStream<Option<Entry>>) -> Self {
+    /// An audit of streams that begin with `first`, of a journal of these lengths.
+    pub fn new(lengths: Lengths, first: &PerStream<Option<Entry>>) -> Self {
         // A trimmed stream may have lost a part of its first tick; a window is whole.
         let first_ticks = Stream::ALL.into_iter().filter_map(|stream| {
             let entry = first[stream].as_ref().filter(|entry| entry.seq > 1)?;
@@ -103,6 +105,7 @@ impl Audit {
             })
         });
         Self {
+            lengths,
             first_tick: first_ticks.max().unwrap_or_default(),
             last: PerStream::from_fn(|stream| Last {
                 next_seq: first[stream].as_ref().map_or(1, |entry| entry.seq),
@@ -112,7 +115,7 @@ impl Audit {
             sent: Sent::default(),
             executed: Vec::new(),
             by_window: BTreeMap::new(),
-            running: Running::default(),
+            running: Running::new(lengths),
             last_window: None,
             late: false,
             truth: None,
@@ -261,14 +264,14 @@ impl Audit {
             (tick >= due_tick, "it ran before it was due"),
             (finished_tick >= tick, "it finished before it ran"),
             (
-                executed.delay_ticks() <= DEFAULT_DELAY_TICKS || !executed.reason.is_empty(),
+                executed.delay_ticks() <= self.lengths.default_delay_ticks || !executed.reason.is_empty(),
                 "it was delayed, and nothing says why",
             ),
         ] {
             self.require(holds, Stream::Executions, entry.seq, what);
         }
         self.executed.push(execution);
-        *self.by_window.entry(finished_tick.0 / WINDOW_TICKS).or_default() += 1;
+        *self.by_window.entry(self.lengths.window_of(finished_tick)).or_default() += 1;
         self.running.executed(executed);
         if let Some(truth) = &mut self.truth {
             truth.journalled(executed, &mut self.report.findings);
@@ -318,9 +321,9 @@ impl Audit {
         }
         match kind {
             QueueEvent::Queued => {
-                let first_due = tick.after(DEFAULT_DELAY_TICKS);
+                let first_due = self.lengths.base_of(tick);
                 let holds = due_tick == first_due && added_ticks == 0;
-                self.require(holds, Stream::Queue, seq, "it is due at another tick than the next one");
+                self.require(holds, Stream::Queue, seq, "it is not due after the default delay");
                 let waiting = Waiting { query, due_tick, queued_tick: Some(tick) };
                 if self.waiting.insert(execution, waiting).is_some() {
                     self.report.findings.add(Finding::QueuedTwice { execution, tick });
@@ -370,11 +373,16 @@ impl Audit {
 
     fn window(&mut self, seq: u64, window: &Window, unread: u64) {
         let Window { first_tick, last_tick, executed, .. } = *window;
-        let aligned =
-            first_tick.0.is_multiple_of(WINDOW_TICKS) && last_tick == first_tick.after(WINDOW_TICKS - 1);
-        self.require(aligned, Stream::Windows, seq, "it is not ten ticks from a multiple of ten on");
+        let window_ticks = self.lengths.window_ticks;
+        let aligned = self.lengths.is_border(first_tick) && last_tick == first_tick.after(window_ticks - 1);
         self.require(
-            extents_fit(window),
+            aligned,
+            Stream::Windows,
+            seq,
+            "it is not a window of the journal's length from a border on",
+        );
+        self.require(
+            extents_fit(window_ticks, window),
             Stream::Windows,
             seq,
             "its averages, extremes and corridor contradict each other",
@@ -385,13 +393,13 @@ impl Audit {
             None => None,
         };
         if let Some(expected) = expected
-            && !(0..=unread).any(|skipped| first_tick == expected.after(skipped * WINDOW_TICKS))
+            && !(0..=unread).any(|skipped| first_tick == expected.after(skipped * window_ticks))
         {
             self.report.findings.add(Finding::WindowHole { expected, found: first_tick });
         }
         self.running.window(window);
         self.late |= window.running > 0 || window.incomplete;
-        let number = first_tick.0 / WINDOW_TICKS;
+        let number = self.lengths.window_of(first_tick);
         let counted = self.by_window.get(&number).copied().unwrap_or_default();
         // Counts of windows that never come are of no use any more.
         self.by_window = self.by_window.split_off(&(number + 1));
@@ -416,9 +424,10 @@ impl Audit {
     fn check_last_window(&mut self, next_tick: Tick) {
         let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
         // One window closes in a tick: those that wait behind one that lacks a tick follow one by one.
-        let late = if self.late { USAGE_LATE_TICKS_MAX + USAGE_LATE_TICKS_MAX / WINDOW_TICKS + 1 } else { 0 };
-        let due = reached.0.saturating_sub(late) / WINDOW_TICKS * WINDOW_TICKS;
-        let unread = self.unread.windows * WINDOW_TICKS;
+        let window_ticks = self.lengths.window_ticks;
+        let late = if self.late { USAGE_LATE_TICKS_MAX + USAGE_LATE_TICKS_MAX / window_ticks + 1 } else { 0 };
+        let due = self.lengths.border_before(Tick(reached.0.saturating_sub(late))).0;
+        let unread = self.unread.windows * window_ticks;
         let closed = self.last_window.map_or(0, |closed| closed.next().0) + unread;
         if closed < due {
             let closed = Tick(closed.saturating_sub(1));
@@ -467,9 +476,9 @@ impl Audit {
     }
 }
 
-/// Whether some ten tick sums give this average, these extremes and this judgement.
-fn extents_fit(window: &Window) -> bool {
-    let n = u128::from(WINDOW_TICKS);
+/// Whether some tick sums, as many as a window has, give this average, these extremes and this judgement.
+fn extents_fit(window_ticks: u64, window: &Window) -> bool {
+    let n = u128::from(window_ticks);
     let mut can_be = true;
     let mut may_be_in = true;
     let mut may_be_out = false;

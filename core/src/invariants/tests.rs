@@ -15,6 +15,7 @@ use crate::{
     server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::{Measured, OpenWindow},
@@ -38,7 +39,7 @@ fn ticks() -> impl Strategy<Value = Vec<TickInput>> {
 }
 
 fn history(ticks: &[TickInput]) -> History {
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
     queue.set_mode(Mode::Off, 0);
     let mut history =
         History { entries: PerStream::default(), next_tick: Tick(0), rows: Vec::new(), truth: Vec::new() };
@@ -82,7 +83,7 @@ fn history(ticks: &[TickInput]) -> History {
 impl History {
     fn audit(&self) -> Report {
         let first = PerStream::from_fn(|stream| self.entries[stream].first().cloned());
-        self.audit_of(Audit::new(&first).with_truth(self.truth.iter().copied()))
+        self.audit_of(Audit::new(Lengths::default(), &first).with_truth(self.truth.iter().copied()))
     }
 
     fn audit_of(&self, mut audit: Audit) -> Report {
@@ -133,7 +134,7 @@ proptest! {
             closed = open.add(tick, &Usage { cpu, io, memory }, 0).unwrap();
         }
         let record = Record::Window(closed.expect("ten ticks close it"));
-        let mut audit = Audit::new(&PerStream::default());
+        let mut audit = Audit::new(Lengths::default(), &PerStream::default());
         audit.entry(&Entry { id: EntryId { ms: 1, n: 0 }, seq: 1, version: crate::journal::FORMAT, record });
         let report = audit.so_far();
         prop_assert_eq!(report.findings.first(), []);
@@ -192,10 +193,10 @@ proptest! {
         let replaced = Replaced { at_ms: 2, last_tick: Some(Tick(last_tick)) };
         let nothing_ran = Replaced { at_ms: 2, last_tick: None };
         let starts = vec![start(1, Some(nothing_ran)), start(2, Some(replaced)), start(3, None)];
-        let found = history.audit_of(Audit::new(&first).with_starts(starts)).findings.first().to_vec();
+        let found = history.audit_of(Audit::new(Lengths::default(), &first).with_starts(starts)).findings.first().to_vec();
         let expected = Finding::TwoWriters { writer_epoch: 2, tick: Tick(last_tick) };
         // What retention removed is not spoken of any more.
-        let begins = Audit::new(&first).first_tick();
+        let begins = Audit::new(Lengths::default(), &first).first_tick();
         prop_assert_eq!(found, if Tick(last_tick) >= begins { vec![expected] } else { vec![] });
     }
 

@@ -12,9 +12,6 @@ use crate::{
     },
 };
 
-/// Windows over which the drain's mean is taken: a minute at the default pace.
-pub const MEAN_WINDOWS: usize = 60;
-
 /// Everything that one step changes: durable together or not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
@@ -60,7 +57,7 @@ pub struct ServerState {
     pub open_window: OpenWindow,
     /// The last closed window.
     pub last_window: Option<Window>,
-    /// Executions of each of the last [`MEAN_WINDOWS`] windows, oldest first.
+    /// Executions of the windows of the last minute: see [`Queue::executed_by_window`](crate::server::queue::Queue).
     pub executed_by_window: Vec<u64>,
     /// Who decides when executions run.
     pub mode: Mode,

@@ -1,38 +1,6 @@
-//! What a journal is made with and belongs to: the lengths of its ticks and windows, and the parameters of its database.
+//! What a journal belongs to: the parameters of its database.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
-
-use crate::units::{tick::DEFAULT_DELAY_TICKS, window::WINDOW_TICKS};
-
-/// Length of a tick at the default pace.
-const TICK_MS: u64 = 100;
-
-/// How long a tick, a window and a delay are that nobody asked for. A journal keeps them for ever: what stands in it
-/// can be read with no other ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lengths {
-    /// Milliseconds in a tick.
-    pub tick_ms: u64,
-    /// Ticks in a window.
-    pub window_ticks: u64,
-    /// Ticks between an arrival and its base due tick.
-    pub default_delay_ticks: u64,
-}
-
-impl Default for Lengths {
-    fn default() -> Self {
-        Self { tick_ms: TICK_MS, window_ticks: WINDOW_TICKS, default_delay_ticks: DEFAULT_DELAY_TICKS }
-    }
-}
-
-impl Lengths {
-    /// Those of this program at a pace.
-    pub fn at_pace(tick_ms: u64) -> Self {
-        Self { tick_ms, ..Self::default() }
-    }
-}
 
 /// Whether two texts of parameters, in lines `name = value` under `[headings]`, say the same. A parameter that one of
 /// them does not name has the value that `defaults` names: it has been added since that text was written.

@@ -20,10 +20,10 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Commit, Ended, EndedIn, MEAN_WINDOWS, QueueChange, Recovered, ReleasedChange, ServerState};
+pub use commit::{Commit, Ended, EndedIn, QueueChange, Recovered, ReleasedChange, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, FIRST_FORMAT, FORMAT, ParseEntryIdError};
 pub use format::NewerFormat;
-pub use identity::{Lengths, same_parameters};
+pub use identity::same_parameters;
 pub use lease::{Lease, Mode};
 pub use numbering::{Numbering, NumberingError};
 pub use per_stream::PerStream;

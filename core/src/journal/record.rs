@@ -188,4 +188,12 @@ impl Record {
             Self::Window(window) => window.last_tick,
         }
     }
+
+    /// The tick whose commit recorded it, which is a later one for a window: the tick after its last closes it.
+    pub fn committed(&self) -> Tick {
+        match self {
+            Self::Window(window) => window.last_tick.next(),
+            record => record.tick(),
+        }
+    }
 }

@@ -7,12 +7,13 @@ use super::{arrivals::ArrivalRates, backlog::Backlog, delays::RecentDelays, rece
 use crate::{
     journal::{Executed, QueueEvent, QueueRecord, Queued},
     server::queue::HoldLimits,
-    units::ids::ExecutionId,
+    units::{ids::ExecutionId, lengths::Lengths},
 };
 
 /// The fold's state.
 #[derive(Clone, Debug)]
 pub(super) struct Fold {
+    lengths: Lengths,
     pub(super) backlog: Backlog,
     pub(super) arrivals: ArrivalRates,
     pub(super) recent: RecentTicks,
@@ -44,8 +45,9 @@ pub enum SnapshotError {
 }
 
 impl Fold {
-    pub(super) fn new(limits: HoldLimits) -> Self {
+    pub(super) fn new(lengths: Lengths, limits: HoldLimits) -> Self {
         Self {
+            lengths,
             backlog: Backlog::new(limits),
             arrivals: ArrivalRates::default(),
             recent: RecentTicks::default(),
@@ -62,7 +64,7 @@ impl Fold {
 
     pub(super) fn executed(&mut self, executed: &Executed) {
         self.backlog.executed(executed);
-        self.recent.executed(executed);
+        self.recent.executed(executed, self.lengths);
         self.delays.executed(executed);
     }
 
@@ -83,7 +85,11 @@ impl Fold {
         }
     }
 
-    pub(super) fn restore(limits: HoldLimits, snapshot: SchedulerSnapshot) -> Result<Self, SnapshotError> {
+    pub(super) fn restore(
+        lengths: Lengths,
+        limits: HoldLimits,
+        snapshot: SchedulerSnapshot,
+    ) -> Result<Self, SnapshotError> {
         let SchedulerSnapshot { waiting, ran_before_queued, arrivals, recent, delays, released } = snapshot;
         let mut backlog = Backlog::new(limits);
         if !backlog.restore(&waiting, &ran_before_queued, &released) {
@@ -92,6 +98,6 @@ impl Fold {
         if !arrivals.is_sane() || !delays.is_sane() {
             return Err(SnapshotError::Count);
         }
-        Ok(Self { backlog, arrivals, recent, delays })
+        Ok(Self { lengths, backlog, arrivals, recent, delays })
     }
 }

@@ -35,25 +35,26 @@ use crate::{
         control::{SetOutcome, SetResult},
         queue::HoldLimits,
     },
-    units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 /// Folds the journal and plans, tick after tick.
 pub struct Scheduler {
+    lengths: Lengths,
     fold: Fold,
     policy: Box<dyn Policy>,
     delay_budget: Option<f64>,
     /// Soft: what was expected at the last window's border.
-    expected: Option<(Tick, Vec<Expected>)>,
+    expected: Option<(u64, Vec<Expected>)>,
     /// Soft: what waits by the journal and, by the server's answers, does not.
     gone: BTreeSet<ExecutionId>,
 }
 
 impl Scheduler {
-    /// A scheduler that has seen nothing. `delay_budget` is a ceiling for the mean delay in ticks, where
+    /// A scheduler that has seen nothing of a database of these lengths. `delay_budget` is a ceiling for the mean delay in ticks, where
     /// 1 is none added; none lets the policy choose.
-    pub fn new(policy: PolicyName, limits: HoldLimits, delay_budget: Option<f64>) -> Self {
-        Self::with(policy, Fold::new(limits), delay_budget)
+    pub fn new(policy: PolicyName, lengths: Lengths, limits: HoldLimits, delay_budget: Option<f64>) -> Self {
+        Self::with(policy, lengths, Fold::new(lengths, limits), delay_budget)
     }
 
     /// The scheduler that a snapshot was taken of. What its policy carried is not in it and comes back
@@ -63,15 +64,17 @@ impl Scheduler {
     /// [`SnapshotError`] when no sequence of entries leads to the snapshot.
     pub fn restore(
         policy: PolicyName,
+        lengths: Lengths,
         limits: HoldLimits,
         delay_budget: Option<f64>,
         snapshot: SchedulerSnapshot,
     ) -> Result<Self, SnapshotError> {
-        Ok(Self::with(policy, Fold::restore(limits, snapshot)?, delay_budget))
+        Ok(Self::with(policy, lengths, Fold::restore(lengths, limits, snapshot)?, delay_budget))
     }
 
-    fn with(policy: PolicyName, fold: Fold, delay_budget: Option<f64>) -> Self {
-        Self { fold, policy: policy.build(), delay_budget, expected: None, gone: BTreeSet::new() }
+    fn with(policy: PolicyName, lengths: Lengths, fold: Fold, delay_budget: Option<f64>) -> Self {
+        let policy = policy.build(lengths);
+        Self { lengths, fold, policy, delay_budget, expected: None, gone: BTreeSet::new() }
     }
 
     /// What is stored so that a restart loses nothing.
@@ -100,7 +103,7 @@ impl Scheduler {
 
     /// What should run when, seen from after `tick`: its slots act from the next tick on.
     pub fn decide(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
-        let window = Tick(tick.next().0 / WINDOW_TICKS);
+        let window = self.lengths.window_of(tick.next());
         if self.expected.as_ref().is_none_or(|(of, _)| *of != window) {
             self.expected = Some((window, self.fold.arrivals.expected(tick)));
         }
@@ -109,6 +112,7 @@ impl Scheduler {
         let pending: Vec<_> =
             backlog.pending().filter(|pending| !self.gone.contains(&pending.execution)).copied().collect();
         self.policy.plan(&Problem {
+            lengths: self.lengths,
             tick,
             pending: &pending,
             estimates,

@@ -10,6 +10,7 @@ use crate::{
     server::control::{SET_MAX, SetSlot},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
 };
@@ -45,6 +46,8 @@ pub struct Expected {
 /// Everything that a plan may depend on, besides what its policy carries over.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem<'a> {
+    /// How long windows and the delay that nobody asked for are.
+    pub lengths: Lengths,
     /// The last tick that has begun: every slot is later.
     pub tick: Tick,
     /// What waits, by (queued tick, id).

@@ -6,14 +6,10 @@ use crate::{
     journal::Executed,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
-        window::WINDOW_TICKS,
     },
 };
-
-/// The open window and the one before it, and a tick of slack for an executions stream that is read
-/// ahead of the queue stream.
-const KEPT_TICKS: u64 = 2 * WINDOW_TICKS + 1;
 
 /// Executions of the last ticks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,14 +32,16 @@ pub struct Ran {
 }
 
 impl RecentTicks {
-    /// Notes an execution.
-    pub(super) fn executed(&mut self, executed: &Executed) {
+    /// Notes an execution. Kept are the open window and the one before it, and a tick of slack for an executions
+    /// stream that is read ahead of the queue stream.
+    pub(super) fn executed(&mut self, executed: &Executed, lengths: Lengths) {
+        let kept_ticks = 2 * lengths.window_ticks + 1;
         if executed.tick > self.newest {
             self.newest = executed.tick;
             let newest = self.newest;
-            self.ran.retain(|ran| newest.since(ran.tick) < KEPT_TICKS);
+            self.ran.retain(|ran| newest.since(ran.tick) < kept_ticks);
         }
-        if self.newest.since(executed.tick) < KEPT_TICKS {
+        if self.newest.since(executed.tick) < kept_ticks {
             let Executed { tick, execution, query, .. } = *executed;
             self.ran.push(Ran { tick, execution, query });
         }

@@ -9,6 +9,7 @@ use crate::{
     server::control::REASON_BYTES_MAX,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::PerResource,
     },
 };
@@ -73,6 +74,7 @@ proptest! {
         let (estimates, tick) = (costs(), Tick(tick));
         let expected = expected(rate, tick.next());
         let problem = Problem {
+            lengths: Lengths::default(),
             tick,
             pending: &pending,
             estimates: &estimates,
@@ -125,14 +127,14 @@ proptest! {
         let text = serde_json::to_string(&mixed.snapshot()).unwrap();
         let snapshot = serde_json::from_str(&text).unwrap();
         let mut restored =
-            Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot).unwrap();
+            Scheduler::restore(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None, snapshot).unwrap();
         prop_assert_eq!(restored.snapshot(), mixed.snapshot());
         prop_assert_eq!(restored.decide(Tick(100), &costs()), mixed.decide(Tick(100), &costs()));
     }
 }
 
 fn scheduler() -> Scheduler {
-    Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None)
+    Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None)
 }
 
 /// Arrivals one a tick, some delayed on request, some run.
@@ -187,7 +189,7 @@ fn a_snapshot_that_cannot_be_is_an_error_and_no_panic() {
     let good = serde_json::to_value(scheduler.snapshot()).unwrap();
     let restore = |value: serde_json::Value| {
         let snapshot = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        Scheduler::restore(PolicyName::Evenkeel, HoldLimits::default(), None, snapshot)
+        Scheduler::restore(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None, snapshot)
             .map_err(|error| error.to_string())
     };
     assert_eq!(restore(good.clone()).map(|restored| restored.fold.backlog.pending().len()), Ok(2));
@@ -235,6 +237,7 @@ fn below_one_arrival_a_tick_nobody_is_held_and_the_plan_says_why() {
     }];
     let expected = expected(0.3, Tick(10));
     let problem = Problem {
+        lengths: Lengths::default(),
         tick: Tick(9),
         pending: &pending,
         estimates: &estimates,
@@ -263,6 +266,7 @@ fn where_the_corridor_is_out_of_reach_peaks_are_cut_and_the_plan_says_both() {
         .collect();
     let expected = expected(1.5, tick.next());
     let problem = Problem {
+        lengths: Lengths::default(),
         tick,
         pending: &pending,
         estimates: &estimates,

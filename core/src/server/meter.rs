@@ -13,6 +13,7 @@ use crate::{
     journal::ServerState,
     server::steps::TickUsage,
     units::{
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::{Measured, OutOfTurn},
@@ -33,8 +34,8 @@ pub struct Meter {
 
 impl Meter {
     /// What was known when the server stopped. Usage that was told and had not had its turn is told again, or is unknown.
-    pub fn recover(state: &ServerState) -> Self {
-        let measured = Measured::recover(state.open_window, state.last_window);
+    pub fn recover(lengths: Lengths, state: &ServerState) -> Self {
+        let measured = Measured::recover(lengths, state.open_window, state.last_window);
         Self { measured, told: BTreeMap::new() }
     }
 
@@ -151,7 +152,7 @@ mod tests {
             last_window: last,
             ..ServerState::default()
         };
-        let mut again = Meter::recover(&state);
+        let mut again = Meter::recover(Lengths::default(), &state);
         assert_eq!(again.measured().open, open);
         let all = (16..20).map(|tick| (Tick(tick), Usage::all(1)));
         let closed = again.late(Tick(20), all).closed.unwrap();

@@ -15,9 +15,10 @@ use crate::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
-        window::Measured,
+        window::{Measured, OpenWindow},
     },
 };
 
@@ -27,7 +28,7 @@ pub struct Circle {
     steps: Steps,
     measured: Measured,
     scheduler: Scheduler,
-    tick_ms: u64,
+    lengths: Lengths,
 }
 
 /// What one tick did.
@@ -43,17 +44,17 @@ pub struct Ticked {
 
 impl Circle {
     /// A circle that has seen nothing and begins with tick `first`, the first of a window.
-    pub fn new(tick_ms: u64, mode: Mode, limits: HoldLimits, scheduler: Scheduler, first: Tick) -> Self {
+    pub fn new(lengths: Lengths, mode: Mode, limits: HoldLimits, scheduler: Scheduler, first: Tick) -> Self {
         let state = ServerState { mode, next_tick: first, ..ServerState::default() };
         let begin = Recovered { state, ..Recovered::default() };
         let mut steps = Steps::default();
         steps.recovered_once(&begin);
         Self {
-            queue: RecordedQueue::recover(tick_ms, limits, &begin),
+            queue: RecordedQueue::recover(lengths, limits, &begin),
             steps,
-            measured: Measured::default(),
+            measured: Measured::recover(lengths, OpenWindow::of(lengths), None),
             scheduler,
-            tick_ms,
+            lengths,
         }
     }
 
@@ -71,7 +72,7 @@ impl Circle {
             match steps.action() {
                 Action::Measure(usage) => steps.measured(self.measure(usage)),
                 Action::Advance(tick, measured) => {
-                    let at_ms = tick.0 * self.tick_ms;
+                    let at_ms = self.lengths.ms_of(tick.0);
                     let advanced =
                         self.queue.advance(tick, at_ms, arrivals.take().unwrap_or_default(), measured);
                     let (commit, executed) = advanced.expect("ticks come in order");
@@ -117,7 +118,7 @@ impl Circle {
 
     /// Does between two ticks what somebody else did to an execution. One that has run already stays as it is.
     pub fn repeat(&mut self, event: &QueueRecord) {
-        let at_ms = event.tick.0 * self.tick_ms;
+        let at_ms = self.lengths.ms_of(event.tick.0);
         let commit = match event.event {
             QueueEvent::Queued | QueueEvent::Released => return,
             QueueEvent::Delayed => self.queue.delay(event.execution, event.added_ticks, at_ms),

@@ -28,7 +28,7 @@ use crate::{
     world::World,
 };
 
-/// Ticks that are not counted: what is learned in them counts afterwards.
+/// Ticks that are not counted, unless asked for otherwise: what is learned in them counts afterwards.
 pub const WARM_UP_TICKS: u64 = 3_000;
 
 /// Where the scheduler's costs come from.
@@ -54,6 +54,8 @@ pub struct Simulation {
     pub delay_budget: Option<f64>,
     /// How long slots may hold executions.
     pub limits: HoldLimits,
+    /// Ticks that are not counted.
+    pub warm_up_ticks: u64,
     /// Runs ticks 0..`ticks`.
     pub ticks: u64,
 }
@@ -93,16 +95,17 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn new(simulation: &'a Simulation) -> Self {
         let Simulation { world, policy, limits, .. } = simulation;
+        let lengths = world.parameters().lengths();
         let mode = if policy.levels() { Mode::Enforce } else { Mode::Off };
-        let scheduler = Scheduler::new(*policy, limits.clone(), simulation.delay_budget);
+        let scheduler = Scheduler::new(*policy, lengths, limits.clone(), simulation.delay_budget);
         Self {
             simulation,
             index: (0..world.query_count()).map(|index| (world.query(index), index)).collect(),
-            circle: Circle::new(world.parameters().tick_ms, mode, limits.clone(), scheduler, Tick(0)),
+            circle: Circle::new(lengths, mode, limits.clone(), scheduler, Tick(0)),
             estimator: Estimator::default(),
             known: None,
             next_execution: 0,
-            trace: Trace::default(),
+            trace: Trace { lengths, from: Tick(simulation.warm_up_ticks), ..Trace::default() },
         }
     }
 

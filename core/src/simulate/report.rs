@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{WARM_UP_TICKS, trace::Trace};
+use super::trace::Trace;
 use crate::{
     estimator::Estimates,
     scheduler::Binding,
@@ -12,12 +12,10 @@ use crate::{
         ids::QueryId,
         resource::{Resource, Usage},
         tick::Tick,
-        window::{Stretch, WINDOW_TICKS},
+        window::Stretch,
     },
 };
 
-/// Ticks of the minute over which a peak is compared with its mean.
-const MINUTE_TICKS: usize = 600;
 /// Executions from which on an estimate is judged.
 const JUDGED_EXECUTIONS: u64 = 5;
 
@@ -43,14 +41,14 @@ pub struct EstimateError {
     pub p95: f64,
 }
 
-/// What a run is judged by. Counted are ticks from 3,000 on.
+/// What a run is judged by. Counted are ticks from its warm-up on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Windows counted.
     pub windows: u64,
     /// Share of them in the corridor.
     pub in_corridor: f64,
-    /// Share of 10-tick stretches in the corridor, whatever tick they begin at.
+    /// Share of stretches as long as a window in the corridor, whatever tick they begin at.
     pub any_alignment: f64,
     /// Per minute the largest over resources of largest tick / mean tick; the median over minutes.
     pub peak_to_mean_60s: f64,
@@ -79,10 +77,10 @@ impl Trace {
     ) -> Report {
         let mut windows = Share::default();
         let mut any_alignment = Share::default();
-        for first in (WARM_UP_TICKS..).map(Tick) {
+        for first in (self.from.0..).map(Tick) {
             let Some(level) = self.is_level(first) else { break };
             any_alignment.add(level);
-            if first.0.is_multiple_of(WINDOW_TICKS) {
+            if self.lengths.is_border(first) {
                 windows.add(level);
             }
         }
@@ -101,11 +99,11 @@ impl Trace {
     }
 
     fn peak_to_mean(&self) -> f64 {
-        let counted = self.usage.get(WARM_UP_TICKS as usize..).unwrap_or_default();
-        let minutes = counted.chunks_exact(MINUTE_TICKS).map(|minute| {
+        let counted = self.usage.get(self.from.0 as usize..).unwrap_or_default();
+        let minutes = counted.chunks_exact(self.lengths.minute_ticks() as usize).map(|minute| {
             let stretch: Stretch = minute.iter().collect();
             let ratio =
-                |r: Resource| stretch.max[r] as f64 * MINUTE_TICKS as f64 / stretch.sum[r].max(1) as f64;
+                |r: Resource| stretch.max[r] as f64 * minute.len() as f64 / stretch.sum[r].max(1) as f64;
             Resource::ALL.into_iter().map(ratio).fold(0.0, f64::max)
         });
         let mut ratios: Vec<f64> = minutes.collect();
@@ -117,7 +115,7 @@ impl Trace {
     fn delay_ticks(&self, end: Tick, waiting: &[Tick]) -> DelayTicks {
         let waiting = waiting.iter().map(|queued| (*queued, end.since(*queued)));
         let all = self.delays.iter().copied().chain(waiting);
-        let counted = all.filter(|(queued, _)| queued.0 >= WARM_UP_TICKS);
+        let counted = all.filter(|(queued, _)| *queued >= self.from);
         let mut delays: Vec<u64> = counted.map(|(_, delay)| delay).collect();
         delays.sort_unstable();
         let sum: u64 = delays.iter().sum();

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use crate::{
     journal::Executed,
     scheduler::{Binding, Feasibility},
-    units::{
-        ids::QueryId,
-        resource::Usage,
-        tick::Tick,
-        window::{Stretch, WINDOW_TICKS},
-    },
+    units::{ids::QueryId, lengths::Lengths, resource::Usage, tick::Tick, window::Stretch},
 };
 
 /// What happened in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
+    /// How long its windows are.
+    pub lengths: Lengths,
+    /// The first tick that is counted.
+    pub from: Tick,
     /// What each tick used, from tick 0 on.
     pub usage: Vec<Usage>,
     /// Queued tick and delay of each execution, in the order in which they ran.
@@ -33,10 +32,10 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Whether the 10 ticks from `first` on are in the corridor; none when the run ends before they do.
+    /// Whether the ticks of a window, from `first` on whatever its borders, are in the corridor; none when the run ends before they do.
     pub fn is_level(&self, first: Tick) -> Option<bool> {
         let first = usize::try_from(first.0).ok()?;
-        let ticks = self.usage.get(first..first.checked_add(WINDOW_TICKS as usize)?)?;
+        let ticks = self.usage.get(first..first.checked_add(self.lengths.window_ticks as usize)?)?;
         Some(ticks.iter().collect::<Stretch>().in_corridor())
     }
 

@@ -1,6 +1,7 @@
 //! What everything is counted in: ticks, windows of ticks, resources, and the names of executions and queries.
 
 pub mod ids;
+pub mod lengths;
 pub mod resource;
 pub mod tick;
 pub mod window;

@@ -4,9 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Ticks between queueing and the base due tick when nobody delays.
-pub const DEFAULT_DELAY_TICKS: u64 = 1;
-
 /// A step of the daemon (100 ms at the default pace). Never a wall clock: downtime has no ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,14 +1,12 @@
-//! Windows of ten ticks, what the monitor sees of them, and the corridor.
+//! Windows of ticks, what the monitor sees of them, and the corridor.
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::{
+    lengths::Lengths,
     resource::{PerResource, Usage},
     tick::Tick,
 };
-
-/// Ticks in a window: one second at the default pace. Window k is ticks 10k..10k+9.
-pub const WINDOW_TICKS: u64 = 10;
 
 /// Average, smallest and largest tick sum of one resource over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +22,7 @@ pub struct Extent<T = u64> {
 /// A closed window, as the journal and `GET /resources` know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// First tick, a multiple of [`WINDOW_TICKS`].
+    /// First tick, a multiple of its length.
     pub first_tick: Tick,
     /// Last tick, inclusive.
     pub last_tick: Tick,
@@ -98,7 +96,7 @@ impl<'a> FromIterator<&'a Usage> for Stretch {
 }
 
 /// The window that is being filled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenWindow {
     /// Of the ticks whose usage is known.
     stretch: Stretch,
@@ -106,24 +104,45 @@ pub struct OpenWindow {
     /// Ticks whose usage is not known.
     #[serde(default, skip_serializing_if = "is_none")]
     missing: u64,
+    /// Its length belongs to the journal and is not written with every tick.
+    #[serde(skip, default = "default_window_ticks")]
+    window_ticks: u64,
+}
+
+fn default_window_ticks() -> u64 {
+    Lengths::default().window_ticks
+}
+
+impl Default for OpenWindow {
+    fn default() -> Self {
+        Self::of(Lengths::default())
+    }
 }
 
 /// A tick's usage reached the monitor out of turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "usage of tick {got} came when the open window has {ticks} ticks, which expects tick ≡ {ticks} mod 10"
+    "usage of tick {got} came when the open window has {ticks} ticks, which expects tick ≡ {ticks} mod {window_ticks}"
 )]
 pub struct OutOfTurn {
     /// The tick that came.
     pub got: Tick,
     /// Ticks in the open window.
     pub ticks: u64,
+    /// Ticks that it is to have.
+    pub window_ticks: u64,
 }
 
 impl OpenWindow {
+    /// A window that has no tick yet.
+    pub fn of(lengths: Lengths) -> Self {
+        let window_ticks = lengths.window_ticks;
+        Self { stretch: Stretch::default(), executed: 0, missing: 0, window_ticks }
+    }
+
     /// A window in whose first `ticks` ticks nothing ran.
-    pub fn idle(ticks: u64) -> Self {
-        let mut open = Self::default();
+    pub fn idle(lengths: Lengths, ticks: u64) -> Self {
+        let mut open = Self::of(lengths);
         for _ in 0..ticks {
             open.stretch.add(&Usage::default());
         }
@@ -157,19 +176,24 @@ impl OpenWindow {
     }
 
     fn expects(&self, tick: Tick) -> Result<(), OutOfTurn> {
-        let ticks = self.ticks();
-        if tick.0 % WINDOW_TICKS == ticks { Ok(()) } else { Err(OutOfTurn { got: tick, ticks }) }
+        let (ticks, window_ticks) = (self.ticks(), self.window_ticks);
+        if tick.0 % window_ticks == ticks {
+            Ok(())
+        } else {
+            Err(OutOfTurn { got: tick, ticks, window_ticks })
+        }
     }
 
     /// The window, when it has all its ticks.
     fn close(&mut self, last_tick: Tick) -> Option<Window> {
-        if self.ticks() < WINDOW_TICKS {
+        if self.ticks() < self.window_ticks {
             return None;
         }
-        let Self { stretch, executed, missing } = std::mem::take(self);
+        let Self { stretch, executed, missing, window_ticks } = *self;
+        *self = Self { stretch: Stretch::default(), executed: 0, missing: 0, window_ticks };
         let incomplete = missing > 0;
         Some(Window {
-            first_tick: Tick(last_tick.0 + 1 - WINDOW_TICKS),
+            first_tick: Tick(last_tick.0 + 1 - window_ticks),
             last_tick,
             usage: PerResource::from_fn(|r| Extent {
                 average: stretch.sum[r] / stretch.ticks.max(1),
@@ -198,8 +222,8 @@ pub struct Measured {
 
 impl Measured {
     /// What was known when the server stopped: the window that was being filled, and the last one before it.
-    pub fn recover(open: OpenWindow, last: Option<Window>) -> Self {
-        Self { closed: None, open, last }
+    pub fn recover(lengths: Lengths, open: OpenWindow, last: Option<Window>) -> Self {
+        Self { closed: None, open: OpenWindow { window_ticks: lengths.window_ticks, ..open }, last }
     }
 
     /// Adds what `executed` executions used in `tick`.
@@ -291,7 +315,7 @@ mod tests {
 
     #[test]
     fn an_idle_window_waits_for_the_tick_after_its_idle_ones() {
-        let mut open = OpenWindow::idle(7);
+        let mut open = OpenWindow::idle(Lengths::default(), 7);
         assert!(open.add(Tick(6), &Usage::all(1), 1).is_err());
         for tick in 7..9 {
             assert_eq!(open.add(Tick(tick), &Usage::all(10), 1), Ok(None));

@@ -4,7 +4,10 @@ use std::{f64::consts::PI, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::tick::Tick;
+use crate::units::{
+    lengths::{DEFAULT_DELAY_TICKS_RANGE, Lengths, WINDOW_TICKS_RANGE},
+    tick::Tick,
+};
 
 /// Location μ, scale σ and skew λ of a skew normal distribution, in resource units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +71,10 @@ pub struct Parameters {
     pub rate: f64,
     /// Length of a tick.
     pub tick_ms: u64,
+    /// Ticks in a window.
+    pub window_ticks: u64,
+    /// Ticks between an arrival and its base due tick.
+    pub default_delay_ticks: u64,
     /// Cost of the resource that binds a query: truncated, at least 1.
     pub bound_cost: SkewNormal,
     /// Cost of each of the two others: truncated, at least 1.
@@ -82,10 +89,13 @@ pub struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
+        let Lengths { tick_ms, window_ticks, default_delay_ticks } = Lengths::default();
         Self {
             query_count: 100,
             rate: 1.0,
-            tick_ms: 100,
+            tick_ms,
+            window_ticks,
+            default_delay_ticks,
             bound_cost: SkewNormal { location: 70.0, scale: 15.0, skew: -10.0 },
             other_cost: SkewNormal { location: 30.0, scale: 15.0, skew: 10.0 },
             daily_curve: DailyCurve {
@@ -116,6 +126,12 @@ impl Parameters {
     /// Mean arrivals per tick that may be asked for: beyond it a tick would not fit into memory.
     const RATE_MAX: f64 = 100_000.0;
 
+    /// How long ticks, windows and the delay that nobody asked for are.
+    pub fn lengths(&self) -> Lengths {
+        let Self { tick_ms, window_ticks, default_delay_ticks, .. } = *self;
+        Lengths { tick_ms, window_ticks, default_delay_ticks }
+    }
+
     /// # Errors
     /// The first parameter that cannot be.
     pub fn check(&self) -> Result<(), ParametersError> {
@@ -125,6 +141,9 @@ impl Parameters {
         require(self.query_count, "query_count", "1..=1000000", (1..=1_000_000).contains(&self.query_count))?;
         require(self.rate, "rate", "0..=100000", (0.0..=Self::RATE_MAX).contains(&self.rate))?;
         require(self.tick_ms, "tick_ms", "1..=60000", (1..=60_000).contains(&self.tick_ms))?;
+        let (window, delay) = (self.window_ticks, self.default_delay_ticks);
+        require(window, "window_ticks", "2..=600", WINDOW_TICKS_RANGE.contains(&window))?;
+        require(delay, "default_delay_ticks", "1..=100", DEFAULT_DELAY_TICKS_RANGE.contains(&delay))?;
         for (shape, names) in [
             (self.bound_cost, ["bound_cost.location", "bound_cost.scale", "bound_cost.skew"]),
             (self.other_cost, ["other_cost.location", "other_cost.scale", "other_cost.skew"]),

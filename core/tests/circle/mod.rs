@@ -12,6 +12,7 @@ use evenkeel_core::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::Measured,
@@ -34,12 +35,13 @@ pub(crate) struct Circle {
 impl Circle {
     pub(crate) fn new(scenario: Scenario, seed: u64, delay_budget: Option<f64>) -> Self {
         let world = World::new(scenario.parameters(), seed).unwrap();
+        let lengths = world.parameters().lengths();
         let state = ServerState { mode: Mode::Enforce, ..ServerState::default() };
         let begin = Recovered { state, ..Recovered::default() };
         Self {
             index: (0..world.query_count()).map(|i| (world.query(i), i)).collect(),
-            queue: RecordedQueue::recover(world.parameters().tick_ms, HoldLimits::default(), &begin),
-            scheduler: Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), delay_budget),
+            queue: RecordedQueue::recover(lengths, HoldLimits::default(), &begin),
+            scheduler: Scheduler::new(PolicyName::Evenkeel, lengths, HoldLimits::default(), delay_budget),
             estimator: Estimator::default(),
             measured: Measured::default(),
             last: None,
@@ -48,8 +50,8 @@ impl Circle {
         }
     }
 
-    pub(crate) fn tick_ms(&self) -> u64 {
-        self.world.parameters().tick_ms
+    pub(crate) fn lengths(&self) -> Lengths {
+        self.world.parameters().lengths()
     }
 
     /// A tick of the server: what was recorded, what ran and what that used.
@@ -57,7 +59,7 @@ impl Circle {
         if let Some((usage, executed)) = &self.last {
             self.measured.add(Tick(tick.0 - 1), usage, *executed).unwrap();
         }
-        let at_ms = self.tick_ms() * tick.0;
+        let at_ms = self.lengths().ms_of(tick.0);
         let arrivals = self.world.arrivals(tick).into_iter().map(|index| {
             self.executions += 1;
             (ExecutionId::new(at_ms, self.executions), self.world.query(index))

@@ -2,7 +2,6 @@
 
 mod frontier;
 mod plot;
-mod progress;
 
 use std::{
     io::Write,
@@ -14,15 +13,14 @@ use anyhow::Context;
 use clap::Args;
 use evenkeel_core::{
     scheduler::PolicyName,
-    server::queue::HoldLimits,
+    server::queue::HoldSettings,
     simulate::{Costs, Report, Run, Simulation, WARM_UP_TICKS},
-    units::window::WINDOW_TICKS,
+    units::{lengths::Lengths, tick::Tick},
     world::Scenario,
 };
 use serde::Serialize;
 
-use self::progress::Progress;
-use super::{Seeds, known};
+use super::{Seeds, known, progress::Progress};
 use crate::{
     config::{self, ScenarioChoice},
     exit::{Exit, ExitError},
@@ -34,9 +32,12 @@ pub(super) struct Options {
     /// A scenario's name, `all`, or a TOML file of parameters.
     #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed", value_parser = known::scenarios_or_all())]
     scenario: String,
-    /// Ticks to run; those before 3,000 are not counted.
+    /// Ticks to run.
     #[arg(long, default_value_t = 20_000)]
     ticks: u64,
+    /// Ticks that are not counted, at the least: it goes on from the next window's first tick.
+    #[arg(long, value_name = "TICKS", default_value_t = WARM_UP_TICKS)]
+    warm_up: u64,
     /// Seeds A..B, both included.
     #[arg(long, default_value = "1..1")]
     seeds: Seeds,
@@ -81,13 +82,8 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     if let Some(path) = &options.plot {
         plot::check(path)?;
     }
-    if runs.ticks < WARM_UP_TICKS + WINDOW_TICKS {
-        output::note(format!(
-            "nothing is counted: windows count from tick {WARM_UP_TICKS}, and only {} ticks are run; give \
-             --ticks {} or more",
-            runs.ticks,
-            WARM_UP_TICKS + WINDOW_TICKS
-        ));
+    for choice in &scenarios {
+        runs.note_if_nothing_counts(choice);
     }
     let mut drawn = None;
     let mut table = Table::new(options.json);
@@ -122,7 +118,8 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
 struct Runs {
     costs: Costs,
     delay_budget: Option<f64>,
-    limits: HoldLimits,
+    limits: HoldSettings,
+    warm_up: u64,
     ticks: u64,
 }
 
@@ -132,8 +129,27 @@ impl Runs {
             costs: if options.costs == "known" { Costs::Known } else { Costs::Learned },
             delay_budget: config::delay_budget(options.delay_budget)?,
             limits: config::File::read(options.config.as_deref())?.hold_limits()?,
+            warm_up: options.warm_up,
             ticks: options.ticks,
         })
+    }
+
+    /// The first tick that counts.
+    fn counted_from(&self, lengths: Lengths) -> Tick {
+        Tick(self.warm_up.next_multiple_of(lengths.window_ticks))
+    }
+
+    fn note_if_nothing_counts(&self, choice: &ScenarioChoice) {
+        let lengths = choice.parameters.lengths();
+        let from = self.counted_from(lengths);
+        let least = from.after(lengths.window_ticks);
+        if self.ticks < least.0 {
+            output::note(format!(
+                "nothing is counted: windows count from tick {from}, and only {} ticks are run; give --ticks {least} or \
+                 more",
+                self.ticks
+            ));
+        }
     }
 
     fn run(
@@ -143,12 +159,14 @@ impl Runs {
         policy: PolicyName,
         delay_budget: Option<f64>,
     ) -> Result<Run, ExitError> {
+        let lengths = choice.parameters.lengths();
         let simulation = Simulation {
             world: choice.world(seed)?,
             policy,
             costs: self.costs,
             delay_budget,
-            limits: self.limits.clone(),
+            limits: self.limits.of(lengths),
+            warm_up_ticks: self.counted_from(lengths).0,
             ticks: self.ticks,
         };
         let what = format!("{} seed {seed} {policy}", choice.label);
@@ -176,7 +194,7 @@ fn plot(
         .with_context(|| format!("{} cannot be drawn", path.display()))
 }
 
-fn policies(text: &str) -> Result<Vec<PolicyName>, ExitError> {
+pub(super) fn policies(text: &str) -> Result<Vec<PolicyName>, ExitError> {
     if text == "all" {
         return Ok(PolicyName::ALL.to_vec());
     }

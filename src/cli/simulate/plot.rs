@@ -3,8 +3,8 @@
 use std::{fs::OpenOptions, ops::Range, path::Path};
 
 use evenkeel_core::{
-    simulate::{Run, WARM_UP_TICKS},
-    units::{resource::Resource, window::WINDOW_TICKS},
+    simulate::Run,
+    units::{resource::Resource, tick::Tick},
 };
 use plotters::{
     coord::{Shift, types::RangedCoordf64},
@@ -13,7 +13,7 @@ use plotters::{
 
 use crate::exit::ExitError;
 
-/// Ticks shown: a minute, in which single ticks can still be told apart.
+/// Ticks shown: a minute at the default pace, in which single ticks can still be told apart.
 const SHOWN_TICKS: usize = 600;
 const WIDTH: u32 = 1000;
 const PANEL: u32 = 190;
@@ -97,7 +97,8 @@ pub(super) fn draw(
 }
 
 fn shown(run: &Run) -> Range<usize> {
-    let first = (WARM_UP_TICKS as usize).min(run.trace.usage.len().saturating_sub(SHOWN_TICKS));
+    let first = (run.trace.from.0 as usize).min(run.trace.usage.len().saturating_sub(SHOWN_TICKS));
+    let first = run.trace.lengths.border_before(Tick(first as u64)).0 as usize;
     first..(first + SHOWN_TICKS).min(run.trace.usage.len())
 }
 
@@ -141,9 +142,10 @@ fn utilisation(
     let used = |run: &Run, tick: usize| run.trace.usage.get(tick).map_or(0.0, |usage| usage[resource] as f64);
     let largest = ticks.clone().map(|tick| used(without, tick).max(used(with, tick))).fold(1.0, f64::max);
     let mut chart = over_ticks(area, title, &ticks, largest)?;
-    let corridor = ticks.clone().step_by(WINDOW_TICKS as usize).map(|first| {
-        let window = first..first + WINDOW_TICKS as usize;
-        let mean = window.clone().map(|tick| used(with, tick)).sum::<f64>() / WINDOW_TICKS as f64;
+    let window_ticks = with.trace.lengths.window_ticks as usize;
+    let corridor = ticks.clone().step_by(window_ticks).map(|first| {
+        let window = first..first + window_ticks;
+        let mean = window.clone().map(|tick| used(with, tick)).sum::<f64>() / window_ticks as f64;
         let corners = [(window.start as f64, 0.9 * mean), (window.end as f64, 1.1 * mean)];
         Rectangle::new(corners, CORRIDOR.filled())
     });

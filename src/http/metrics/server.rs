@@ -116,7 +116,7 @@ impl ServerNumbers {
         let oldest = overview.steps.len().checked_sub(waiting.max(1)).map(|at| &overview.steps[at]);
         let oldest = oldest.or(overview.steps.first()).filter(|_| waiting > 0);
         let age_ticks = oldest.map_or(0, |step| outbox.next_tick.since(step.window.last_tick));
-        (age_ticks * self.views.about.tick_ms) as f64 / 1e3
+        (age_ticks * self.views.about.lengths.tick_ms) as f64 / 1e3
     }
 
     fn level(&self, writer: &mut Writer<'_>) -> fmt::Result {

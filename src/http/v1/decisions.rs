@@ -4,10 +4,7 @@ use actix_web::web;
 use evenkeel_actors::server::queue::{QueueSnapshot, WaitingExecution};
 use evenkeel_core::{
     journal::Executed,
-    units::{
-        ids::ExecutionId,
-        tick::{DEFAULT_DELAY_TICKS, Tick},
-    },
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,11 +63,11 @@ impl std::fmt::Display for Span {
 }
 
 /// How it came to its base due tick.
-fn arrival(queued: Tick, due: Tick, tick_ms: u64) -> (u64, String) {
-    let added = due.since(queued).saturating_sub(DEFAULT_DELAY_TICKS);
+fn arrival(queued: Tick, due: Tick, lengths: Lengths) -> (u64, String) {
+    let added = due.since(queued).saturating_sub(lengths.default_delay_ticks);
     let asked = match added {
         0 => String::new(),
-        added => format!(", {} of it because POST /delay asked for that", Span(added, tick_ms)),
+        added => format!(", {} of it because POST /delay asked for that", Span(added, lengths.tick_ms)),
     };
     (added, format!("Queued at tick {queued} and due at tick {due}{asked}"))
 }
@@ -80,16 +77,16 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { ".".to_owned() } else { format!(": {reason}.") }
 }
 
-fn executed(executed: &Executed, tick_ms: u64) -> Explanation {
+fn executed(executed: &Executed, lengths: Lengths) -> Explanation {
     let Executed { queued_tick, due_tick, tick, reason, .. } = executed;
-    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, tick_ms);
+    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, lengths);
     let held_ticks = tick.since(*due_tick);
     let sentence = if held_ticks == 0 {
         format!("{arrived}; it ran then, nothing held it{}", because(reason))
     } else {
         format!(
             "{arrived}; held {} more, and released at tick {tick}{}",
-            Span(held_ticks, tick_ms),
+            Span(held_ticks, lengths.tick_ms),
             because(reason)
         )
     };
@@ -109,12 +106,12 @@ fn executed(executed: &Executed, tick_ms: u64) -> Explanation {
     }
 }
 
-fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> Explanation {
+fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, lengths: Lengths) -> Explanation {
     let WaitingExecution { queued_tick, due_tick, planned_tick, reason, .. } = waiting;
-    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, tick_ms);
+    let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, lengths);
     let held_ticks = planned_tick.since(*due_tick);
     let reason = reason.as_deref().unwrap_or_default();
-    let ahead = Span(planned_tick.since(queue.tick), tick_ms);
+    let ahead = Span(planned_tick.since(queue.tick), lengths.tick_ms);
     let sentence = match (queue.levelled, waiting.reason.is_some()) {
         (true, false) => format!(
             "{arrived}; it waits for the next plan to give it a slot, at the latest until tick {planned_tick}, in {ahead}."
@@ -124,7 +121,7 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> E
         }
         (true, true) => format!(
             "{arrived}; held {} more, to run at tick {planned_tick}, in {ahead}{}",
-            Span(held_ticks, tick_ms),
+            Span(held_ticks, lengths.tick_ms),
             because(reason)
         ),
         (false, _) => format!(
@@ -147,9 +144,9 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, tick_ms: u64) -> E
     }
 }
 
-fn queued(queue: &QueueSnapshot, id: ExecutionId, tick_ms: u64) -> Option<Explanation> {
+fn queued(queue: &QueueSnapshot, id: ExecutionId, lengths: Lengths) -> Option<Explanation> {
     let at = queue.waiting.binary_search_by_key(&id, |waiting| waiting.execution).ok()?;
-    Some(waiting(&queue.waiting[at], queue, tick_ms))
+    Some(waiting(&queue.waiting[at], queue, lengths))
 }
 
 /// Why an execution was held, and why it was let go.
@@ -162,13 +159,13 @@ pub(super) async fn explain(
     _: Query<NoParameters>,
 ) -> Result<web::Json<Explanation>, Problem> {
     let id = ExecutionId(*id);
-    let tick_ms = views.about.tick_ms;
+    let lengths = views.about.lengths;
     let queue = views.queue.borrow().clone();
-    if let Some(found) = queue.and_then(|queue| queued(&queue, id, tick_ms)) {
+    if let Some(found) = queue.and_then(|queue| queued(&queue, id, lengths)) {
         return Ok(web::Json(found));
     }
     let found = read(&views, move |history| history.find(id)).await?;
-    found.map(|found| web::Json(executed(&found, tick_ms))).ok_or_else(|| {
+    found.map(|found| web::Json(executed(&found, lengths))).ok_or_else(|| {
         Problem::not_found(format!(
             "execution {id} is neither queued nor among those that the journal still keeps"
         ))
@@ -197,17 +194,17 @@ mod tests {
             trace: None,
         };
         assert_eq!(
-            executed(&ran, 100).sentence,
+            executed(&ran, Lengths::default()).sentence,
             "Queued at tick 100 and due at tick 101; held 12 ticks (1.2 s) more, and released at tick 113: tick 113 \
              lacked 47 cpu."
         );
         (ran.tick, ran.reason) = (Tick(101), String::new());
         assert_eq!(
-            executed(&ran, 100).sentence,
+            executed(&ran, Lengths::default()).sentence,
             "Queued at tick 100 and due at tick 101; it ran then, nothing held it."
         );
         (ran.due_tick, ran.tick) = (Tick(106), Tick(106));
-        let delayed = executed(&ran, 100);
+        let delayed = executed(&ran, Lengths::default());
         assert_eq!((delayed.added_ticks, delayed.held_ticks), (5, 0));
         assert!(
             delayed.sentence.contains("5 ticks (0.5 s) of it because POST /delay"),

@@ -260,7 +260,8 @@ pub(super) async fn journal(
     _: Query<NoParameters>,
 ) -> Result<web::Json<Journal>, Problem> {
     let known = Known::new(&views);
-    let (shipped, tick_ms) = (known.shipping.as_ref().map(|shipping| shipping.shipped), views.about.tick_ms);
+    let (shipped, tick_ms) =
+        (known.shipping.as_ref().map(|shipping| shipping.shipped), views.about.lengths.tick_ms);
     let kept = read(&views, move |history| kept(history, shipped, tick_ms)).await?;
     Ok(web::Json(Journal::new(&views, &known, &kept)))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::web;
 use evenkeel_actors::messages::GetSteps;
 use evenkeel_core::{
-    insight::recap::{HISTORY_WINDOWS, RECENT_WINDOWS, Step},
-    units::{tick::Tick, window::WINDOW_TICKS},
+    insight::recap::{HISTORY_WINDOWS_MAX, Spans, Step},
+    units::{lengths::Lengths, tick::Tick},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -41,7 +41,7 @@ pub(super) async fn now(views: web::Data<Views>, _: Query<NoParameters>) -> web:
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stretch {
-    /// Windows that begin at this tick or later; by default the last 300 windows.
+    /// Windows that begin at this tick or later; by default those of five minutes.
     #[param(maximum = 9_007_199_254_740_992_u64)]
     from_tick: Option<u64>,
     /// Windows that begin at this tick or earlier; by default up to now.
@@ -57,7 +57,7 @@ impl Parameters for Stretch {
     const FIELDS: &'static [Field] = &[
         Field::optional("from_tick", Kind::Integer { min: 0, max: INTEGER_MAX }),
         Field::optional("to_tick", Kind::Integer { min: 0, max: INTEGER_MAX }),
-        Field::optional("step_windows", Kind::Integer { min: 1, max: HISTORY_WINDOWS as u64 }),
+        Field::optional("step_windows", Kind::Integer { min: 1, max: HISTORY_WINDOWS_MAX }),
     ];
 }
 
@@ -81,20 +81,20 @@ pub(super) async fn history(
     views: web::Data<Views>,
     Query(stretch): Query<Stretch>,
 ) -> Result<web::Json<History>, Problem> {
-    let steps = match stretch.range()? {
+    let steps = match stretch.range(views.about.lengths)? {
         None => Arc::clone(&views.overview.borrow()).steps.to_vec(),
         Some((from, to)) => {
             let asked = views.steps.send(GetSteps { from, to }).await;
             asked.map_err(|_| Problem::unavailable("the history is being read from the journal"))?
         }
     };
-    let points = points(&steps, stretch.step_windows as usize)?;
+    let points = points(&steps, stretch.step_windows * views.about.lengths.window_ticks)?;
     Ok(web::Json(History { step_windows: stretch.step_windows, points }))
 }
 
 impl Stretch {
     /// The ticks at which its windows begin; none where it is left open on both sides.
-    fn range(&self) -> Result<Option<(Tick, Tick)>, Problem> {
+    fn range(&self, lengths: Lengths) -> Result<Option<(Tick, Tick)>, Problem> {
         if let (Some(from), Some(to)) = (self.from_tick, self.to_tick)
             && from > to
         {
@@ -106,15 +106,15 @@ impl Stretch {
             return Ok(None);
         }
         let to = self.to_tick.unwrap_or(u64::MAX);
-        let first_of_last = || to.saturating_sub((RECENT_WINDOWS as u64 - 1) * WINDOW_TICKS);
+        let recent = Spans::of(lengths).recent as u64;
+        let first_of_last = || to.saturating_sub((recent - 1) * lengths.window_ticks);
         Ok(Some((Tick(self.from_tick.unwrap_or_else(first_of_last)), Tick(to))))
     }
 }
 
-fn points(steps: &[Step], step_windows: usize) -> Result<Vec<Point>, Problem> {
+fn points(steps: &[Step], step_ticks: u64) -> Result<Vec<Point>, Problem> {
     let points: Vec<Point> = steps.iter().map(Into::into).collect();
     // Steps are aligned to ticks, so that the same stretch gives the same steps later.
-    let step_ticks = step_windows as u64 * WINDOW_TICKS;
     let points: Vec<_> = points
         .chunk_by(|a, b| a.first_tick / step_ticks == b.first_tick / step_ticks)
         .filter_map(Point::together)

@@ -134,7 +134,7 @@ pub(super) async fn shadow(
 ) -> Result<web::Json<ShadowView>, Problem> {
     let told = views.told.borrow().clone();
     let report = told.as_ref().and_then(|told| told.report.shadow.as_ref());
-    let tick_ms = views.about.tick_ms;
+    let tick_ms = views.about.lengths.tick_ms;
     let view = report.map(|report| ShadowView::new(report, tick_ms)).ok_or_else(|| absent(&views));
     Ok(web::Json(view?))
 }

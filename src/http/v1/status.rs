@@ -65,6 +65,10 @@ pub(crate) struct Status {
     tick: Option<u64>,
     /// Length of a tick.
     tick_ms: u64,
+    /// Ticks in a window.
+    window_ticks: u64,
+    /// Ticks between an arrival and its base due tick when nobody delays it.
+    default_delay_ticks: u64,
     /// When this process started.
     started_ms: u64,
     /// The server's clock.
@@ -234,7 +238,9 @@ impl Status {
             form: if about.form == Form::Embedded { "embedded" } else { "server" },
             database: about.database.clone(),
             tick: last.map(|last| last.tick.0),
-            tick_ms: about.tick_ms,
+            tick_ms: about.lengths.tick_ms,
+            window_ticks: about.lengths.window_ticks,
+            default_delay_ticks: about.lengths.default_delay_ticks,
             started_ms: about.started_ms,
             now_ms: unix_ms(),
             mode: queue.as_ref().map(|queue| queue.mode.into()),

@@ -8,6 +8,7 @@ use evenkeel_core::{
     server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::Measured,
@@ -45,14 +46,14 @@ impl Server {
         let (outbox, recovered) =
             Outbox::open(folder.path(), identity, Uuid::new_v4(), NOW_MS, Limits::shipping()).unwrap();
         let Recovered { state, last_batch, .. } = &recovered;
-        let mut measured = Measured::recover(state.open_window, state.last_window);
+        let mut measured = Measured::recover(Lengths::default(), state.open_window, state.last_window);
         if let Some(last) = state.next_tick.0.checked_sub(1) {
             let ran = last_batch.len() as u64;
             measured.add(Tick(last), &Usage::all(ran * 7), ran).unwrap();
         }
         Self {
             measured,
-            queue: RecordedQueue::recover(100, HoldLimits::default(), &recovered),
+            queue: RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &recovered),
             writer: OutboxWriter::spawn(outbox).unwrap(),
             clock_ahead_ms: 0,
             folder,

@@ -28,6 +28,7 @@ use evenkeel_core::{
     leveller::ClientState,
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
+    units::lengths::Lengths,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -191,7 +192,7 @@ pub fn fold(world: &World, positions: Positions) -> ClientState {
 /// The same from `entries`, each stream from its beginning.
 pub fn fold_of(mut entries: impl FnMut(Stream) -> Vec<Entry>, positions: Positions) -> ClientState {
     let mut estimator = Estimator::default();
-    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, HoldLimits::default(), None);
+    let mut scheduler = Scheduler::new(PolicyName::Evenkeel, Lengths::default(), HoldLimits::default(), None);
     for stream in [Stream::Windows, Stream::Queue, Stream::Executions] {
         for entry in entries(stream).iter().take_while(|entry| entry.id <= positions.get(stream)) {
             estimator.apply(&entry.record);

@@ -25,7 +25,7 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
-use self::steps::{Outcome, apply, collect, release, restore, until_applied, with};
+use self::steps::{Outcome, Said, apply, collect, release, restore, until_applied, with};
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{
@@ -240,10 +240,11 @@ impl Consumer {
 
     /// Sends what was read through the others. Whether to read on.
     fn apply(&mut self, generation: u64, read: Read) -> impl ActorFutureExt<Self, Output = bool> + use<> {
-        let Read { entries, observed, caught_up } = read;
+        let Read { entries, observed, lengths, caught_up } = read;
+        let said = Said { observed: observed.map(Arc::new), lengths, caught_up };
         self.applying.send_replace(true);
         let parts = self.progress.read(entries).into_iter().map(Arc::new).collect();
-        let applied = apply(self.ports.estimator.clone(), parts, observed.map(Arc::new), caught_up);
+        let applied = apply(self.ports.estimator.clone(), parts, said);
         let applied = applied
             .into_actor(self)
             .map(move |outcome, actor, context| actor.applied(generation, outcome, context));

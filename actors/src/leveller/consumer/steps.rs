@@ -9,7 +9,7 @@ use evenkeel_core::{
     estimator::Observation,
     journal::{Entry, Positions},
     leveller::ClientState,
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use futures_util::future::try_join;
 use tokio::sync::watch;
@@ -34,13 +34,16 @@ pub(super) struct Outcome {
     pub(super) failed: Option<(Arc<Vec<Entry>>, LearnError)>,
 }
 
+/// What was read besides entries.
+pub(super) struct Said {
+    pub(super) observed: Option<Arc<Vec<Observation>>>,
+    pub(super) lengths: Option<Lengths>,
+    pub(super) caught_up: Option<Tick>,
+}
+
 /// Sends the parts one after the other; the last one says whether it is time to decide.
-pub(super) async fn apply(
-    estimator: Port<Batch>,
-    parts: Vec<Arc<Vec<Entry>>>,
-    observed: Option<Arc<Vec<Observation>>>,
-    caught_up: Option<Tick>,
-) -> Outcome {
+pub(super) async fn apply(estimator: Port<Batch>, parts: Vec<Arc<Vec<Entry>>>, said: Said) -> Outcome {
+    let Said { observed, lengths, caught_up } = said;
     let mut done = Vec::with_capacity(parts.len());
     let last = parts.len() - 1;
     for (index, part) in parts.into_iter().enumerate() {
@@ -48,7 +51,7 @@ pub(super) async fn apply(
         // Each part of what was watched says so; the windows come with the last one.
         let observed =
             observed.as_ref().map(|all| if index == last { Arc::clone(all) } else { Arc::default() });
-        let sent = estimator.send(Batch { entries: Arc::clone(&part), observed, caught_up }).await;
+        let sent = estimator.send(Batch { entries: Arc::clone(&part), observed, lengths, caught_up }).await;
         match sent.unwrap_or(Err(LearnError::Failed("estimator"))) {
             Ok(()) => done.push(part),
             Err(cause) => return Outcome { done, failed: Some((part, cause)) },

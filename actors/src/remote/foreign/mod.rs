@@ -17,7 +17,7 @@ use evenkeel_core::{
     foreign::{Coverage, Look, Seen, Watcher},
     journal::{Entry, EntryId, FORMAT, Positions, Record},
     server::control::ControlResponse,
-    units::ids::ExecutionId,
+    units::{ids::ExecutionId, lengths::Lengths},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -31,11 +31,9 @@ use crate::{
     supervise::{health::ActorHealth, port::Port},
 };
 
-/// Length of a foreign server's ticks; how far it is really from this is found out.
-const TICK_MS: u64 = 100;
-/// Time between two looks: a little less than half a tick, so that looks wander over the tick and its beginning
-/// is found.
-const LOOK_EVERY: Duration = Duration::from_millis(47);
+/// Time between two looks, as a share of a tick: a little less than half of it, so that looks wander over the tick and
+/// its beginning is found.
+const LOOK_EVERY: f64 = 0.47;
 /// Requests under way at once: one that is answered late must not keep the next ones from being made.
 const ASKING_MAX: usize = 32;
 /// Reads that wait for the consumer.
@@ -105,6 +103,7 @@ impl Answers {
 pub struct ForeignServer {
     requests: Requests,
     watcher: Watcher,
+    look_every: Duration,
     reads: Option<mpsc::Sender<Result<Read, SourceError>>>,
     /// What the reader has not taken yet.
     unread: Read,
@@ -122,17 +121,19 @@ pub struct ForeignServer {
 }
 
 impl ForeignServer {
-    /// The server at `server`.
+    /// The server at `server`, of these lengths; how far its ticks are really from them is found out.
     pub fn new(
         server: &Server,
         token: Option<&Secret>,
+        lengths: Lengths,
         health: ActorHealth,
         coverage: watch::Sender<Coverage>,
         outside: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
             requests: Requests::new(server, token),
-            watcher: Watcher::new(TICK_MS),
+            watcher: Watcher::new(lengths),
+            look_every: Duration::from_millis(lengths.tick_ms).mul_f64(LOOK_EVERY),
             reads: None,
             unread: nothing_read(),
             numbered: 0,
@@ -273,7 +274,7 @@ impl Actor for ForeignServer {
     fn started(&mut self, context: &mut Self::Context) {
         self.asking = 0;
         self.health.set_recovering(false);
-        context.run_interval(LOOK_EVERY, Self::look);
+        context.run_interval(self.look_every, Self::look);
     }
 }
 

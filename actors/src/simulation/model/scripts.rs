@@ -173,7 +173,8 @@ impl Call<'_> {
             Value::Nil => Value::Array(Vec::new()),
             read => read,
         };
-        let meta = ["journal", "tick", "tick_ms"].map(|name| bulk(self.field(1, name).unwrap_or_default()));
+        let names = ["journal", "tick", "tick_ms", "window_ticks", "default_delay_ticks"];
+        let meta = names.map(|name| bulk(self.field(1, name).unwrap_or_default()));
         Ok(Value::Array([bulk("read")].into_iter().chain(meta).chain([read]).collect()))
     }
 

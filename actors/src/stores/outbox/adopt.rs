@@ -2,11 +2,7 @@
 
 use evenkeel_core::{
     journal::{Ended, EntryId, Numbering, PerStream, Stream},
-    units::{
-        ids::ExecutionId,
-        tick::Tick,
-        window::{OpenWindow, WINDOW_TICKS},
-    },
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick, window::OpenWindow},
 };
 use rusqlite::TransactionBehavior;
 
@@ -80,7 +76,7 @@ impl Outbox {
     fn try_continue(&mut self, end: &Continuation, meta: &Meta) -> Result<Tick, StoreError> {
         let mut head = HeadRow { batch_first_seq: end.last.executions.1 + 1, ..HeadRow::default() };
         head.numbering = Numbering::after(end.last);
-        let idle = go_on_after(end.tick, &mut head);
+        let idle = go_on_after(self.meta.identity.lengths, end.tick, &mut head);
         let kept = kept_after(end);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         fence::check(&transaction, &self.meta)?;
@@ -138,7 +134,7 @@ impl Outbox {
             kept = kept_after(end);
             reached = reached.max(end.tick);
         }
-        let begins = go_on_after(reached, &mut head);
+        let begins = go_on_after(self.meta.identity.lengths, reached, &mut head);
         head.revision += 1;
         head.at_ms = now_ms;
         head.batch_first_seq = head.numbering.last_seq(Stream::Executions) + 1;
@@ -182,10 +178,10 @@ impl Outbox {
 
 /// The window that was being filled at tick `reached` stays a gap; the one after it, whose first tick is the answer, has
 /// passed without a tick.
-fn go_on_after(reached: Tick, head: &mut HeadRow) -> Tick {
-    let idle = Tick((reached.0 / WINDOW_TICKS + 1) * WINDOW_TICKS);
-    head.state.next_tick = idle.after(WINDOW_TICKS);
-    head.state.open_window = OpenWindow::idle(WINDOW_TICKS - 1);
+fn go_on_after(lengths: Lengths, reached: Tick, head: &mut HeadRow) -> Tick {
+    let idle = lengths.first_of(lengths.window_of(reached) + 1);
+    head.state.next_tick = idle.after(lengths.window_ticks);
+    head.state.open_window = OpenWindow::idle(lengths, lengths.window_ticks - 1);
     head.state.ended = Ended::default();
     idle
 }

@@ -1,8 +1,8 @@
 //! The state rows: what the journal is, and where it stands.
 
 use evenkeel_core::{
-    journal::{EntryId, Lengths, Numbering, PerStream, ServerState, same_parameters},
-    units::tick::Tick,
+    journal::{EntryId, Numbering, PerStream, ServerState, same_parameters},
+    units::{lengths::Lengths, tick::Tick},
 };
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

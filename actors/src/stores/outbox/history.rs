@@ -36,6 +36,7 @@ impl History for OutboxReader {
             let HeadRow { state, .. } = head::read(connection)?;
             Ok(Head {
                 journal: journal.to_string(),
+                lengths: identity.lengths,
                 label: Some(identity.label),
                 writer_epoch: Some(writer_epoch),
                 next_tick: state.next_tick,

@@ -73,7 +73,7 @@ async fn follow(
             }
             let caught_up = next_tick.0.checked_sub(1).map(Tick).filter(|_| !more);
             let idle = entries.is_empty() && caught_up.is_none();
-            if !idle && reads.send(Ok(Read { entries, observed: None, caught_up })).await.is_err() {
+            if !idle && reads.send(Ok(Read { entries, caught_up, ..Read::default() })).await.is_err() {
                 return Ok(());
             }
             if !more {

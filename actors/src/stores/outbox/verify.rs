@@ -116,7 +116,7 @@ fn begin(reader: &OutboxReader, moment: &Moment) -> Result<Audit, ReadError> {
         }
         reader.entries(stream, *seqs.start()..=*seqs.start()).map(|mut entries| entries.pop())
     })?;
-    Ok(Audit::new(&first))
+    Ok(Audit::new(reader.meta()?.identity.lengths, &first))
 }
 
 fn sentence(gap: &GapRow) -> String {

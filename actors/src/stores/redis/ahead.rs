@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use evenkeel_core::{
-    journal::{Entry, PerStream, Positions, Record, Stream},
+    journal::{Entry, PerStream, Positions, Stream},
     units::tick::Tick,
 };
 
@@ -50,7 +50,7 @@ impl Ahead {
         let whole = self.whole;
         let taken = PerStream::from_fn(|stream| {
             let entries = &mut self.entries[stream];
-            let count = entries.partition_point(|entry| commit_tick(entry) < whole);
+            let count = entries.partition_point(|entry| entry.record.committed() < whole);
             entries.drain(..count).collect()
         });
         Ok((in_order(taken), whole.0.checked_sub(1).map(Tick)))
@@ -71,7 +71,7 @@ impl Ahead {
 
     fn holds_a_tick(&self) -> bool {
         let first = Stream::ALL.iter().filter_map(|&stream| self.entries[stream].front());
-        first.map(commit_tick).any(|tick| tick < self.whole)
+        first.map(|entry| entry.record.committed()).any(|tick| tick < self.whole)
     }
 
     fn read(&mut self, backlog: &dyn Backlog, limit: usize) -> Result<(), ReadError> {
@@ -84,19 +84,11 @@ impl Ahead {
                 self.read.advance(stream, last.id);
                 if more && entries.len() == limit {
                     // Of the tick that the longest reads end in, some may be missing.
-                    self.whole = self.whole.min(commit_tick(last));
+                    self.whole = self.whole.min(last.record.committed());
                 }
             }
             self.entries[stream].extend(entries);
         }
         Ok(())
-    }
-}
-
-/// The tick whose commit recorded it: a window is closed by the tick after its last one.
-fn commit_tick(entry: &Entry) -> Tick {
-    match &entry.record {
-        Record::Window(window) => window.last_tick.next(),
-        record => record.tick(),
     }
 }

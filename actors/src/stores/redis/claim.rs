@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    journal::{FIRST_FORMAT, Lengths},
-    units::tick::Tick,
+    journal::FIRST_FORMAT,
+    units::{lengths::Lengths, tick::Tick},
 };
 use redis::{Value, cmd};
 use tokio::time::Instant;

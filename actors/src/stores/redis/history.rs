@@ -32,6 +32,7 @@ impl History for RedisReader {
         let (meta, streams) = self.moment()?;
         Ok(Head {
             journal: meta.get("journal").unwrap_or_default().to_owned(),
+            lengths: meta.lengths(),
             label: meta.get("label").map(str::to_owned),
             writer_epoch: meta.get("writer_epoch").and_then(|epoch| epoch.parse().ok()),
             next_tick: meta.next_tick(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use redis::{Value, cmd, pipe};
 
@@ -44,6 +44,13 @@ impl RedisMeta {
     /// The last tick that the streams tell about.
     pub fn tick(&self) -> Option<Tick> {
         self.get("tick").and_then(|tick| tick.parse().ok()).map(Tick)
+    }
+
+    /// How long its ticks and windows are; what it does not tell is as it was before that was told.
+    pub fn lengths(&self) -> Lengths {
+        let told = ["tick_ms", "window_ticks", "default_delay_ticks"]
+            .map(|field| self.get(field).and_then(|value| value.parse().ok()));
+        Lengths::told(told).unwrap_or_default()
     }
 
     /// The first tick that the streams do not tell about.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evenkeel_core::{
-    journal::{EntryId, Lengths, Stream},
-    units::tick::Tick,
+    journal::{EntryId, Stream},
+    units::{lengths::Lengths, tick::Tick},
 };
 use uuid::Uuid;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{Entry, EntryId, PerStream, Positions, Stream},
-    units::tick::Tick,
+    units::{lengths::Lengths, tick::Tick},
 };
 use redis::{Value, cmd};
 use tokio::{
@@ -159,7 +159,7 @@ pub(crate) struct Follower {
     renewed: Option<Instant>,
     journal: Option<String>,
     told: Option<Tick>,
-    tick_ms: u64,
+    lengths: Option<Lengths>,
     read_max: usize,
 }
 
@@ -190,7 +190,7 @@ impl Follower {
             renewed: None,
             journal: None,
             told: None,
-            tick_ms: 100,
+            lengths: None,
             read_max: READ_MAX,
         }
     }
@@ -280,12 +280,19 @@ impl Follower {
             self.phase = Phase::Taking(false);
         }
         self.renew_if_due(link)?;
-        Ok(read_of(entries, None))
+        Ok(self.read_of(entries, None))
+    }
+
+    fn read_of(&self, entries: PerStream<Vec<Entry>>, caught_up: Option<Tick>) -> Option<Read> {
+        let entries = in_order(entries);
+        let is_news = caught_up.is_some() || !entries.is_empty();
+        is_news.then(|| Read { entries, observed: None, lengths: self.lengths, caught_up })
     }
 
     /// Waits until a stream has something after what was read, taking nothing.
     fn wait(&self, link: &mut Link) -> Result<(), RedisFault> {
-        let block = Duration::from_millis(self.tick_ms / 4).clamp(Duration::from_millis(1), BLOCK_MAX);
+        let block = Duration::from_millis(self.lengths.unwrap_or_default().tick_ms / 4)
+            .clamp(Duration::from_millis(1), BLOCK_MAX);
         let mut wait = cmd("XREAD");
         wait.arg("COUNT").arg(1).arg("BLOCK").arg(block.as_millis() as u64).arg("STREAMS");
         wait.arg(&self.keys.streams()[..]);
@@ -299,11 +306,11 @@ impl Follower {
     fn read(&mut self, link: &mut Link) -> Result<Option<Read>, FollowFault> {
         let renew = self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
         let new = [">", ">", ">"].map(str::to_owned);
-        let Taken { journal, tick, tick_ms, streams } = self.take(link, self.read_max, renew, &new)?;
+        let Taken { journal, tick, lengths, streams } = self.take(link, self.read_max, renew, &new)?;
         if self.journal.get_or_insert_with(|| journal.clone()) != &journal {
             return Err(FollowFault::OtherJournal(journal));
         }
-        self.tick_ms = tick_ms.unwrap_or(self.tick_ms);
+        self.lengths = lengths.or(self.lengths);
         let mut entries = PerStream::<Vec<Entry>>::default();
         let mut more = false;
         for (stream, found) in streams {
@@ -337,14 +344,14 @@ impl Follower {
         let told = tick.filter(|_| !more);
         let news = told.filter(|_| told != self.told);
         self.told = told.or(self.told);
-        Ok(read_of(entries, news))
+        Ok(self.read_of(entries, news))
     }
 
     /// After a gap: what was read before it counts, the rest is read again from the streams themselves.
     fn go_back(&mut self, entries: PerStream<Vec<Entry>>) -> Option<Read> {
         self.met = self.applied;
         self.phase = Phase::Starting;
-        read_of(entries, None)
+        self.read_of(entries, None)
     }
 
     fn apply(&mut self, stream: Stream, entry: &Entry) {
@@ -416,8 +423,10 @@ impl Follower {
         arguments.push(format.as_bytes());
         arguments.extend(from.iter().map(String::as_bytes));
         let answer = array(link.script(&self.scripts.read, &keys, &arguments)?)?;
-        let (journal, tick, tick_ms, streams) = match <[Value; 5]>::try_from(answer) {
-            Ok([_, journal, tick, tick_ms, streams]) => (journal, tick, tick_ms, streams),
+        let (journal, tick, lengths, streams) = match <[Value; 7]>::try_from(answer) {
+            Ok([_, journal, tick, tick_ms, window, delay, streams]) => {
+                (journal, tick, [tick_ms, window, delay], streams)
+            }
             Err(mut answer) => {
                 if answer.len() == 2 {
                     newer_meta(answer.pop().map(text).transpose()?)?;
@@ -431,7 +440,7 @@ impl Follower {
         let mut taken = Taken {
             journal: text(journal)?,
             tick: text(tick)?.parse().ok().map(Tick),
-            tick_ms: text(tick_ms)?.parse().ok(),
+            lengths: told(lengths)?,
             streams: Vec::new(),
         };
         for item in array(streams)? {
@@ -451,15 +460,18 @@ fn takes_only_what_is_new() -> bool {
     mutant::is(Mutant::PendingNotRead) || mutant::is(Mutant::AcknowledgeFirst)
 }
 
-fn read_of(entries: PerStream<Vec<Entry>>, caught_up: Option<Tick>) -> Option<Read> {
-    let entries = in_order(entries);
-    (!entries.is_empty() || caught_up.is_some()).then_some(Read { entries, observed: None, caught_up })
+/// What `meta` says of ticks, windows and the default delay: the latter two only since format 2. None before a writer
+/// has claimed the streams.
+fn told(meta: [Value; 3]) -> Result<Option<Lengths>, RedisFault> {
+    let [tick_ms, window, delay] = meta.map(|value| text(value).map(|value| value.parse().ok()));
+    let told = [tick_ms?, window?, delay?];
+    Ok(Lengths::told(told).filter(|_| told[0].is_some()))
 }
 
 /// What the script gave.
 struct Taken {
     journal: String,
     tick: Option<Tick>,
-    tick_ms: Option<u64>,
+    lengths: Option<Lengths>,
     streams: Vec<(Stream, Vec<Stored>)>,
 }

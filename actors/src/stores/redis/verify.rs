@@ -40,7 +40,7 @@ pub(super) fn verify(
         };
     }
     let total = Stream::ALL.iter().map(|&stream| streams[stream].length).sum();
-    let mut audit = Audit::new(&first);
+    let mut audit = Audit::new(meta.lengths(), &first);
     if let Some(truth) = truth {
         audit = audit.with_truth(truth);
     }

@@ -16,15 +16,36 @@ pub use self::{
 use crate::{
     insight::forecast::Forecast,
     journal::{Entry, EntryId, Executed, Record},
-    units::{ids::QueryId, tick::Tick, window::Window},
+    units::{ids::QueryId, lengths::Lengths, tick::Tick, window::Window},
 };
 
-/// Windows in the longer of the two spans that shares and delays are told for: five minutes.
-pub const RECENT_WINDOWS: usize = 300;
-/// Windows in the shorter one.
-pub const MINUTE_WINDOWS: usize = 60;
-/// Windows that are remembered: six hours, about 7 MB. The journal has the rest.
-pub const HISTORY_WINDOWS: usize = 21_600;
+/// The spans that shares and delays are told for have no more windows than this.
+const SPAN_WINDOWS_MAX: u64 = 3_000;
+/// Nor are more remembered than this: about 7 MB. The journal has the rest.
+pub const HISTORY_WINDOWS_MAX: u64 = 21_600;
+
+/// Windows of the spans that people are told about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spans {
+    /// In the shorter of the two spans that shares and delays are told for: a minute.
+    pub minute: usize,
+    /// In the longer one: five minutes.
+    pub recent: usize,
+    /// Windows that are remembered: six hours, at most [`HISTORY_WINDOWS_MAX`].
+    pub history: usize,
+}
+
+impl Spans {
+    /// At least one window each. Short ones do not cover the whole time.
+    pub fn of(lengths: Lengths) -> Self {
+        let windows = |minutes: u64, most: u64| lengths.windows_in_ms(minutes * 60_000).min(most) as usize;
+        Self {
+            minute: windows(1, SPAN_WINDOWS_MAX),
+            recent: windows(5, SPAN_WINDOWS_MAX),
+            history: windows(360, HISTORY_WINDOWS_MAX),
+        }
+    }
+}
 
 /// A window, with what else is known of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,10 +87,12 @@ pub struct SpanSummary {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Recap {
+    lengths: Lengths,
+    spans: Spans,
     steps: VecDeque<Step>,
-    /// Of the last [`RECENT_WINDOWS`].
+    /// Of the last five minutes' windows.
     delays: VecDeque<DelayCounts>,
     /// Of the ticks after the last window.
     open: BTreeMap<Tick, DelayCounts>,
@@ -81,7 +104,33 @@ pub struct Recap {
     last_executed: EntryId,
 }
 
+impl Default for Recap {
+    fn default() -> Self {
+        Self::new(Lengths::default())
+    }
+}
+
 impl Recap {
+    /// Of a database of these lengths, before the first entry.
+    pub fn new(lengths: Lengths) -> Self {
+        Self {
+            lengths,
+            spans: Spans::of(lengths),
+            steps: VecDeque::new(),
+            delays: VecDeque::new(),
+            open: BTreeMap::new(),
+            queries: QueryRing::default(),
+            totals: DelayTotals::default(),
+            applied: None,
+            last_executed: EntryId::default(),
+        }
+    }
+
+    /// How far each span goes.
+    pub fn spans(&self) -> Spans {
+        self.spans
+    }
+
     /// Applies the entries of a commit, or of several in order. What has been applied before is passed over.
     ///
     /// `waiting` is what waits after them, where that is known.
@@ -121,9 +170,9 @@ impl Recap {
         self.steps.range(self.steps.len().saturating_sub(windows)..)
     }
 
-    /// The last `windows` windows, at most [`RECENT_WINDOWS`].
+    /// The last `windows` windows, at most those of five minutes.
     pub fn summary(&self, windows: usize) -> SpanSummary {
-        let steps = || self.last_steps(windows.min(RECENT_WINDOWS));
+        let steps = || self.last_steps(windows.min(self.spans.recent));
         let mut delays = DelayCounts::default();
         let skipped = self.delays.len().saturating_sub(windows);
         self.delays.range(skipped..).for_each(|counts| delays.merge(counts));
@@ -142,14 +191,14 @@ impl Recap {
         }
     }
 
-    /// What each query did in the last [`RECENT_WINDOWS`] windows and since.
+    /// What each query did in the last five minutes' windows and since.
     pub fn queries(&self) -> &BTreeMap<QueryId, QueryActivity> {
         self.queries.sum()
     }
 
     /// Ticks that [`Recap::queries`] covers.
     pub fn queries_ticks(&self) -> u64 {
-        let first = self.last_steps(RECENT_WINDOWS).next().map(|step| step.window.first_tick);
+        let first = self.last_steps(self.spans.recent).next().map(|step| step.window.first_tick);
         first.zip(self.applied).map_or(0, |(first, last)| last.next().since(first))
     }
 
@@ -161,7 +210,7 @@ impl Recap {
     fn executed(&mut self, executed: &Executed) {
         self.totals.add(executed.delay_ticks());
         self.open.entry(executed.finished_tick).or_default().add(executed.delay_ticks());
-        self.queries.executed(executed);
+        self.queries.executed(executed, self.lengths.default_delay_ticks);
     }
 
     fn window(&mut self, window: &Window, closed_at_ms: u64, waiting: Option<Waiting>) {
@@ -175,15 +224,15 @@ impl Recap {
             delays.merge(counts);
         }
         let step = Step { window: *window, closed_at_ms, waiting, delays: delays.summary(), forecast: None };
-        if self.steps.len() == HISTORY_WINDOWS {
+        if self.steps.len() >= self.spans.history {
             self.steps.pop_front();
         }
         self.steps.push_back(step);
-        if self.delays.len() == RECENT_WINDOWS {
+        if self.delays.len() >= self.spans.recent {
             self.delays.pop_front();
         }
         self.delays.push_back(delays);
-        self.queries.window(RECENT_WINDOWS);
+        self.queries.window(self.spans.recent);
     }
 }
 
@@ -241,7 +290,7 @@ mod tests {
         assert_eq!(first.delays.unwrap().max, 3);
         recap.apply(&[window(10, false)], Tick(20), None);
         assert_eq!(recap.last_steps(1).next().unwrap().delays.unwrap().max, 7);
-        let summary = recap.summary(MINUTE_WINDOWS);
+        let summary = recap.summary(recap.spans().minute);
         assert_eq!((summary.windows, summary.executed), (2, 2));
         assert_eq!(summary.in_corridor, Some(0.5));
         let activity = recap.queries()[&QueryId(Uuid::nil())];
@@ -292,7 +341,7 @@ mod tests {
             forecast(30, None),
             forecast(40, Some(without(true))),
         ]);
-        assert_eq!(recap.summary(MINUTE_WINDOWS).in_corridor_without, Some(0.5));
+        assert_eq!(recap.summary(recap.spans().minute).in_corridor_without, Some(0.5));
         assert_eq!(recap.summary(1).in_corridor_without, None);
         assert!(recap.steps(Tick(0)).next().unwrap().forecast.is_none());
     }
@@ -300,12 +349,13 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut recap = Recap::default();
-        let windows = RECENT_WINDOWS as u64 + 20;
+        let recent = recap.spans().recent;
+        let windows = recent as u64 + 20;
         for k in 0..windows {
             recap.apply(&[ran(k * 10 + 9, 1), window(k * 10, true)], Tick(k * 10 + 10), None);
         }
-        assert_eq!(recap.delays.len(), RECENT_WINDOWS);
-        assert_eq!(recap.queries()[&QueryId(Uuid::nil())].executed, RECENT_WINDOWS as u64);
-        assert_eq!(recap.summary(RECENT_WINDOWS).executed, RECENT_WINDOWS as u64);
+        assert_eq!(recap.delays.len(), recent);
+        assert_eq!(recap.queries()[&QueryId(Uuid::nil())].executed, recent as u64);
+        assert_eq!(recap.summary(recent).executed, recent as u64);
     }
 }

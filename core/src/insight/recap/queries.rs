@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{
-    journal::Executed,
-    units::{ids::QueryId, tick::DEFAULT_DELAY_TICKS},
-};
+use crate::{journal::Executed, units::ids::QueryId};
 
 /// What one query did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +22,8 @@ pub(super) struct QueryRing {
 }
 
 impl QueryRing {
-    pub(super) fn executed(&mut self, executed: &Executed) {
-        let added_ticks = executed.delay_ticks().saturating_sub(DEFAULT_DELAY_TICKS);
+    pub(super) fn executed(&mut self, executed: &Executed, default_delay_ticks: u64) {
+        let added_ticks = executed.delay_ticks().saturating_sub(default_delay_ticks);
         for activity in [&mut self.open, &mut self.sum] {
             let activity = activity.entry(executed.query).or_default();
             activity.executed += 1;

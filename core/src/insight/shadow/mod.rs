@@ -8,6 +8,7 @@
 //! In mode `shadow` the twin is levelled as `enforce` would do it; in `enforce` nobody levels it.
 
 mod recent;
+mod replay;
 mod tally;
 mod twin;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::recent::Recent;
 pub use self::{
+    replay::Replay,
     tally::{Summary, Tally},
     twin::{Twin, TwinSettings},
 };
@@ -26,7 +28,7 @@ use crate::{
     journal::{Mode, Record},
     scheduler::{Feasibility, PolicyName},
     server::queue::HoldLimits,
-    units::{ids::QueryId, tick::Tick, window::WINDOW_TICKS},
+    units::{ids::QueryId, lengths::Lengths, tick::Tick},
 };
 
 /// Ticks that a twin may be behind: it begins anew beyond that, because each takes up to some milliseconds.
@@ -116,8 +118,8 @@ pub struct ShadowSettings {
     pub delay_budget: Option<f64>,
     /// How long slots may hold executions.
     pub limits: HoldLimits,
-    /// Length of a tick.
-    pub tick_ms: u64,
+    /// Of the database.
+    pub lengths: Lengths,
 }
 
 /// See the module.
@@ -142,17 +144,17 @@ impl Shadow {
         };
         let twin = Self::twin(other, &settings, from);
         let since = twin.next();
-        let (actual, twins) = (Recent::new(settings.tick_ms), Recent::new(settings.tick_ms));
+        let (actual, twins) = (Recent::new(settings.lengths), Recent::new(settings.lengths));
         Some(Self { other, settings, twin, since, feasibility: None, actual, twins, report: None })
     }
 
     fn twin(other: Other, settings: &ShadowSettings, from: Tick) -> Twin {
-        let ShadowSettings { delay_budget, limits, tick_ms } = settings.clone();
+        let ShadowSettings { delay_budget, limits, lengths } = settings.clone();
         let policy = match other {
             Other::Enforced => PolicyName::Evenkeel,
             Other::Unlevelled => PolicyName::None,
         };
-        Twin::new(TwinSettings { policy, delay_budget, limits, tick_ms }, from)
+        Twin::new(TwinSettings { policy, delay_budget, limits, lengths }, from)
     }
 
     /// What its twin shows.
@@ -181,7 +183,7 @@ impl Shadow {
             self.feasibility = feasibility;
         }
         let compared = self.twin.next().since(self.since);
-        if compared > 0 && compared.is_multiple_of(COMPARED_EVERY * WINDOW_TICKS) {
+        if compared > 0 && compared.is_multiple_of(COMPARED_EVERY * self.settings.lengths.window_ticks) {
             self.compare();
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::tally::Tally;
-use crate::journal::Record;
+use crate::{journal::Record, units::lengths::Lengths};
 
 const MINUTE_MS: u64 = 60_000;
 /// Parts of an hour: ten minutes each, so that "an hour" is fifty minutes at least.
@@ -14,7 +14,7 @@ const DAY: (u64, usize) = (60 * MINUTE_MS, 24);
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Recent {
-    minute_ticks: u64,
+    lengths: Lengths,
     hour: Parts,
     day: Parts,
 }
@@ -29,16 +29,15 @@ struct Parts {
 }
 
 impl Recent {
-    pub(super) fn new(tick_ms: u64) -> Self {
-        let ticks = |ms: u64| (ms / tick_ms.max(1)).max(1);
-        let parts = |(ms, most)| Parts { ticks: ticks(ms), most, parts: VecDeque::new() };
-        Self { minute_ticks: ticks(MINUTE_MS), hour: parts(HOUR), day: parts(DAY) }
+    pub(super) fn new(lengths: Lengths) -> Self {
+        let parts = |(ms, most)| Parts { ticks: lengths.ticks_in_ms(ms), most, parts: VecDeque::new() };
+        Self { lengths, hour: parts(HOUR), day: parts(DAY) }
     }
 
     pub(super) fn apply(&mut self, record: &Record) {
         for parts in [&mut self.hour, &mut self.day] {
             if let Some(tally) = parts.of(record) {
-                tally.apply(record, self.minute_ticks);
+                tally.apply(record, self.lengths);
             }
         }
     }

@@ -9,8 +9,9 @@ use crate::{
     journal::{Executed, Record},
     units::{
         ids::QueryId,
+        lengths::Lengths,
         resource::{PerResource, Resource},
-        window::{WINDOW_TICKS, Window},
+        window::Window,
     },
 };
 
@@ -58,12 +59,12 @@ pub struct Summary {
 }
 
 impl Tally {
-    /// Counts an entry of the journal. `minute_ticks` is a minute's length.
-    pub fn apply(&mut self, record: &Record, minute_ticks: u64) {
+    /// Counts an entry of the journal.
+    pub fn apply(&mut self, record: &Record, lengths: Lengths) {
         match record {
             Record::Executed(executed) => self.executed(executed),
             Record::Queue(_) => {}
-            Record::Window(window) => self.window(window, minute_ticks),
+            Record::Window(window) => self.window(window, lengths),
         }
     }
 
@@ -75,25 +76,25 @@ impl Tally {
         }
     }
 
-    fn window(&mut self, window: &Window, minute_ticks: u64) {
+    fn window(&mut self, window: &Window, lengths: Lengths) {
         self.windows += 1;
         self.level += u64::from(window.in_corridor);
-        let number = window.first_tick.0 / minute_ticks;
+        let number = window.first_tick.0 / lengths.minute_ticks();
         if number != self.minute.number {
-            self.end_minute(minute_ticks);
+            self.end_minute(lengths);
             self.minute = Minute { number, ..Minute::default() };
         }
         let Minute { windows, sum, max, .. } = &mut self.minute;
         *windows += 1;
         *sum += window.usage.map(|extent| extent.average as f64);
         *max = PerResource::from_fn(|r| max[r].max(window.usage[r].max));
-        self.end_minute(minute_ticks);
+        self.end_minute(lengths);
     }
 
     /// Notes the peak of a minute of which nothing is missing.
-    fn end_minute(&mut self, minute_ticks: u64) {
+    fn end_minute(&mut self, lengths: Lengths) {
         let Minute { windows, sum, max, .. } = self.minute;
-        if windows * WINDOW_TICKS < minute_ticks {
+        if windows == 0 || windows < lengths.minute_windows() {
             return;
         }
         let ratio = |r: Resource| max[r] as f64 * windows as f64 / sum[r].max(1.0);
@@ -139,10 +140,13 @@ mod tests {
     use super::*;
     use crate::units::{tick::Tick, window::Extent};
 
+    /// A minute of six windows.
+    const LENGTHS: Lengths = Lengths { tick_ms: 1_000, window_ticks: 10, default_delay_ticks: 1 };
+
     fn window(first: u64, average: u64, max: u64, in_corridor: bool) -> Record {
         Record::Window(Window {
             first_tick: Tick(first),
-            last_tick: Tick(first + WINDOW_TICKS - 1),
+            last_tick: Tick(first + 9),
             usage: PerResource::all(Extent { average, min: 0, max }),
             executed: 0,
             in_corridor,
@@ -155,9 +159,9 @@ mod tests {
     fn a_peak_is_that_of_a_whole_minute_and_the_median_counts() {
         let mut tally = Tally::default();
         // Half a minute, then three whole ones with peaks of 2, 4 and 3 times the mean.
-        (3..6).for_each(|k| tally.apply(&window(k * 10, 10, 900, false), 60));
+        (3..6).for_each(|k| tally.apply(&window(k * 10, 10, 900, false), LENGTHS));
         for (minute, max) in [(1, 20), (2, 40), (3, 30)] {
-            (0..6).for_each(|k| tally.apply(&window(minute * 60 + k * 10, 10, max, k == 0), 60));
+            (0..6).for_each(|k| tally.apply(&window(minute * 60 + k * 10, 10, max, k == 0), LENGTHS));
         }
         let Summary { windows, in_corridor, peak_to_mean_60s, .. } = tally.summary();
         assert_eq!((windows, peak_to_mean_60s), (21, Some(3.0)));
@@ -169,8 +173,8 @@ mod tests {
         let (mut whole, mut first, mut second) = (Tally::default(), Tally::default(), Tally::default());
         for k in 0..12 {
             let record = window(k * 10, 10 + k, 30 + k, k % 3 == 0);
-            whole.apply(&record, 60);
-            if k < 6 { &mut first } else { &mut second }.apply(&record, 60);
+            whole.apply(&record, LENGTHS);
+            if k < 6 { &mut first } else { &mut second }.apply(&record, LENGTHS);
         }
         first.merge(&second);
         assert_eq!(first.summary(), whole.summary());

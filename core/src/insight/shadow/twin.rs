@@ -9,9 +9,9 @@ use crate::{
     server::queue::HoldLimits,
     simulate::{Circle, Ticked},
     units::{
+        lengths::Lengths,
         resource::{PerResource, Usage},
         tick::Tick,
-        window::WINDOW_TICKS,
     },
 };
 
@@ -24,8 +24,8 @@ pub struct TwinSettings {
     pub delay_budget: Option<f64>,
     /// How long slots may hold executions.
     pub limits: HoldLimits,
-    /// Length of a tick.
-    pub tick_ms: u64,
+    /// Of the database.
+    pub lengths: Lengths,
 }
 
 /// A queue beside the real one: the same arrivals, `/delay`s and maximum delays, a scheduler of its own, without effect.
@@ -44,12 +44,12 @@ pub struct Twin {
 impl Twin {
     /// A twin whose first tick is the first border of a window from `from` on. What waits there already is not in it.
     pub fn new(settings: TwinSettings, from: Tick) -> Self {
-        let TwinSettings { policy, delay_budget, limits, tick_ms } = settings;
-        let first = Tick(from.0.next_multiple_of(WINDOW_TICKS));
+        let TwinSettings { policy, delay_budget, limits, lengths } = settings;
+        let first = Tick(from.0.next_multiple_of(lengths.window_ticks));
         let mode = if policy.levels() { Mode::Enforce } else { Mode::Off };
-        let scheduler = Scheduler::new(policy, limits.clone(), delay_budget);
+        let scheduler = Scheduler::new(policy, lengths, limits.clone(), delay_budget);
         Self {
-            circle: Circle::new(tick_ms, mode, limits, scheduler, first),
+            circle: Circle::new(lengths, mode, limits, scheduler, first),
             levels: policy.levels(),
             next: first,
             events: BTreeMap::new(),

@@ -123,9 +123,9 @@ impl History {
 }
 
 const DOES_NOT_FOLLOW: &str = "its query or due tick does not follow from the event before it";
-const NOT_THE_NEXT: &str = "it is due at another tick than the next one";
+const NOT_THE_DEFAULT: &str = "it is not due after the default delay";
 const ONLY_DELAYED: &str = "only `delayed` adds ticks, and at least one";
-const NOT_TEN: &str = "it is not ten ticks from a multiple of ten on";
+const NOT_TEN: &str = "it is not a window of the journal's length from a border on";
 const EXTENTS: &str = "its averages, extremes and corridor contradict each other";
 
 fn impossible(entry: &Entry, what: &'static str) -> Finding {
@@ -340,7 +340,7 @@ fn change_execution(executed: &mut Executed, field: usize, by: u64) -> Finding {
 fn change_event(event: &mut QueueRecord, seq: u64, field: usize, by: u64) -> Finding {
     let stranger = Uuid::from_u128(u128::from(by) << 64);
     let queued = event.event == QueueEvent::Queued;
-    let wrong = if queued { NOT_THE_NEXT } else { DOES_NOT_FOLLOW };
+    let wrong = if queued { NOT_THE_DEFAULT } else { DOES_NOT_FOLLOW };
     let what = match field {
         0 => {
             let execution = ExecutionId(stranger);
@@ -373,7 +373,7 @@ fn change_event(event: &mut QueueRecord, seq: u64, field: usize, by: u64) -> Fin
         }
         _ => {
             event.event = QueueEvent::Queued;
-            NOT_THE_NEXT
+            NOT_THE_DEFAULT
         }
     };
     Finding::Impossible { stream: Stream::Queue, seq, what }

@@ -84,7 +84,7 @@ pub(super) fn journal(first_seq: PerStream<u64>, records: Vec<Record>) -> PerStr
 
 pub(super) fn audit(entries: &PerStream<Vec<Entry>>, next_tick: u64, rows: Option<&[Queued]>) -> Report {
     let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
-    let mut audit = Audit::new(&first);
+    let mut audit = Audit::new(Lengths::default(), &first);
     let streams =
         PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>));
     for entry in Merge::new(streams) {
@@ -193,7 +193,7 @@ fn an_event_that_does_not_follow_is_named_and_the_next_one_follows_it() {
 #[test]
 fn a_window_is_ten_ticks_from_a_multiple_of_ten_on() {
     let misaligned = Window { last_tick: Tick(10), ..level(0, 0) };
-    let what = "it is not ten ticks from a multiple of ten on";
+    let what = "it is not a window of the journal's length from a border on";
     assert_eq!(found(vec![Record::Window(misaligned)], 11), impossible(Stream::Windows, what));
     let shifted = Window { first_tick: Tick(5), last_tick: Tick(14), ..level(0, 0) };
     let hole = Finding::WindowHole { expected: Tick(0), found: Tick(5) };
@@ -352,7 +352,7 @@ fn findings_beyond_a_thousand_are_only_counted() {
 fn what_an_unfinished_audit_says_is_nothing_of_the_end() {
     let entries = journal(whole(), vec![queued(1, 0), queued(2, 0), ran(1, 0, 1, 1)]);
     let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
-    let mut audit = Audit::new(&first);
+    let mut audit = Audit::new(Lengths::default(), &first);
     entries.queue.iter().chain(&entries.executions).for_each(|entry| audit.entry(entry));
     let report = audit.so_far();
     assert_eq!((report.waiting, report.findings.first()), (1, &[][..]));

@@ -109,7 +109,7 @@ fn rows_of_what_was_released_are_those_of_the_entries() {
     let compared = |rows: Vec<Released>| {
         let entries = journal(PerStream::from_fn(|_| 1), records());
         let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
-        let mut audit = Audit::new(&first).with_released(rows);
+        let mut audit = Audit::new(Lengths::default(), &first).with_released(rows);
         let streams = PerStream::from_fn(|stream| {
             entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>)
         });

@@ -125,7 +125,7 @@ fn found_against(entries: &PerStream<Vec<Entry>>, truth: &[(u128, u64)]) -> Vec<
     let first = PerStream::from_fn(|stream| entries[stream].first().cloned());
     let rows =
         truth.iter().map(|(n, tick)| TruthRow { execution: id(*n), tick: Tick(*tick), query: query() });
-    let mut audit = Audit::new(&first).with_truth(rows);
+    let mut audit = Audit::new(Lengths::default(), &first).with_truth(rows);
     let streams =
         PerStream::from_fn(|stream| entries[stream].iter().cloned().map(Ok::<_, std::convert::Infallible>));
     for entry in Merge::new(streams) {

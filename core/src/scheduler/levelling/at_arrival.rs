@@ -14,7 +14,7 @@ use super::{
 use crate::{
     scheduler::problem::{Binding, Feasibility, Pending, Plan, Problem},
     server::control::SetSlot,
-    units::{ids::ExecutionId, tick::Tick},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 /// Mean delay that is aimed for, in ticks, is this…
@@ -69,7 +69,7 @@ impl AtArrival {
         let mut kinds = Kinds::new(problem.estimates);
         let load = Load::new(problem.expected, problem.estimates);
         let (before, new): (Vec<&Pending>, Vec<&Pending>) =
-            problem.pending.iter().partition(|pending| self.is_placed(pending));
+            problem.pending.iter().partition(|pending| self.is_placed(problem.lengths, pending));
         let stock = sum(problem.pending.iter().map(|pending| kinds.item(pending, problem.tick).cost));
         let goal = self.next_goal(problem, &load, stock);
         let mean = if load.rate > 0.0 { times(load.work, 1.0 / load.rate) } else { [1.0; 3] };
@@ -108,8 +108,8 @@ impl AtArrival {
         Plan { set: self.slots.values().cloned().collect(), feasibility }
     }
 
-    fn is_placed(&self, pending: &Pending) -> bool {
-        self.slots.contains_key(&pending.execution) || pending.due_tick > pending.queued_tick.next()
+    fn is_placed(&self, lengths: Lengths, pending: &Pending) -> bool {
+        self.slots.contains_key(&pending.execution) || pending.due_tick > lengths.base_of(pending.queued_tick)
     }
 
     fn next_goal(&mut self, problem: &Problem<'_>, load: &Load, stock: Units) -> Units {

@@ -10,7 +10,7 @@ use super::{
     subset::{self, Judge},
     units::{Units, sum},
 };
-use crate::units::{tick::Tick, window::WINDOW_TICKS};
+use crate::units::tick::Tick;
 
 /// Candidates beyond twice the executions of a tick: more do not improve the choice and take time.
 const SPARE_CANDIDATES: usize = 100;
@@ -23,7 +23,7 @@ const PILED_UP: f64 = 4.0;
 /// much or too little, within a step of the target before and within a surge of what arrives.
 pub(super) fn target(
     settings: &Settings,
-    next: Tick,
+    opens_window: bool,
     before: Option<Units>,
     load: &Load,
     stock: Units,
@@ -37,7 +37,7 @@ pub(super) fn target(
         let surge = (settings.surge_max * piled_up).clamp(settings.surge_max, settings.ebb_max) * work;
         let ebb = settings.ebb_max * work;
         let wish = work + (surplus / (settings.settle_delays * delay_ticks)).clamp(-ebb, surge);
-        let step = if opens_window(next) { settings.step_at_border } else { settings.step_inside };
+        let step = if opens_window { settings.step_at_border } else { settings.step_inside };
         let slow =
             before.map_or(wish, |before| wish.clamp(before[r] * (1.0 - step), before[r] * (1.0 + step)));
         // Slow, but never apart from what arrives: the first target is made before costs are known.
@@ -85,8 +85,4 @@ pub(super) fn choose(
 fn executions(waiting: &[Item], target: Units) -> usize {
     let mean = sum(waiting.iter().map(|item| item.cost))[0] / waiting.len().max(1) as f64;
     (target[0] / mean.max(1e-9)) as usize
-}
-
-fn opens_window(tick: Tick) -> bool {
-    tick.0.is_multiple_of(WINDOW_TICKS)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    alike::ten_alike,
+    alike::alike,
     anneal::{HOT, anneal},
     frame::{Filling, Frame},
     item::Item,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     chance::{self, Dice, below},
-    units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 /// Sets the search apart from others that count their seeds up from 0.
@@ -41,6 +41,7 @@ pub(super) struct WindowPlan {
 /// What a window is planned from.
 pub(super) struct Situation<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) lengths: Lengths,
     /// The first tick that is planned.
     pub(super) next: Tick,
     pub(super) frame: Frame<'a>,
@@ -60,9 +61,16 @@ struct Draft {
 
 /// Most executions a tick that are needed: as many as arrive, and a part of what waits beyond `goal`. One more
 /// would be a peak of its minute. Once the budget is `spent`, a surplus goes at once.
-pub(super) fn most(settings: &Settings, rate: f64, waiting: usize, goal: f64, spent: bool) -> usize {
+pub(super) fn most(
+    settings: &Settings,
+    lengths: Lengths,
+    rate: f64,
+    waiting: usize,
+    goal: f64,
+    spent: bool,
+) -> usize {
     let (drain_ticks, slack) =
-        if spent { (WINDOW_TICKS as f64, 0.0) } else { (settings.drain_ticks, settings.most_slack) };
+        if spent { (lengths.window_ticks as f64, 0.0) } else { (settings.drain_ticks, settings.most_slack) };
     let surplus = (waiting as f64 - goal) / drain_ticks;
     libm::ceil(rate + surplus - slack).max(1.0) as usize
 }
@@ -70,7 +78,7 @@ pub(super) fn most(settings: &Settings, rate: f64, waiting: usize, goal: f64, sp
 /// The plan for the window of the next tick, from the one `before`. `forced` run in the next tick
 /// whatever is planned.
 pub(super) fn plan_window(s: &Situation<'_>, before: Option<&WindowPlan>, forced: &[Item]) -> WindowPlan {
-    let first = Tick(s.next.0 - s.next.0 % WINDOW_TICKS);
+    let first = s.lengths.border_before(s.next);
     // The same whenever the same tick is planned.
     let mut dice = Dice::new(s.next.0.wrapping_mul(chance::STEP) ^ SEED);
     let draft = match before.filter(|before| before.first == first) {
@@ -103,7 +111,7 @@ impl Situation<'_> {
 
     /// Executions a tick that bring the stock near its goal, the nearest first.
     fn counts(&self) -> Vec<usize> {
-        let window = WINDOW_TICKS as f64;
+        let window = self.lengths.window_ticks as f64;
         let surplus = self.frame.items.len() as f64 + window * self.rate - self.delay_ticks * self.rate;
         let miss = |per_tick: &usize| (surplus - window * *per_tick as f64).abs();
         let mut counts: Vec<usize> = (1..=self.most).collect();
@@ -114,11 +122,11 @@ impl Situation<'_> {
     }
 
     fn begin_alike(&self) -> Option<Draft> {
-        if self.open_ticks() < WINDOW_TICKS as usize {
+        if self.open_ticks() < self.lengths.window_ticks as usize {
             return None;
         }
-        let ten = ten_alike(self.frame.items, &self.frame.worth, self.frame.tolerance)?;
-        let ticks = ten.into_iter().map(|item| vec![item]).collect();
+        let alike = alike(self.frame.items, &self.frame.worth, self.open_ticks(), self.frame.tolerance)?;
+        let ticks = alike.into_iter().map(|item| vec![item]).collect();
         Some(Draft { per_tick: 1, filling: Filling::new(&self.frame, ticks), level: true })
     }
 

@@ -45,7 +45,7 @@ use self::{
     way::{Means, Way},
 };
 use super::problem::{Binding, Feasibility, Plan, Problem};
-use crate::units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS};
+use crate::units::{ids::ExecutionId, lengths::Lengths, tick::Tick};
 
 /// Waiting executions that a window is composed from, the oldest: several times the stock that any
 /// budget leads to, and few enough that a decision stays within milliseconds after an outage.
@@ -96,6 +96,10 @@ struct Planning<'a> {
 impl Planning<'_> {
     fn next(&self) -> Tick {
         self.problem.tick.next()
+    }
+
+    fn lengths(&self) -> Lengths {
+        self.problem.lengths
     }
 
     fn allowed_ticks(&self) -> f64 {
@@ -159,7 +163,8 @@ impl Planning<'_> {
         for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
             let ready = waiting.iter().filter(|item| item.earliest <= tick);
             let stock = sum(ready.map(|item| item.cost));
-            let goal = by_tick::target(settings, tick, target, &self.load, stock, delay);
+            let goal =
+                by_tick::target(settings, self.lengths().is_border(tick), target, &self.load, stock, delay);
             let chosen = if committed && n == 0 {
                 // What this plan says of the next tick comes too late: what was said before stands.
                 carry.planned(tick, &waiting)
@@ -214,11 +219,11 @@ impl Planning<'_> {
                 slots.insert(item.execution, Slot { tick: next, reason });
             }
             next = next.next();
-            past.truncate((next.0 % WINDOW_TICKS) as usize);
+            past.truncate(self.lengths().into_window(next) as usize);
         }
         let (window, feasibility) = self.window_from(next, past, &waiting, late, carry.window.as_ref());
         slots.extend(Self::window_slots(&window, &waiting));
-        let closes = next.next().0.is_multiple_of(WINDOW_TICKS);
+        let closes = self.lengths().is_border(next.next());
         if !(closes && late.ahead_ticks(self.problem.tick) > 0.0) {
             return Carry { window: Some(window), ..self.carry(feasibility, slots) };
         }
@@ -245,14 +250,15 @@ impl Planning<'_> {
         let ready = waiting.iter().filter(|item| item.earliest <= next);
         let (forced, mut free): (Vec<Item>, Vec<Item>) = ready.partition(|item| item.deadline <= next);
         free.truncate(CANDIDATES_MAX);
-        let mut fixed = vec![[0.0; 3]; WINDOW_TICKS as usize - past.len()];
+        let mut fixed = vec![[0.0; 3]; self.lengths().window_ticks as usize - past.len()];
         fixed[0] = sum(forced.iter().map(|item| item.cost));
-        let worth = worth::worth(&settings, next, &free, &self.load, &mut self.kinds, delay_ticks);
+        let worth =
+            worth::worth(&settings, self.lengths(), next, &free, &self.load, &mut self.kinds, delay_ticks);
         let per_execution = 1.0 / self.load.rate.max(f64::MIN_POSITIVE);
         let Problem { delay_budget, recent_delay, .. } = *self.problem;
         let spent = stock::is_spent(&settings, delay_budget, recent_delay);
         let goal = delay_ticks * self.load.rate;
-        let most = by_window::most(&settings, self.load.rate, free.len(), goal, spent);
+        let most = by_window::most(&settings, self.lengths(), self.load.rate, free.len(), goal, spent);
         let limit = times(self.load.work, per_execution * settings.window_limit * most as f64);
         let frame = Frame {
             past,
@@ -263,8 +269,15 @@ impl Planning<'_> {
             limit,
             peak_worth: settings.peak_worth,
         };
-        let situation =
-            Situation { settings: &settings, next, frame, rate: self.load.rate, delay_ticks, most };
+        let situation = Situation {
+            settings: &settings,
+            lengths: self.lengths(),
+            next,
+            frame,
+            rate: self.load.rate,
+            delay_ticks,
+            most,
+        };
         let window = by_window::plan_window(&situation, before, &forced);
         let feasibility = if self.load.uncertainty > settings.uncertain {
             Feasibility::bound_by(Binding::Estimates)
@@ -303,7 +316,7 @@ impl Planning<'_> {
     /// Sums of the open window's ticks that have run.
     fn past(&mut self) -> Vec<Units> {
         let next = self.next();
-        let first = Tick(next.0 - next.0 % WINDOW_TICKS);
+        let first = self.lengths().border_before(next);
         let mut past = vec![[0.0; 3]; next.since(first) as usize];
         for ran in self.problem.recent.iter().filter(|ran| ran.tick >= first) {
             let kind = self.kinds.of(ran.query);

@@ -9,7 +9,7 @@ use super::{
     load::Load,
     settings::Settings,
 };
-use crate::units::{tick::Tick, window::WINDOW_TICKS};
+use crate::units::{lengths::Lengths, tick::Tick};
 
 /// Mean delays after which waiting longer adds no weight; the deadline then decides.
 const AGE_DELAYS_MAX: f64 = 5.0;
@@ -25,13 +25,14 @@ const HURRY: f64 = 4.0;
 /// Worth of each item, in percentage points of deviation, relative to the mean of all.
 pub(super) fn worth(
     settings: &Settings,
+    lengths: Lengths,
     next: Tick,
     items: &[Item],
     load: &Load,
     kinds: &mut Kinds<'_>,
     delay_ticks: f64,
 ) -> Vec<f64> {
-    let keep = keep(settings, items, load, kinds, delay_ticks);
+    let keep = keep(settings, lengths, items, load, kinds, delay_ticks);
     // Who is kept for windows of one a tick has to wait; where none are needed nobody has to wait long.
     let hurry = 1.0 + (HURRY - 1.0) * (1.0 - (share_of_ones(settings, load) / SHARE_IN_EARNEST).min(1.0));
     let worth = items.iter().map(|item| {
@@ -53,6 +54,7 @@ fn share_of_ones(settings: &Settings, load: &Load) -> f64 {
 /// By kind, what it is worth to keep an execution.
 fn keep(
     settings: &Settings,
+    lengths: Lengths,
     items: &[Item],
     load: &Load,
     kinds: &mut Kinds<'_>,
@@ -70,7 +72,8 @@ fn keep(
     waiting.resize(kinds.len(), 0.0);
     for family in families {
         let waiting: f64 = family.kinds.iter().map(|kind| waiting[*kind]).sum();
-        let missing_ticks = (WINDOW_TICKS as f64 - waiting).max(0.0) / family.rate.max(f64::MIN_POSITIVE);
+        let missing_ticks =
+            (lengths.window_ticks as f64 - waiting).max(0.0) / family.rate.max(f64::MIN_POSITIVE);
         let soon = libm::exp(-missing_ticks / (settings.soon_delays * delay_ticks));
         let kept = if family.kept { settings.kept_worth } else { 0.0 };
         for kind in family.kinds {

@@ -5,10 +5,9 @@ use std::collections::VecDeque;
 
 use super::Policy;
 use crate::{
-    journal::MEAN_WINDOWS,
     scheduler::problem::{Feasibility, Plan, Problem},
     server::control::SetSlot,
-    units::{resource::Resource, window::Window},
+    units::{lengths::Lengths, resource::Resource, window::Window},
 };
 
 /// A window with a tick above so many times the minute's mean is too much.
@@ -25,11 +24,12 @@ pub(super) struct Aimd {
     /// Averages of the last minute's windows, oldest first.
     averages: VecDeque<[f64; 3]>,
     too_much: bool,
+    lengths: Lengths,
 }
 
-impl Default for Aimd {
-    fn default() -> Self {
-        Self { limit: 1.0, credit: 0.0, averages: VecDeque::new(), too_much: false }
+impl Aimd {
+    pub(super) fn new(lengths: Lengths) -> Self {
+        Self { lengths, limit: 1.0, credit: 0.0, averages: VecDeque::new(), too_much: false }
     }
 }
 
@@ -55,7 +55,7 @@ impl Policy for Aimd {
     }
 
     fn window(&mut self, window: &Window) {
-        if self.averages.len() == MEAN_WINDOWS {
+        if self.averages.len() as u64 >= self.lengths.minute_windows() {
             self.averages.pop_front();
         }
         self.averages.push_back(Resource::ALL.map(|r| window.usage[r].average as f64));

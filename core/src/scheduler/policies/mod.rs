@@ -19,7 +19,10 @@ use super::{
     levelling::AtArrival,
     problem::{Plan, Problem},
 };
-use crate::{journal::Executed, units::window::Window};
+use crate::{
+    journal::Executed,
+    units::{lengths::Lengths, window::Window},
+};
 
 /// Chooses slots.
 pub trait Policy: Send {
@@ -85,14 +88,14 @@ impl PolicyName {
         self != Self::None
     }
 
-    /// A policy that has seen nothing.
-    pub fn build(self) -> Box<dyn Policy> {
+    /// A policy that has seen nothing of a database of these lengths.
+    pub fn build(self, lengths: Lengths) -> Box<dyn Policy> {
         match self {
             Self::None => Box::new(NoPolicy),
             Self::Jitter => Box::new(Jitter::default()),
             Self::TokenBucket => Box::new(TokenBucket::default()),
             Self::LeastLoaded => Box::new(LeastLoaded::default()),
-            Self::Aimd => Box::new(Aimd::default()),
+            Self::Aimd => Box::new(Aimd::new(lengths)),
             Self::Evenkeel => Box::new(Evenkeel::default()),
             Self::AtArrival => Box::new(AtArrival::default()),
         }

@@ -3,7 +3,7 @@
 use super::{Queue, silence};
 use crate::{
     journal::Mode,
-    units::{ids::ExecutionId, tick::Tick, window::WINDOW_TICKS},
+    units::{ids::ExecutionId, tick::Tick},
 };
 
 impl Queue {
@@ -34,7 +34,7 @@ impl Queue {
     /// The same in a tick that nobody has planned; what has no slot then fills it up to the pace, oldest first.
     fn due_in_silence(&mut self, tick: Tick) -> Vec<ExecutionId> {
         let mut due = self.due_by_slot(tick);
-        let pace = self.silence.pace(self.mean_per_tick(), self.waiting.len());
+        let pace = self.silence.pace(self.minute.mean_per_tick(), self.waiting.len());
         let room = pace.saturating_sub(due.len());
         let may_run = self.by_due.iter().take_while(|(base, _)| *base <= tick).map(|(_, id)| *id);
         let unplanned = |id: &ExecutionId| {
@@ -68,15 +68,8 @@ impl Queue {
         }
     }
 
-    /// Executions per tick in the last minute; none before its first window has closed.
-    fn mean_per_tick(&self) -> Option<f64> {
-        let ticks = self.executed_by_window.len() as u64 * WINDOW_TICKS;
-        let executed: u64 = self.executed_by_window.iter().sum();
-        (ticks > 0).then(|| executed as f64 / ticks as f64)
-    }
-
     /// A quarter more than the last minute's mean; before its first window nothing is known.
     fn drain_per_tick(&self) -> usize {
-        self.mean_per_tick().map_or(2, silence::most).max(1)
+        self.minute.mean_per_tick().map_or(2, silence::most).max(1)
     }
 }

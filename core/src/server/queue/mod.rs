@@ -1,7 +1,7 @@
 //! The queue: what waits, when each execution is due, and who may say otherwise.
 //!
 //! ```text
-//!            base due tick = queued tick + 1 + every /delay
+//!            base due tick = queued tick + default delay + every /delay
 //! levelled   runs at max(base, slot); without a slot it is held; never later than its deadline; what is late drains
 //! silent     nobody plans: what has a valid slot runs, and the stock goes on at the pace of the last minute
 //! otherwise  slots are void: runs at its base; what is overdue then drains, oldest first
@@ -12,6 +12,8 @@
 
 mod due;
 mod executed;
+mod hold;
+mod minute;
 mod outcomes;
 mod recorded;
 mod silence;
@@ -23,10 +25,14 @@ use std::{
     sync::Arc,
 };
 
-use self::{executed::ExecutedTicks, silence::Silence};
-pub use self::{outcomes::Finished, recorded::RecordedQueue};
+use self::{executed::ExecutedTicks, minute::Minute, silence::Silence};
+pub use self::{
+    hold::{HoldLimits, HoldSettings},
+    outcomes::Finished,
+    recorded::RecordedQueue,
+};
 use crate::{
-    journal::{Executed, Lease, MEAN_WINDOWS, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
+    journal::{Executed, Lease, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
     server::control::{
         CLIENT_BYTES_MAX, ControlError, ControlRequest, ControlResponse, EPOCH_MAX, LEASE_TICKS_MAX,
         REASON_BYTES_MAX, SET_MAX, SetOutcome, SetResult, SetSlot, highest_epoch,
@@ -34,15 +40,14 @@ use crate::{
     text,
     units::{
         ids::{ExecutionId, QueryId},
-        tick::{DEFAULT_DELAY_TICKS, Tick},
+        lengths::Lengths,
+        tick::Tick,
         window::Window,
     },
 };
 
 /// Longest delay of one `/delay`: a day at the default pace.
 pub const DELAY_TICKS_MAX: u64 = 864_000;
-/// Longest time that a slot may hold an execution, unless configured for its query: two minutes.
-pub const MAX_DELAY_TICKS_DEFAULT: u64 = 1_200;
 
 /// A waiting execution, with when it will run as things stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,29 +92,6 @@ pub struct OutOfStep {
     pub got: Tick,
 }
 
-/// How long slots may hold executions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldLimits {
-    /// For queries without a limit of their own, in ticks.
-    pub default_ticks: u64,
-    /// By query, in ticks.
-    pub by_query: BTreeMap<QueryId, u64>,
-}
-
-impl Default for HoldLimits {
-    fn default() -> Self {
-        Self { default_ticks: MAX_DELAY_TICKS_DEFAULT, by_query: BTreeMap::new() }
-    }
-}
-
-impl HoldLimits {
-    /// The latest tick to which a slot may hold an execution; a later base is not a hold.
-    pub fn deadline(&self, query: QueryId, queued_tick: Tick, due_tick: Tick) -> Tick {
-        let ticks = self.by_query.get(&query).copied().unwrap_or(self.default_ticks);
-        queued_tick.after(ticks).max(due_tick)
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Waiting {
     queued: Queued,
@@ -136,7 +118,7 @@ impl Waiting {
 #[derive(Clone, Debug)]
 pub struct Queue {
     next_tick: Tick,
-    tick_ms: u64,
+    lengths: Lengths,
     limits: HoldLimits,
     waiting: BTreeMap<ExecutionId, Waiting>,
     /// (levelled tick, id): what runs while slots decide.
@@ -145,35 +127,35 @@ pub struct Queue {
     by_due: BTreeSet<(Tick, ExecutionId)>,
     mode: Mode,
     lease: Option<Lease>,
-    executed_by_window: Vec<u64>,
+    minute: Minute,
     executed: ExecutedTicks,
     silence: Silence,
 }
 
 impl Queue {
     /// An empty queue before its first tick.
-    pub fn new(tick_ms: u64, limits: HoldLimits, mode: Mode) -> Self {
+    pub fn new(lengths: Lengths, limits: HoldLimits, mode: Mode) -> Self {
         Self {
             next_tick: Tick(0),
-            tick_ms,
+            lengths,
             limits,
             waiting: BTreeMap::new(),
             by_slot: BTreeSet::new(),
             by_due: BTreeSet::new(),
             mode,
             lease: None,
-            executed_by_window: Vec::new(),
+            minute: Minute::new(lengths),
             executed: ExecutedTicks::default(),
-            silence: Silence::new(tick_ms),
+            silence: Silence::new(lengths),
         }
     }
 
     /// The queue that a stopped server left. Slots are void; the last lease counts as just renewed, so
     /// that its holder finds what it held.
-    pub fn recover(tick_ms: u64, limits: HoldLimits, state: &ServerState, rows: &[Queued]) -> Self {
-        let mut queue = Self::new(tick_ms, limits, state.mode);
+    pub fn recover(lengths: Lengths, limits: HoldLimits, state: &ServerState, rows: &[Queued]) -> Self {
+        let mut queue = Self::new(lengths, limits, state.mode);
         queue.next_tick = state.next_tick;
-        queue.executed_by_window.clone_from(&state.executed_by_window);
+        queue.minute = Minute::recover(lengths, &state.executed_by_window, state.last_window.as_ref());
         // Nobody could go above an epoch that is out of range: an older evenkeel took any.
         let lease = state.lease.clone().filter(|lease| lease.epoch < EPOCH_MAX);
         queue.lease = lease.map(|mut lease| {
@@ -213,7 +195,7 @@ impl Queue {
                 execution,
                 query,
                 queued_tick: tick,
-                due_tick: tick.after(DEFAULT_DELAY_TICKS),
+                due_tick: self.lengths.base_of(tick),
             })
             .collect();
         for &row in &queued {
@@ -226,10 +208,7 @@ impl Queue {
 
     /// Notes a closed window, whose executions count towards the drain's mean.
     pub fn window_closed(&mut self, window: &Window) {
-        if self.executed_by_window.len() == MEAN_WINDOWS {
-            self.executed_by_window.remove(0);
-        }
-        self.executed_by_window.push(window.executed);
+        self.minute.closed(window);
     }
 
     /// Adds `ticks` to an execution's base due tick.
@@ -274,7 +253,7 @@ impl Queue {
         let results = request.set.iter().map(|set| self.set_slot(set)).collect();
         Ok(ControlResponse {
             tick: self.last_tick(),
-            tick_ms: self.tick_ms,
+            tick_ms: self.lengths.tick_ms,
             mode: self.mode,
             lease_until,
             results,
@@ -328,9 +307,10 @@ impl Queue {
         })
     }
 
-    /// Executions of each of the last [`MEAN_WINDOWS`] windows, oldest first.
+    /// Executions of the windows of the last minute, oldest first: of each, or of several at a time where a minute has
+    /// more than 60.
     pub fn executed_by_window(&self) -> &[u64] {
-        &self.executed_by_window
+        self.minute.executed()
     }
 
     /// Whether slots decide at the next tick.
@@ -355,7 +335,7 @@ impl Queue {
                 format!("shadow: would run at tick {chosen}. {}", slot.reason).trim_end().to_owned()
             }
             None if shadow => "shadow: would be held, no slot had been chosen".to_owned(),
-            _ if tick == queued_tick.after(DEFAULT_DELAY_TICKS) => String::new(),
+            _ if tick == self.lengths.base_of(queued_tick) => String::new(),
             Some(slot) if slots_count && !slot.reason.is_empty() && tick > due_tick => {
                 slot.reason.to_string()
             }

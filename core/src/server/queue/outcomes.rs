@@ -21,8 +21,9 @@ use crate::{
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
-        window::{Measured, WINDOW_TICKS, Window},
+        window::{Measured, Window},
     },
 };
 
@@ -40,14 +41,15 @@ pub struct Finished {
 /// What has been released and has no outcome, and what of that windows have to count.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcomes {
+    lengths: Lengths,
     open: BTreeMap<ExecutionId, Released>,
     pub(super) ended: Ended,
 }
 
 impl Outcomes {
-    pub(super) fn recover(recovered: &Recovered) -> Self {
+    pub(super) fn recover(lengths: Lengths, recovered: &Recovered) -> Self {
         let open = recovered.released.iter().map(|row| (row.execution, row.clone())).collect();
-        Self { open, ended: recovered.state.ended.clone() }
+        Self { lengths, open, ended: recovered.state.ended.clone() }
     }
 
     fn release(&mut self, row: Released) -> (Record, ReleasedChange) {
@@ -80,7 +82,8 @@ impl Outcomes {
     /// Counts it in the window in which it ended, and in those before through which it ran.
     fn count(&mut self, executed: &Executed, first_open: Tick) {
         self.ended.last = executed.finished_tick;
-        let number = |tick: Tick| (tick.since(first_open) / WINDOW_TICKS) as usize;
+        let window_ticks = self.lengths.window_ticks;
+        let number = |tick: Tick| (tick.since(first_open) / window_ticks) as usize;
         let (began, ended) = (number(executed.tick), number(executed.finished_tick));
         let windows = &mut self.ended.windows;
         windows.resize(windows.len().max(ended + 1), EndedIn::default());

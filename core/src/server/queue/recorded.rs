@@ -11,6 +11,7 @@ use crate::{
     server::control::{ControlError, ControlRequest, ControlResponse},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
         window::Measured,
     },
@@ -35,15 +36,15 @@ pub struct RecordedQueue {
 
 impl RecordedQueue {
     /// The queue that the store found.
-    pub fn recover(tick_ms: u64, limits: HoldLimits, recovered: &Recovered) -> Self {
+    pub fn recover(lengths: Lengths, limits: HoldLimits, recovered: &Recovered) -> Self {
         let Recovered { revision, state, queue, .. } = recovered;
-        let measured = Measured::recover(state.open_window, state.last_window);
+        let measured = Measured::recover(lengths, state.open_window, state.last_window);
         Self {
-            queue: Queue::recover(tick_ms, limits, state, queue),
+            queue: Queue::recover(lengths, limits, state, queue),
             measured,
             revision: *revision,
             uncertain: false,
-            outcomes: Outcomes::recover(recovered),
+            outcomes: Outcomes::recover(lengths, recovered),
             #[cfg(feature = "mutants")]
             unrecorded: Vec::new(),
         }

@@ -8,6 +8,8 @@
 //!
 //! Released at once, what waits would be a peak; held until the lease is over, the load would stand still.
 
+use crate::units::lengths::Lengths;
+
 /// How long the stock is held, and then how long it fades, in milliseconds.
 const HOLD_MS: u64 = 60_000;
 /// Ticks over which a stock that is larger than usual leaves, and a smaller one grows.
@@ -39,9 +41,9 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    pub(super) fn new(tick_ms: u64) -> Self {
+    pub(super) fn new(lengths: Lengths) -> Self {
         Self {
-            hold_ticks: HOLD_MS.div_ceil(tick_ms.max(1)),
+            hold_ticks: HOLD_MS.div_ceil(lengths.tick_ms.max(1)),
             ticks: None,
             has_plan: false,
             handed_over: false,

@@ -21,7 +21,7 @@ fn query(n: u128) -> QueryId {
 }
 
 fn queue() -> Queue {
-    Queue::new(100, HoldLimits::default(), Mode::Enforce)
+    Queue::new(Lengths::default(), HoldLimits::default(), Mode::Enforce)
 }
 
 fn request(epoch: u64, set: &[(u128, u64)]) -> ControlRequest {
@@ -99,7 +99,7 @@ fn a_slot_decides_while_the_lease_lives_and_what_has_none_is_held() {
 #[test]
 fn the_maximum_delay_is_honoured_exactly_and_never_shortens_a_delay() {
     let limits = HoldLimits { default_ticks: 5, by_query: BTreeMap::new() };
-    let mut queue = Queue::new(100, limits, Mode::Enforce);
+    let mut queue = Queue::new(Lengths::default(), limits, Mode::Enforce);
     queue.control(&request(1, &[])).unwrap();
     step(&mut queue, &[1, 2, 3]);
     queue.delay(id(2), 20).unwrap();
@@ -154,7 +154,7 @@ fn one_request_cannot_end_levelling_for_good() {
 fn a_recorded_lease_whose_epoch_is_out_of_range_is_not_renewed() {
     let lease = Lease { client: "a stranger".to_owned(), epoch: 1 << 53, until: Tick(9), ticks: 10 };
     let state = ServerState { lease: Some(lease), ..ServerState::default() };
-    let mut queue = Queue::recover(100, HoldLimits::default(), &state, &[]);
+    let mut queue = Queue::recover(Lengths::default(), HoldLimits::default(), &state, &[]);
     assert_eq!(queue.lease(), None);
     assert!(queue.control(&request(1, &[])).is_ok());
 }
@@ -183,7 +183,7 @@ fn a_name_that_was_recorded_before_names_had_a_limit_gets_shorter() {
     let client = format!("\u{1b}[2J{}", "x".repeat(4_000_000));
     let lease = Some(Lease { client, epoch: 3, until: Tick(10), ticks: 10 });
     let state = ServerState { next_tick: Tick(5), lease, ..ServerState::default() };
-    let queue = Queue::recover(100, HoldLimits::default(), &state, &[]);
+    let queue = Queue::recover(Lengths::default(), HoldLimits::default(), &state, &[]);
     let client = &queue.lease().unwrap().client;
     assert!(client.starts_with("\\u{1b}[2Jxxx") && client.len() < 300, "{client}");
 }
@@ -270,7 +270,7 @@ fn a_delay_adds_up_and_is_refused_when_it_cannot_be() {
 
 #[test]
 fn in_shadow_executions_run_at_their_base_and_say_what_would_have_been() {
-    let mut queue = Queue::new(100, HoldLimits::default(), Mode::Shadow);
+    let mut queue = Queue::new(Lengths::default(), HoldLimits::default(), Mode::Shadow);
     step(&mut queue, &[1, 2]);
     queue.control(&request(1, &[(1, 9)])).unwrap();
     let tick = queue.next_tick();
@@ -305,7 +305,7 @@ fn a_recovered_queue_keeps_rows_and_mode_voids_slots_and_renews_the_lease_once()
         lease: queue.lease().cloned(),
         ..ServerState::default()
     };
-    let mut queue = Queue::recover(100, HoldLimits::default(), &state, &rows);
+    let mut queue = Queue::recover(Lengths::default(), HoldLimits::default(), &state, &rows);
     assert!(queue.levelled());
     assert!(queue.planned().all(|planned| planned.held));
     assert!(matches!(queue.control(&request(2, &[])), Err(ControlError::Fenced { .. })));

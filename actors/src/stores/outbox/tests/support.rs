@@ -7,6 +7,7 @@ use evenkeel_core::{
     server::queue::{HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
         window::{Measured, OpenWindow, Window},
@@ -51,7 +52,7 @@ impl Decider {
         let state = &recovered.state;
         let executed = recovered.last_batch.len() as u64;
         Self {
-            queue: RecordedQueue::recover(100, HoldLimits::default(), recovered),
+            queue: RecordedQueue::recover(Lengths::default(), HoldLimits::default(), recovered),
             open: state.open_window,
             last: state.last_window,
             last_usage: state.next_tick.0.checked_sub(1).map(|tick| (Tick(tick), executed)),

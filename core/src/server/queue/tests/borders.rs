@@ -9,7 +9,7 @@ fn levelled_for(queue: &mut Queue, lease_ticks: u64, set: &[(u128, u64)]) -> Con
 #[test]
 fn a_deadline_binds_what_is_late_too() {
     let limits = HoldLimits { default_ticks: 5, by_query: BTreeMap::new() };
-    let mut queue = Queue::new(100, limits, Mode::Enforce);
+    let mut queue = Queue::new(Lengths::default(), limits, Mode::Enforce);
     levelled_for(&mut queue, 50, &[]);
     let held: Vec<u128> = (1..=9).collect();
     step(&mut queue, &held);
@@ -57,7 +57,7 @@ fn a_delay_keeps_the_slot_and_its_reason() {
 #[test]
 fn what_is_planned_depends_on_who_decides() {
     let limits = HoldLimits { default_ticks: 30, by_query: BTreeMap::new() };
-    let mut queue = Queue::new(100, limits, Mode::Enforce);
+    let mut queue = Queue::new(Lengths::default(), limits, Mode::Enforce);
     step(&mut queue, &[1, 2]);
     levelled_for(&mut queue, 1, &[(1, 9)]);
     let planned = |queue: &Queue| -> Vec<_> {
@@ -80,7 +80,7 @@ fn what_is_planned_depends_on_who_decides() {
 #[test]
 fn the_mean_is_that_of_the_last_minute() {
     let mut queue = queue();
-    let executed: Vec<u64> = (0..=MEAN_WINDOWS as u64 + 1).collect();
+    let executed: Vec<u64> = (0..=61).collect();
     for executed in &executed {
         close_window(&mut queue, *executed);
     }
@@ -173,7 +173,7 @@ fn a_recovered_queue_has_the_means_of_before() {
         ..ServerState::default()
     };
     let row = Queued { execution: id(1), query: query(1), queued_tick: Tick(39), due_tick: Tick(40) };
-    let mut queue = Queue::recover(250, HoldLimits::default(), &state, &[row]);
+    let mut queue = Queue::recover(Lengths::at_pace(250), HoldLimits::default(), &state, &[row]);
     assert_eq!(queue.executed_by_window(), [4, 5, 6]);
     assert_eq!((queue.next_tick(), queue.mode(), queue.lease()), (Tick(40), Mode::Off, None));
     assert_eq!(queue.control(&request(1, &[])).unwrap().tick_ms, 250);
@@ -185,7 +185,7 @@ fn a_recovered_queue_forgets_a_lease_that_nobody_could_go_above() {
     let lease = |epoch| Lease { client: "test".to_owned(), epoch, until: Tick(3), ticks: 5 };
     let recovered = |epoch| {
         let state = ServerState { lease: Some(lease(epoch)), ..ServerState::default() };
-        Queue::recover(100, HoldLimits::default(), &state, &[]).lease().cloned()
+        Queue::recover(Lengths::default(), HoldLimits::default(), &state, &[]).lease().cloned()
     };
     let last = EPOCH_MAX - 1;
     assert_eq!(recovered(last), Some(Lease { until: Tick(5), ..lease(last) }));

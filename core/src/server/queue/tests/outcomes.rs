@@ -12,7 +12,8 @@ use crate::{
 
 /// A queue that has had ticks 0..`ticks`, with one arrival in tick 0, and what the last of them let run.
 fn after(ticks: u64) -> (RecordedQueue, Vec<Executed>, Measured) {
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default()).uncertain();
+    let mut queue =
+        RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default()).uncertain();
     let (mut measured, mut all) = (Measured::default(), Vec::new());
     for tick in (0..ticks).map(Tick) {
         let (_, batch) = advance(&mut queue, tick, &mut measured);
@@ -92,7 +93,8 @@ fn what_nobody_defers_is_released_between_two_ticks_without_having_been_queued()
 
 #[test]
 fn what_is_dropped_waits_no_more_and_is_never_sent() {
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default()).uncertain();
+    let mut queue =
+        RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default()).uncertain();
     queue.advance(Tick(0), 0, vec![(id(1), query(1))], Measured::default()).unwrap();
     let commit = queue.drop_waiting(id(1), 50).unwrap();
     let [Record::Queue(event)] = &commit.records[..] else { panic!("{commit:?}") };
@@ -126,7 +128,7 @@ fn a_window_counts_what_ended_in_it_and_a_late_outcome_ends_in_the_open_one() {
 
 #[test]
 fn windows_that_close_late_count_what_ends_in_each_and_what_goes_on() {
-    let queue = RecordedQueue::recover(100, HoldLimits::default(), &Recovered::default());
+    let queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
     let (mut queue, mut meter) = (queue.uncertain(), Meter::default());
     let mut closed = Vec::new();
     for tick in (0..60).map(Tick) {
@@ -169,7 +171,7 @@ fn a_start_finds_what_was_released_and_takes_its_outcome_once() {
     };
     drop(queue);
     let recovered = Recovered { revision: 5, state, released: vec![row.clone()], ..Recovered::default() };
-    let mut queue = RecordedQueue::recover(100, HoldLimits::default(), &recovered).uncertain();
+    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &recovered).uncertain();
     assert_eq!(queue.released().collect::<Vec<_>>(), [&row]);
     let resolved = Finished { execution: id(1), tick: Tick(2), outcome: Outcome::Unknown };
     let commit = queue.ended(9, &[resolved, resolved]).unwrap();

@@ -21,7 +21,7 @@ fn reason_at(queue: &mut Queue, tick: u64) -> String {
 /// Execution 1 waits since tick 0, with this delay and slot.
 fn waiting(mode: Mode, delay: u64, slot: Option<(u64, &str)>) -> Queue {
     let limits = HoldLimits { default_ticks: 6, by_query: BTreeMap::new() };
-    let mut queue = Queue::new(100, limits, mode);
+    let mut queue = Queue::new(Lengths::default(), limits, mode);
     step(&mut queue, &[1]);
     if delay > 0 {
         queue.delay(id(1), delay).unwrap();
@@ -69,7 +69,7 @@ fn in_shadow_the_reason_is_what_would_have_been() {
 
 #[test]
 fn without_a_lease_shadow_says_nothing_and_delays_are_on_request() {
-    let mut queue = Queue::new(100, HoldLimits::default(), Mode::Shadow);
+    let mut queue = Queue::new(Lengths::default(), HoldLimits::default(), Mode::Shadow);
     step(&mut queue, &[1]);
     queue.delay(id(1), 1).unwrap();
     assert_eq!(reason_at(&mut queue, 2), "delayed on request to tick 2");

@@ -10,7 +10,11 @@ use crate::{
 };
 
 fn recorded() -> RecordedQueue {
-    RecordedQueue::recover(100, HoldLimits::default(), &Recovered { revision: 7, ..Recovered::default() })
+    RecordedQueue::recover(
+        Lengths::default(),
+        HoldLimits::default(),
+        &Recovered { revision: 7, ..Recovered::default() },
+    )
 }
 
 fn window(first_tick: u64, executed: u64) -> Window {
@@ -60,13 +64,14 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
     };
     assert_eq!(arrived, expected);
     let closed = window(0, 4);
-    let measured = Measured { closed: Some(closed), open: OpenWindow::idle(3), last: Some(closed) };
+    let measured =
+        Measured { closed: Some(closed), open: OpenWindow::idle(Lengths::default(), 3), last: Some(closed) };
     let (commit, executed) = queue.advance(Tick(1), 6, vec![], measured).unwrap();
     assert_eq!(commit.records, [Record::Executed(executed[0].clone()), Record::Window(closed)]);
     assert_eq!(commit.queue, [QueueChange::Remove(id(1))]);
     let expected = ServerState {
         next_tick: Tick(2),
-        open_window: OpenWindow::idle(3),
+        open_window: OpenWindow::idle(Lengths::default(), 3),
         last_window: Some(closed),
         executed_by_window: vec![4],
         ..ServerState::default()
@@ -118,14 +123,15 @@ fn the_last_window_is_kept_until_the_next_one_closes() {
 #[test]
 fn what_was_measured_is_recovered() {
     let state = ServerState {
-        open_window: OpenWindow::idle(3),
+        open_window: OpenWindow::idle(Lengths::default(), 3),
         last_window: Some(window(10, 2)),
         ..ServerState::default()
     };
-    let expected = Measured { closed: None, open: OpenWindow::idle(3), last: Some(window(10, 2)) };
-    assert_eq!(Measured::recover(state.open_window, state.last_window), expected);
+    let expected =
+        Measured { closed: None, open: OpenWindow::idle(Lengths::default(), 3), last: Some(window(10, 2)) };
+    assert_eq!(Measured::recover(Lengths::default(), state.open_window, state.last_window), expected);
     let mut queue = RecordedQueue::recover(
-        100,
+        Lengths::default(),
         HoldLimits::default(),
         &Recovered { state: state.clone(), ..Recovered::default() },
     );

@@ -82,7 +82,7 @@ fn a_delay_and_a_maximum_delay_count_in_silence_too() {
     }
     assert!(ran_at >= Some(due), "{ran_at:?} is before {due}");
     let limits = HoldLimits { default_ticks: 5, by_query: BTreeMap::new() };
-    let mut queue = Queue::new(100, limits, Mode::Enforce);
+    let mut queue = Queue::new(Lengths::default(), limits, Mode::Enforce);
     close_window(&mut queue, 1);
     planned_step(&mut queue, &[1, 2, 3]);
     let ran: Vec<_> = (0..5).flat_map(|_| step(&mut queue, &[])).collect();
@@ -130,7 +130,7 @@ fn a_server_that_starts_again_holds_what_waits_until_its_leader_is_back() {
         mode: Mode::Enforce,
         ..ServerState::default()
     };
-    let mut again = Queue::recover(100, HoldLimits::default(), &state, &rows);
+    let mut again = Queue::recover(Lengths::default(), HoldLimits::default(), &state, &rows);
     let ran = silent(&mut again, &mut next, 100);
     assert!(ran.iter().all(|ran| (1..=3).contains(ran)), "{ran:?}");
     assert!((18..=22).contains(&again.len()), "{} wait", again.len());

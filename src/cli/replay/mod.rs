@@ -1,0 +1,179 @@
+//! `evenkeel replay`: a recorded journal as it was, and as it would have been under other policies and budgets.
+
+mod entries;
+
+use clap::Args;
+use evenkeel_core::{
+    insight::shadow::{Comparison, QueryComparison, Replay, Summary, Tally, TwinSettings},
+    journal::Stream,
+    scheduler::PolicyName,
+    units::{lengths::Lengths, tick::Tick},
+};
+use serde::Serialize;
+
+use self::entries::Entries;
+use super::{
+    comparison::{Row, heading},
+    journal::{Which, failed},
+    known,
+    progress::Progress,
+};
+use crate::{
+    config,
+    exit::{Exit, ExitError},
+    output,
+};
+
+/// Minutes that teach before anything is counted, as in `simulate`.
+const WARM_UP_MINUTES: u64 = 5;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What ran in the journal teaches costs; the policies then meet the same arrivals at these costs. The first five \
+                  minutes teach and are not counted, unless there is nothing else."
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// Policies to ask, separated by commas, or `all`.
+    #[arg(long, value_delimiter = ',', default_value = "evenkeel", value_parser = known::policies())]
+    policy: Vec<String>,
+    /// Ceilings for the mean delay, separated by commas, in ticks, where 1 is none added [default: none]
+    #[arg(long, env = "EVENKEEL_DELAY_BUDGET", value_delimiter = ',')]
+    delay_budget: Vec<f64>,
+    /// Only the last so many minutes [default: all that is kept]
+    #[arg(long, value_name = "MINUTES")]
+    last: Option<u64>,
+    /// A configuration file: its maximum delays are used.
+    #[arg(long, env = "EVENKEEL_CONFIG")]
+    config: Option<std::path::PathBuf>,
+}
+
+/// One of those that are asked.
+#[derive(Clone, Debug)]
+struct Asked {
+    policy: PolicyName,
+    budget: Option<f64>,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// None for the journal itself.
+    policy: Option<PolicyName>,
+    budget: Option<f64>,
+    first_tick: u64,
+    last_tick: u64,
+    #[serde(flatten)]
+    summary: Summary,
+    queries: &'a [QueryComparison],
+}
+
+pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    let limits = config::File::read(options.config.as_deref())?.hold_limits()?;
+    let asked = asked(options)?;
+    let mut history = options.which.open()?.history();
+    let head = history.head().map_err(|error| failed(&error))?;
+    let lengths = head.lengths;
+    // Windows are kept for as long as what ran in them.
+    let kept =
+        [Stream::Executions, Stream::Queue].into_iter().filter_map(|stream| head.streams[stream].first);
+    let kept = kept.map(|first| first.tick).max().unwrap_or_default();
+    let last = options.last.map(|minutes| minutes.saturating_mul(lengths.minute_ticks()));
+    let from = last.map_or(kept, |ticks| kept.max(Tick(head.next_tick.0.saturating_sub(ticks))));
+    let counted_from = counted_from(from, head.next_tick, lengths);
+    let settings = asked.iter().map(|Asked { policy, budget }| TwinSettings {
+        policy: *policy,
+        delay_budget: *budget,
+        limits: limits.of(lengths),
+        lengths,
+    });
+    let mut replay = Replay::new(lengths, settings, from, counted_from);
+    let mut entries = Entries::of(history, from).map_err(|error| failed(&error))?;
+    let mut progress = Progress::new("replay".to_owned(), head.next_tick.0);
+    while let Some(entry) = entries.next().map_err(|error| failed(&error))? {
+        replay.apply(&entry.record);
+        progress.show(replay.at().0);
+    }
+    progress.clear();
+    let (actual, twins) = replay.finish();
+    let span = (counted_from, Tick(head.next_tick.0.saturating_sub(1)));
+    if options.which.json {
+        json(span, &asked, &actual, &twins)?
+    } else {
+        table(span, lengths, &asked, &actual, &twins)?
+    }
+    Ok(Exit::Ok)
+}
+
+fn asked(options: &Options) -> Result<Vec<Asked>, ExitError> {
+    let mut budgets = vec![None];
+    if !options.delay_budget.is_empty() {
+        budgets = options
+            .delay_budget
+            .iter()
+            .map(|budget| config::delay_budget(Some(*budget)))
+            .collect::<Result<_, _>>()?;
+    }
+    let mut policies = Vec::new();
+    for policy in &options.policy {
+        policies.extend(super::simulate::policies(policy)?);
+    }
+    let with = |policy: PolicyName| budgets.iter().map(move |budget| Asked { policy, budget: *budget });
+    Ok(policies.into_iter().flat_map(with).collect())
+}
+
+/// Five minutes after the beginning, or the beginning where there is no more than that.
+fn counted_from(from: Tick, next: Tick, lengths: Lengths) -> Tick {
+    let warm = from.after(WARM_UP_MINUTES * lengths.minute_ticks());
+    if warm.after(lengths.window_ticks) < next {
+        return warm;
+    }
+    output::note(format!(
+        "the journal tells of less than {WARM_UP_MINUTES} minutes: all of it is counted, though costs are learned meanwhile"
+    ));
+    from
+}
+
+fn label(Asked { policy, budget }: &Asked) -> String {
+    match budget {
+        Some(budget) => format!("{policy}, budget {budget}"),
+        None => policy.to_string(),
+    }
+}
+
+fn table(
+    (first, last): (Tick, Tick),
+    lengths: Lengths,
+    asked: &[Asked],
+    actual: &Tally,
+    twins: &[Tally],
+) -> anyhow::Result<()> {
+    let tick_ms = lengths.tick_ms;
+    output::data(|out| {
+        writeln!(out, "Ticks {first} to {last}.\n\n{}", heading())?;
+        writeln!(out, "{}", Row::from(("as it was", &actual.summary(), tick_ms)))?;
+        asked.iter().zip(twins).try_for_each(|(asked, tally)| {
+            writeln!(out, "{}", Row::from((label(asked).as_str(), &tally.summary(), tick_ms)))
+        })
+    })?;
+    Ok(())
+}
+
+fn json((first, last): (Tick, Tick), asked: &[Asked], actual: &Tally, twins: &[Tally]) -> anyhow::Result<()> {
+    let none = None;
+    let all = std::iter::once((none, actual)).chain(asked.iter().map(Some).zip(twins));
+    for (asked, tally) in all {
+        let queries = Comparison::of(actual, tally).queries;
+        let line = serde_json::to_string(&Line {
+            policy: asked.map(|asked| asked.policy),
+            budget: asked.and_then(|asked| asked.budget),
+            first_tick: first.0,
+            last_tick: last.0,
+            summary: tally.summary(),
+            queries: &queries,
+        })?;
+        output::data(|out| writeln!(out, "{line}"))?;
+    }
+    Ok(())
+}
