@@ -137,10 +137,10 @@ fn circle() -> Circle {
         start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();
     let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
-        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+        Queue::new(append, own, queue_sender, Clock::default(), TICK_MS, HoldLimits::default())
     });
     let monitor = start(&mut health, &guarding, ActorName::Monitor, move |own| {
-        Monitor::new(own, window_sender, unix_ms)
+        Monitor::new(own, window_sender, Clock::default())
     });
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),
@@ -153,7 +153,7 @@ fn circle() -> Circle {
     let state = outbox.published();
     let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
         let workload = Box::new(SimulatedWorkload(world));
-        Daemon::new(ports, Box::new(database), workload, state, own, pace_sender, unix_ms, TICK_MS)
+        Daemon::new(ports, Box::new(database), workload, state, own, pace_sender, Clock::default(), TICK_MS)
     });
     let settings = Settings {
         client: "a test".to_owned(),

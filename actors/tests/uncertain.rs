@@ -220,10 +220,10 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
         start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();
     let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
-        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+        Queue::new(append, own, queue_sender, Clock::default(), TICK_MS, HoldLimits::default())
     });
     let monitor = start(&mut health, &guarding, ActorName::Monitor, |own| {
-        Monitor::new(own, watch::channel(None).0, unix_ms)
+        Monitor::new(own, watch::channel(None).0, Clock::default())
     });
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),
@@ -235,7 +235,7 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
     let (database, state) = (Box::new(database.clone()), outbox.published());
     let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
         let workload = Box::new(SimulatedWorkload(world));
-        Daemon::new(ports, database, workload, state, own, pace_sender, unix_ms, TICK_MS)
+        Daemon::new(ports, database, workload, state, own, pace_sender, Clock::default(), TICK_MS)
     });
     Half { queue, daemon, monitor, journal, outbox, view, pace }
 }

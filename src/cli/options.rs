@@ -235,10 +235,10 @@ impl CommonOptions {
 /// What the commands with a server's half take.
 #[derive(Debug, Args)]
 pub(super) struct ServingOptions {
-    /// A scenario's name, or a TOML file of parameters [default: seed]
+    /// A scenario's name, or a TOML file of parameters [default: that of the data directory, for a new one seed]
     #[arg(long, env = "EVENKEEL_SCENARIO", value_parser = known::scenarios(), hide_possible_values = true)]
     scenario: Option<String>,
-    /// Draws the simulated database [default: 1]
+    /// Draws the simulated database [default: that of the data directory, for a new one 1]
     #[arg(long, env = "EVENKEEL_SEED")]
     seed: Option<u64>,
     /// Where the journal lives [default: ./evenkeel-data]
@@ -279,24 +279,32 @@ impl ServingOptions {
     pub(super) fn merge(&self, layers: &Layers) -> Result<Serving, ExitError> {
         let file = &layers.file;
         let data_dir = self.data_dir.clone().or_else(|| file.data_dir.clone());
+        let data_dir = data_dir.unwrap_or_else(|| "evenkeel-data".into());
         Ok(Serving {
-            backend: self.backend(layers)?,
-            data_dir: data_dir.unwrap_or_else(|| "evenkeel-data".into()),
+            backend: self.backend(layers, &data_dir)?,
+            data_dir,
             mode: self.mode.or(file.mode),
             until_tick: self.until_tick,
             clock_was_wrong: self.clock_was_wrong,
+            fast_forward_ticks: 0,
         })
     }
 
-    fn backend(&self, layers: &Layers) -> Result<Backend, ExitError> {
+    /// What is asked for; else the database that the journal in `data_dir` belongs to; else `seed`.
+    fn backend(&self, layers: &Layers, data_dir: &Path) -> Result<Backend, ExitError> {
         let file = &layers.file;
-        let scenario = self.scenario.as_deref().or(file.scenario.as_deref()).unwrap_or("seed");
-        Ok(Backend::Simulated(SimulatedSettings {
-            scenario: ScenarioChoice::parse(scenario)
-                .map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?,
-            seed: self.seed.or(file.seed).unwrap_or(1),
-            truth: self.truth.clone(),
-        }))
+        let (named, seed) = (self.scenario.as_deref().or(file.scenario.as_deref()), self.seed.or(file.seed));
+        let kept = if named.is_none() { SimulatedSettings::kept(data_dir) } else { None };
+        let (scenario, kept_seed) = match kept {
+            Some((scenario, seed)) => (scenario, Some(seed)),
+            None => {
+                let parsed = ScenarioChoice::parse(named.unwrap_or("seed"));
+                let refuse = |error| layers.refuse("scenario", file.scenario.is_some(), error);
+                (parsed.map_err(refuse)?, None)
+            }
+        };
+        let (seed, truth) = (seed.or(kept_seed).unwrap_or(1), self.truth.clone());
+        Ok(Backend::Simulated(SimulatedSettings { scenario, seed, truth }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `evenkeel run`: the main job, in one process.
 
 use clap::Args;
+use evenkeel_core::units::span::Given as Span;
 
 use super::{
     layers::Given,
@@ -20,6 +21,10 @@ pub(super) struct Options {
     serving: ServingOptions,
     #[command(flatten)]
     levelling: LevellingOptions,
+    /// Give a new journal a past of this length: its ticks run as fast as the disk allows, then in their own time. A time
+    /// such as 5m, or ticks [default: none]
+    #[arg(long, env = "EVENKEEL_FAST_FORWARD", value_name = "TIME")]
+    fast_forward: Option<Span>,
 }
 
 pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
@@ -30,9 +35,12 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
 
 fn settings(options: &Options, given: &Given) -> Result<EmbeddedSettings, ExitError> {
     let layers = options.common.layers(given)?;
+    let mut serving = options.serving.merge(&layers)?;
+    let tick_ms = serving.backend.lengths().tick_ms;
+    serving.fast_forward_ticks = options.fast_forward.map_or(0, |span| span.whole_ticks(tick_ms));
     Ok(EmbeddedSettings {
         common: options.common.merge(&layers, "127.0.0.1:7070")?,
-        serving: options.serving.merge(&layers)?,
+        serving,
         levelling: options.levelling.merge(&layers)?,
     })
 }

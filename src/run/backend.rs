@@ -1,12 +1,15 @@
 //! The database that a server leads: which kind, with the settings of that kind.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use evenkeel_actors::{
     databases::simulated::{Simulated, SimulatedWorkload},
     ports::database::{Measured, Workload},
-    stores::outbox::Identity,
+    stores::outbox::{Identity, OutboxReader},
 };
 use evenkeel_core::{units::lengths::Lengths, world::Parameters};
 
@@ -30,6 +33,17 @@ pub struct SimulatedSettings {
     pub truth: Option<PathBuf>,
 }
 
+impl SimulatedSettings {
+    /// The scenario and the seed that the journal in `dir` belongs to; none where there is none that says so.
+    pub fn kept(dir: &Path) -> Option<(ScenarioChoice, u64)> {
+        let Identity { label, text, .. } = OutboxReader::open(dir).ok()?.meta().ok()?.identity;
+        let (seed, parameters) = text.strip_prefix("seed = ")?.split_once('\n')?;
+        let parameters = toml::from_str(parameters).ok()?;
+        let label = label.strip_prefix("scenario ")?.rsplit_once(" seed ")?.0.to_owned();
+        Some((ScenarioChoice { label, parameters }, seed.parse().ok()?))
+    }
+}
+
 /// A database, and who sends it queries in this process.
 pub(super) type Opened = (Box<dyn Measured>, Box<dyn Workload>);
 
@@ -44,7 +58,7 @@ impl Backend {
     }
 
     /// How long its ticks and windows are, and the delay that nobody asked for.
-    pub(super) fn lengths(&self) -> Lengths {
+    pub(crate) fn lengths(&self) -> Lengths {
         match self {
             Self::Simulated(settings) => settings.scenario.parameters.lengths(),
         }

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use evenkeel_actors::{
-    clock::unix_ms,
+    clock::{Clock, unix_ms},
     messages::{SetMode, StopTicking},
     ports::{ledger::Ledger, sink::OpenSink},
     server::{
-        daemon::{self, Daemon, Pace},
+        daemon::{self, Daemon, FastForward, Pace},
         journal::Journal,
         monitor::Monitor,
         observer::Observer,
@@ -23,7 +23,10 @@ use evenkeel_actors::{
     },
     supervise::{health::ActorName, port::Port},
 };
-use evenkeel_core::journal::{Mode, Recovered, Stream};
+use evenkeel_core::{
+    journal::{Mode, Recovered, Stream},
+    units::tick::Tick,
+};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -129,11 +132,17 @@ impl ServerHalf {
         let journal = starter
             .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
         let append = journal.port();
+        let clock = Clock::default();
+        let (of_queue, of_monitor) = (clock.clone(), clock.clone());
+        let (planned_sender, planned) = watch::channel(None);
+        let ahead = Tick(serving.fast_forward_ticks);
+        let fast_forward = (recovered.state.next_tick == Tick(0) && ahead > Tick(0))
+            .then(|| FastForward { until: ahead, planned, clock: clock.clone() });
         let queue = starter.start(ActorName::Queue, server, MAILBOX, move |health| {
-            Queue::new(append, health, queue_sender, unix_ms, lengths, limits)
+            Queue::new(append, health, queue_sender, of_queue, lengths, limits).telling(planned_sender)
         });
         let monitor = starter.start(ActorName::Monitor, server, MAILBOX, move |health| {
-            Monitor::new(lengths, health, window_sender, unix_ms)
+            Monitor::new(lengths, health, window_sender, of_monitor)
         });
         let ports = daemon::Ports {
             monitor: monitor.port(),
@@ -151,9 +160,10 @@ impl ServerHalf {
                 outbox_state,
                 health,
                 pace_sender,
-                unix_ms,
+                clock,
                 lengths.tick_ms,
             )
+            .fast_forward(fast_forward)
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {

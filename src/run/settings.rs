@@ -41,6 +41,8 @@ pub struct Serving {
     pub until_tick: Option<u64>,
     /// Whether the clock is right now and was ahead of it when the last entries were recorded.
     pub clock_was_wrong: bool,
+    /// Ticks of a new journal that run ahead of their time.
+    pub fast_forward_ticks: u64,
 }
 
 /// What the client's half needs.

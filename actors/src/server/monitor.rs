@@ -18,6 +18,7 @@ use evenkeel_core::{
 use tokio::sync::watch;
 
 use crate::{
+    clock::Clock,
     messages::{Lost, Measure, MeasureError, Restore},
     ports::database::TickUsed,
     supervise::{fault, health::ActorHealth},
@@ -41,7 +42,7 @@ pub struct Monitor {
     meter: Option<Meter>,
     health: ActorHealth,
     published: watch::Sender<LastWindow>,
-    now_ms: fn() -> u64,
+    clock: Clock,
 }
 
 impl Monitor {
@@ -50,13 +51,13 @@ impl Monitor {
         lengths: Lengths,
         health: ActorHealth,
         published: watch::Sender<LastWindow>,
-        now_ms: fn() -> u64,
+        clock: Clock,
     ) -> Self {
-        Self { lengths, meter: None, health, published, now_ms }
+        Self { lengths, meter: None, health, published, clock }
     }
 
     fn publish(&self, window: Window) {
-        let closed = ClosedWindow { window, closed_at_ms: (self.now_ms)() };
+        let closed = ClosedWindow { window, closed_at_ms: self.clock.unix_ms() };
         self.published.send_replace(Some(Arc::new(closed)));
     }
 }

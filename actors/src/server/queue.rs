@@ -27,6 +27,7 @@ use evenkeel_core::{
 use tokio::sync::watch;
 
 use crate::{
+    clock::Clock,
     messages::{
         Admit, Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused,
         DropRefused, DropWaiting, Ended, Lost, NotRecorded, Restore, SetMode, SetModeRefused,
@@ -79,7 +80,9 @@ pub struct Queue {
     journal: Port<Append>,
     health: ActorHealth,
     published: watch::Sender<QueueView>,
-    now_ms: fn() -> u64,
+    /// The last tick after which somebody has planned.
+    planned: watch::Sender<Option<Tick>>,
+    clock: Clock,
     lengths: Lengths,
     limits: HoldLimits,
 }
@@ -90,11 +93,27 @@ impl Queue {
         journal: Port<Append>,
         health: ActorHealth,
         published: watch::Sender<QueueView>,
-        now_ms: fn() -> u64,
+        clock: Clock,
         lengths: Lengths,
         limits: HoldLimits,
     ) -> Self {
-        Self { recorded: None, last_tick: (Tick(0), 0), journal, health, published, now_ms, lengths, limits }
+        Self {
+            recorded: None,
+            last_tick: (Tick(0), 0),
+            journal,
+            health,
+            published,
+            planned: watch::Sender::new(None),
+            clock,
+            lengths,
+            limits,
+        }
+    }
+
+    /// The same, which tells after which tick somebody has planned.
+    #[must_use]
+    pub fn telling(self, planned: watch::Sender<Option<Tick>>) -> Self {
+        Self { planned, ..self }
     }
 
     fn lose_state(&mut self) {
@@ -188,7 +207,7 @@ impl Handler<Delay> for Queue {
 
     fn handle(&mut self, delay: Delay, _context: &mut Self::Context) -> Self::Result {
         let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
-        match queue.delay(delay.execution, delay.ticks, (self.now_ms)()) {
+        match queue.delay(delay.execution, delay.ticks, self.clock.unix_ms()) {
             Err(invalid) => at_once(Err(invalid.into())),
             Ok(commit) => Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?))),
         }
@@ -200,6 +219,7 @@ impl Handler<Control> for Queue {
 
     fn handle(&mut self, Control(request): Control, _context: &mut Self::Context) -> Self::Result {
         let response = self.recorded.as_mut().ok_or(Lost)?.control(&request)?;
+        self.planned.send_replace(Some(response.tick));
         Ok(response)
     }
 }
@@ -209,7 +229,7 @@ impl Handler<SetMode> for Queue {
 
     fn handle(&mut self, SetMode(mode): SetMode, _context: &mut Self::Context) -> Self::Result {
         let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
-        let commit = queue.set_mode(mode, (self.now_ms)());
+        let commit = queue.set_mode(mode, self.clock.unix_ms());
         Box::pin(self.append(commit).map(|recorded, _actor, _context| Ok(recorded?)))
     }
 }
@@ -256,7 +276,7 @@ impl Handler<Restore> for Queue {
         let Restore { recovered, uncertain } = restore;
         let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), &recovered);
         let queue = if uncertain { queue.uncertain() } else { queue };
-        self.last_tick = (queue.queue().last_tick(), (self.now_ms)());
+        self.last_tick = (queue.queue().last_tick(), self.clock.unix_ms());
         self.recorded = Some(queue);
         self.health.set_recovering(false);
         self.publish();

@@ -13,6 +13,7 @@
 //! Invariant: what runs in the database is durable before. Ticks follow each other by one, whatever the
 //! clock does: a late tick runs late, none is skipped or caught up, and lateness is counted.
 
+mod ahead;
 mod outcomes;
 mod step;
 
@@ -35,11 +36,13 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub use self::ahead::FastForward;
 use self::{
     outcomes::Outcomes,
     step::{Done, Step},
 };
 use crate::{
+    clock::Clock,
     messages::{Advance, Ended, Measure, Recover, Restore, StopTicking},
     ports::{
         database::{Measured, Workload},
@@ -105,7 +108,9 @@ pub struct Daemon {
     counted: Option<Tick>,
     health: ActorHealth,
     published: watch::Sender<Pace>,
-    now_ms: fn() -> u64,
+    clock: Clock,
+    /// Ticks that run ahead of their time, if any.
+    fast_forward: Option<FastForward>,
     tick_ms: u64,
 }
 
@@ -129,7 +134,7 @@ impl Handler<OutcomesDue> for Daemon {
         let now = self.pace.last.map_or(Tick(0), |last| last.tick);
         self.outcomes.ask(self.database.borrow_mut().as_mut(), now);
         let Some(finished) = self.outcomes.send() else { return Box::pin(actix::fut::ready(())) };
-        let ended = self.ports.ended.send(Ended { at_ms: (self.now_ms)(), finished });
+        let ended = self.ports.ended.send(Ended { at_ms: self.clock.unix_ms(), finished });
         // What was not recorded is sent again; the next tick says why the queue cannot.
         let ended = async { ended.await.ok().and_then(Result::ok) };
         Box::pin(ended.into_actor(self).map(|recorded, actor, _context| actor.recorded(recorded)))
@@ -165,7 +170,7 @@ impl Daemon {
         ledger: watch::Receiver<Published>,
         health: ActorHealth,
         published: watch::Sender<Pace>,
-        now_ms: fn() -> u64,
+        clock: Clock,
         tick_ms: u64,
     ) -> Self {
         Self {
@@ -182,9 +187,16 @@ impl Daemon {
             counted: None,
             health,
             published,
-            now_ms,
+            clock,
+            fast_forward: None,
             tick_ms,
         }
+    }
+
+    /// The same, with ticks that run ahead of their time.
+    #[must_use]
+    pub fn fast_forward(self, fast_forward: Option<FastForward>) -> Self {
+        Self { fast_forward, ..self }
     }
 
     fn start_ticker(&mut self, context: &mut Context<Self>) {
@@ -192,9 +204,13 @@ impl Daemon {
         self.under_way.send_replace(false);
         self.health.set_recovering(true);
         let address = context.address();
-        let mut interval = tokio::time::interval(Duration::from_millis(self.tick_ms));
-        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (fast_forward, pace, tick_ms) = (self.fast_forward.clone(), self.published.subscribe(), self.tick_ms);
         let ticker = async move {
+            if let Some(fast_forward) = fast_forward {
+                fast_forward.run(&address, pace, tick_ms).await;
+            }
+            let mut interval = tokio::time::interval(Duration::from_millis(tick_ms));
+            interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 let at = interval.tick().await;
                 // Answered when the tick is done, so that ticks never overlap. A failure is the guard's.
@@ -237,7 +253,7 @@ impl Daemon {
 
     /// What this tick's steps need, taken along while they run.
     fn step(&mut self) -> Step {
-        let at_ms = (self.now_ms)();
+        let at_ms = self.clock.unix_ms();
         let arrivals = self.steps.due().map(|tick| self.arrivals(tick, at_ms)).unwrap_or_default();
         let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
         let steps = std::mem::take(&mut self.steps);
