@@ -7,7 +7,7 @@
 mod report;
 mod trace;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 pub use self::{
     report::{DelayTicks, EstimateError, Report},
@@ -15,7 +15,7 @@ pub use self::{
 };
 use crate::{
     estimator::{CostEstimate, Estimates, Estimator},
-    journal::{Executed, Mode, Record, Recovered, ServerState},
+    journal::{Commit, Executed, Mode, Queued, Recovered, ServerState},
     scheduler::{PolicyName, Scheduler},
     server::{
         control::{ControlRequest, LEASE_TICKS_DEFAULT},
@@ -66,12 +66,51 @@ pub struct Simulation {
 impl Simulation {
     /// Runs it to the end. `on_tick` is called after each tick, for progress.
     pub fn run(&self, mut on_tick: impl FnMut(Tick)) -> Run {
+        self.run_watched(|after| {
+            on_tick(after.tick);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, for who wants to see what is recorded and learned. It ends early when `on_tick` says so.
+    pub fn run_watched(&self, mut on_tick: impl FnMut(&After<'_>) -> ControlFlow<()>) -> Run {
         let mut circle = Circle::new(self);
+        let mut end = Tick(self.ticks);
         for tick in (0..self.ticks).map(Tick) {
-            circle.step(tick);
-            on_tick(tick);
+            let commit = circle.step(tick);
+            if on_tick(&After { tick, commit: &commit, circle: &circle }).is_break() {
+                end = tick.next();
+                break;
+            }
         }
-        circle.finish()
+        circle.finish(end)
+    }
+}
+
+/// What a tick leaves.
+pub struct After<'a> {
+    /// Which.
+    pub tick: Tick,
+    /// What it records.
+    pub commit: &'a Commit,
+    circle: &'a Circle<'a>,
+}
+
+impl After<'_> {
+    /// How well costs are learned so far; none before a query has run five times.
+    pub fn estimate_error(&self) -> Option<EstimateError> {
+        let truth = self.circle.truth(self.tick);
+        self.circle.trace.estimate_error(self.circle.estimator.estimates(), &truth)
+    }
+
+    /// What has been decided so far.
+    pub fn trace(&self) -> &Trace {
+        &self.circle.trace
+    }
+
+    /// The queue's rows.
+    pub fn waiting(&self) -> impl Iterator<Item = Queued> {
+        self.circle.queue.queue().planned().map(|planned| planned.queued)
     }
 }
 
@@ -94,7 +133,7 @@ struct Circle<'a> {
     begin: Recovered,
     measured: Measured,
     /// What the tick that is under way recorded.
-    recorded: Vec<Record>,
+    commit: Option<Commit>,
     estimator: Estimator,
     known: Option<Estimates>,
     scheduler: Scheduler,
@@ -116,7 +155,7 @@ impl<'a> Circle<'a> {
             steps: Steps::default(),
             begin,
             measured: Measured::recover(lengths, OpenWindow::of(lengths), None),
-            recorded: Vec::new(),
+            commit: None,
             estimator: Estimator::default(),
             known: None,
             scheduler: Scheduler::new(
@@ -131,7 +170,7 @@ impl<'a> Circle<'a> {
     }
 
     /// One tick, in the steps that the daemon takes.
-    fn step(&mut self, tick: Tick) {
+    fn step(&mut self, tick: Tick) -> Commit {
         let mut steps = std::mem::take(&mut self.steps);
         while steps.due() != Some(tick.next()) {
             match steps.action() {
@@ -147,13 +186,15 @@ impl<'a> Circle<'a> {
             }
         }
         self.steps = steps;
-        for record in std::mem::take(&mut self.recorded) {
-            self.estimator.apply(&record);
-            self.scheduler.apply(&record);
+        let commit = self.commit.take().expect("a tick records something, be it nothing but its state");
+        for record in &commit.records {
+            self.estimator.apply(record);
+            self.scheduler.apply(record);
         }
         if self.simulation.policy.levels() {
             self.level(tick);
         }
+        commit
     }
 
     fn measure(&mut self, usage: Option<TickUsage>) -> Measured {
@@ -168,7 +209,7 @@ impl<'a> Circle<'a> {
         let arrivals = self.arrivals(tick, at_ms);
         let advanced = self.queue.advance(tick, at_ms, arrivals, *measured);
         let (commit, executed) = advanced.expect("ticks come in order");
-        self.recorded = commit.records;
+        self.commit = Some(commit);
         executed
     }
 
@@ -207,16 +248,16 @@ impl<'a> Circle<'a> {
         self.queue.control(&request).expect("the only client is never refused");
     }
 
-    fn finish(self) -> Run {
-        let end = Tick(self.simulation.ticks);
+    /// What each query costs in `tick`.
+    fn truth(&self, tick: Tick) -> BTreeMap<QueryId, Usage> {
+        let world = &self.simulation.world;
+        (0..world.query_count()).map(|index| (world.query(index), world.cost(index, tick))).collect()
+    }
+
+    fn finish(self, end: Tick) -> Run {
         let waiting: Vec<_> =
             self.queue.queue().planned().map(|planned| planned.queued.queued_tick).collect();
-        let truth = (0..self.simulation.world.query_count())
-            .map(|index| {
-                let world = &self.simulation.world;
-                (world.query(index), world.cost(index, end))
-            })
-            .collect();
+        let truth = self.truth(end);
         let estimates = match self.simulation.costs {
             Costs::Learned => Some(self.estimator.estimates()),
             Costs::Known => None,
