@@ -10,6 +10,7 @@ pub mod journal;
 mod known;
 mod layers;
 mod options;
+mod pace;
 mod remote;
 mod run;
 mod server;
