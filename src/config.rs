@@ -66,6 +66,12 @@ pub struct File {
     pub token_file: Option<PathBuf>,
     /// See `--delay-budget`.
     pub delay_budget: Option<f64>,
+    /// See `--tick-ms`.
+    pub tick_ms: Option<u64>,
+    /// See `--window-ticks`.
+    pub window_ticks: Option<u64>,
+    /// See `--default-delay-ticks`.
+    pub default_delay_ticks: Option<u64>,
     /// Longest time in ticks that a slot may hold an execution.
     pub max_delay_ticks: Option<u64>,
     /// The same by query id.

@@ -99,6 +99,7 @@ fn thinking(waiting: usize) {
         let (mut carry, mut took) = (Carry::default(), Vec::new());
         for tick in (1_000..1_040).map(Tick) {
             let problem = Problem {
+                lengths: Lengths::default(),
                 tick,
                 pending: &pending,
                 estimates: &estimates,

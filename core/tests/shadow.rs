@@ -53,10 +53,10 @@ impl Database {
             arrivals.push((ExecutionId::new(tick.0 * 100, self.executions), self.world.query(index)));
         }
         let cost = |executed: &Executed| self.world.cost(self.index[&executed.query], tick);
-        let Ticked { records, .. } = self.circle.step(tick, arrivals, cost);
-        records.iter().for_each(|record| self.estimator.apply(record));
-        count(&mut self.tally, &records, tick);
-        records
+        let Ticked { commit, .. } = self.circle.step(tick, arrivals, cost);
+        commit.records.iter().for_each(|record| self.estimator.apply(record));
+        count(&mut self.tally, &commit.records, tick);
+        commit.records
     }
 }
 

@@ -1,11 +1,11 @@
 //! `evenkeel client`: learns and levels, from Redis, for a server elsewhere.
 
 use clap::Args;
-use evenkeel_core::units::lengths::Lengths;
 
 use super::{
     layers::Given,
     options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions},
+    pace::PaceOptions,
 };
 use crate::{
     exit::Exit,
@@ -26,6 +26,8 @@ pub(super) struct Options {
     /// Watch a server that offers only /queued, /resources and /delay, without Redis.
     #[arg(long, env = "EVENKEEL_POLL", conflicts_with = "redis")]
     poll: bool,
+    #[command(flatten)]
+    pace: PaceOptions,
 }
 
 pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
@@ -34,8 +36,9 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
     let levelling = options.levelling.merge(&layers)?;
     let (server, token) = options.server.merge(&layers)?;
     if options.poll {
+        let lengths = options.pace.merge(&layers)?;
         telemetry::init(common.log_format);
-        return run::poll(&PollSettings { common, levelling, lengths: Lengths::default(), server, token });
+        return run::poll(&PollSettings { common, levelling, lengths, server, token });
     }
     let redis = options.redis.merge(&layers)?;
     telemetry::init(common.log_format);

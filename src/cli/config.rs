@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     layers::{Given, Setting},
     options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions, ServingOptions},
+    pace::PaceOptions,
 };
 use crate::{exit::Exit, output};
 
@@ -41,6 +42,8 @@ struct Show {
     server: ServerOptions,
     #[command(flatten)]
     redis: RedisOptions,
+    #[command(flatten)]
+    pace: PaceOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,6 +70,7 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
     }
     if show.command == For::Client {
         settings.extend(show.server.settings(&layers));
+        settings.extend(show.pace.settings(&layers));
     }
     output::data(|out| print(out, &settings, show.json))?;
     show.common.merge(&layers, listen)?;
@@ -74,6 +78,7 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
         show.serving.merge(&layers)?;
     }
     show.levelling.merge(&layers)?;
+    show.pace.merge(&layers)?;
     Ok(Exit::Ok)
 }
 

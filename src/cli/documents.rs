@@ -8,6 +8,7 @@ use super::{
     Arguments,
     layers::{Given, Layers},
     options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions, ServingOptions},
+    pace::PaceOptions,
 };
 use crate::{config::File, documents};
 
@@ -37,7 +38,7 @@ const fn key(
 }
 
 /// Every key of the file.
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 25] = [
     key(
         "name",
         "",
@@ -134,10 +135,18 @@ const KEYS: [Key; 22] = [
         "It is a ceiling and not a sum to be spent. Past the knee more delay buys little share, so none is spent.",
     ),
     key(
+        "tick_ms",
+        "milliseconds",
+        None,
+        "A server that is watched from outside does not tell. Others do, and then this counts for nothing.",
+    ),
+    key("window_ticks", "ticks", None, "As tick_ms."),
+    key("default_delay_ticks", "ticks", None, "As tick_ms."),
+    key(
         "max_delay_ticks",
         "ticks",
-        None,
-        "No execution is held longer by a slot. At 100 ms a tick the default is 2 minutes. It does not bind /delay.",
+        Some("1200"),
+        "No execution is held longer by a slot, unless configured for 2 minutes. It does not bind /delay.",
     ),
     key(
         "max_delay_ticks_by_query",
@@ -160,6 +169,8 @@ struct All {
     server: ServerOptions,
     #[command(flatten)]
     redis: RedisOptions,
+    #[command(flatten)]
+    pace: PaceOptions,
 }
 
 /// Each setting that is in force where nothing is configured.
@@ -171,6 +182,7 @@ fn defaults() -> Vec<(&'static str, Option<String>)> {
     settings.push(all.levelling.settings(&layers));
     settings.extend(all.redis.settings(&layers));
     settings.extend(all.server.settings(&layers));
+    settings.extend(all.pace.settings(&layers));
     settings.into_iter().map(|setting| (setting.name, setting.value)).collect()
 }
 

@@ -11,6 +11,7 @@ pub mod journal;
 mod known;
 mod layers;
 mod options;
+mod pace;
 mod progress;
 mod remote;
 mod replay;

@@ -136,8 +136,11 @@ impl ServerHalf {
         let (of_queue, of_monitor) = (clock.clone(), clock.clone());
         let (planned_sender, planned) = watch::channel(None);
         let ahead = Tick(serving.fast_forward_ticks);
-        let fast_forward = (recovered.state.next_tick == Tick(0) && ahead > Tick(0))
-            .then(|| FastForward { until: ahead, planned, clock: clock.clone() });
+        let fast_forward = (recovered.state.next_tick == Tick(0) && ahead > Tick(0)).then(|| FastForward {
+            until: ahead,
+            planned,
+            clock: clock.clone(),
+        });
         let queue = starter.start(ActorName::Queue, server, MAILBOX, move |health| {
             Queue::new(append, health, queue_sender, of_queue, lengths, limits).telling(planned_sender)
         });
@@ -153,17 +156,8 @@ impl ServerHalf {
         };
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
-            Daemon::new(
-                ports,
-                database,
-                workload,
-                outbox_state,
-                health,
-                pace_sender,
-                clock,
-                lengths.tick_ms,
-            )
-            .fast_forward(fast_forward)
+            Daemon::new(ports, database, workload, outbox_state, health, pace_sender, clock, lengths.tick_ms)
+                .fast_forward(fast_forward)
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {

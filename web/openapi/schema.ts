@@ -970,6 +970,11 @@ export interface components {
             client: components["schemas"]["ClientView"] | null;
             /** @description What the database is. */
             database: string;
+            /**
+             * Format: u-int64
+             * @description Ticks between an arrival and its base due tick when nobody delays it.
+             */
+            default_delay_ticks: number;
             /** @description What works less well than it should. */
             degraded: string[];
             /** @description The last five. */
@@ -1030,6 +1035,11 @@ export interface components {
             tick_ms: number;
             /** @description evenkeel's. */
             version: string;
+            /**
+             * Format: u-int64
+             * @description Ticks in a window.
+             */
+            window_ticks: number;
         };
         /** @description One stream. */
         StreamView: {
@@ -1633,7 +1643,7 @@ export interface operations {
     get_api_v1_resources_history: {
         parameters: {
             query?: {
-                /** @description Windows that begin at this tick or later; by default the last 300 windows. */
+                /** @description Windows that begin at this tick or later; by default those of five minutes. */
                 from_tick?: number;
                 /** @description Windows that begin at this tick or earlier; by default up to now. */
                 to_tick?: number;

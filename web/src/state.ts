@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import type { Live } from "./api/live";
 import { followTogether } from "./api/together";
 import type { Change, Point, Session, Status } from "./api/types";
-import { merged, startsAnew } from "./logic/history";
+import { merged, spans, startsAnew } from "./logic/history";
 
 export type Connection = "connecting" | "live" | "lost";
 
@@ -20,11 +20,15 @@ export const denied = signal(false);
 /** Data are shown that may no longer be true. */
 export const stale = computed(() => connection.value === "lost" && status.value !== null);
 export const tickMs = computed(() => status.value?.tick_ms ?? 100);
+export const windowTicks = computed(() => status.value?.window_ticks ?? 10);
+export const windowMs = computed(() => windowTicks.value * tickMs.value);
+export const windowSpans = computed(() => spans(windowMs.value));
 export const maySwitchMode = computed(() => session.value?.scopes.includes("admin") ?? false);
 
 function onChange(change: Change, snapshot: boolean): void {
-  points.value = merged(startsAnew(points.value, change, snapshot) ? [] : points.value, change.points);
+  const kept = startsAnew(points.value, change, snapshot) ? [] : points.value;
   status.value = change.status;
+  points.value = merged(kept, change.points, windowSpans.value.recent);
   connection.value = "live";
   heardMs.value = Date.now();
   denied.value = false;

@@ -5,12 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Whether two texts of parameters, in lines `name = value` under `[headings]`, say the same. A parameter that one of
 /// them does not name has the value that `defaults` names: it has been added since that text was written.
 pub fn same_parameters(one: &str, other: &str, defaults: &str) -> bool {
+    different_parameters(one, other, defaults).is_empty()
+}
+
+/// A parameter by its full name, and what it is in each of two texts; none where nobody names it.
+pub type DifferentParameter = (String, [Option<String>; 2]);
+
+/// What two such texts do not say the same of.
+pub fn different_parameters(one: &str, other: &str, defaults: &str) -> Vec<DifferentParameter> {
     let [one, other, defaults] = [one, other, defaults].map(parameters);
     let names: BTreeSet<_> = one.keys().chain(other.keys()).collect();
-    names.into_iter().all(|name| {
+    let values = names.into_iter().map(|name| {
         let value = |text: &BTreeMap<String, String>| text.get(name).or_else(|| defaults.get(name)).cloned();
-        value(&one) == value(&other)
-    })
+        (name.clone(), [value(&one), value(&other)])
+    });
+    values.filter(|(_, [one, other])| one != other).collect()
 }
 
 /// Values by the full name. A line that names nothing stands for itself.
@@ -54,6 +63,19 @@ mod tests {
             assert!(!same_parameters(STORED, &other, defaults), "{other}");
             assert!(!same_parameters(&other, STORED, defaults), "{other}");
         }
+    }
+
+    #[test]
+    fn what_differs_is_named_with_both_values() {
+        let defaults = "window_ticks = 10";
+        let given =
+            STORED.replace("level = 1.5", "level = 2").replace("rate = 2.0", "rate = 2.0\nwindow_ticks = 25");
+        let value = |value: &str| Some(value.to_owned());
+        let expected = [
+            ("curve.level".to_owned(), [value("1.5"), value("2")]),
+            ("window_ticks".to_owned(), [value("10"), value("25")]),
+        ];
+        assert_eq!(different_parameters(STORED, &given, defaults), expected);
     }
 
     #[test]

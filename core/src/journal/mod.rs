@@ -23,7 +23,7 @@ mod tests;
 pub use commit::{Commit, Ended, EndedIn, QueueChange, Recovered, ReleasedChange, ServerState};
 pub use entry::{DecodeError, Entry, EntryId, FIRST_FORMAT, FORMAT, ParseEntryIdError};
 pub use format::NewerFormat;
-pub use identity::same_parameters;
+pub use identity::{DifferentParameter, different_parameters, same_parameters};
 pub use lease::{Lease, Mode};
 pub use numbering::{Numbering, NumberingError};
 pub use per_stream::PerStream;

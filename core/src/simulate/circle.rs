@@ -6,7 +6,7 @@
 
 use crate::{
     estimator::Estimates,
-    journal::{Executed, Mode, QueueEvent, QueueRecord, Record, Recovered, ServerState},
+    journal::{Commit, Executed, Mode, QueueEvent, QueueRecord, Recovered, ServerState},
     scheduler::{Feasibility, Scheduler},
     server::{
         control::{ControlRequest, LEASE_TICKS_DEFAULT},
@@ -32,10 +32,10 @@ pub struct Circle {
 }
 
 /// What one tick did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Ticked {
     /// What a journal would have recorded.
-    pub records: Vec<Record>,
+    pub commit: Commit,
     /// What ran.
     pub executed: Vec<Executed>,
     /// What that used, in resource units.
@@ -65,7 +65,7 @@ impl Circle {
         arrivals: Vec<(ExecutionId, QueryId)>,
         cost: impl Fn(&Executed) -> Usage,
     ) -> Ticked {
-        let mut ticked = Ticked::default();
+        let (mut recorded, mut ran, mut used) = (None, Vec::new(), Usage::default());
         let mut arrivals = Some(arrivals);
         let mut steps = std::mem::take(&mut self.steps);
         while steps.due() != Some(tick.next()) {
@@ -76,13 +76,13 @@ impl Circle {
                     let advanced =
                         self.queue.advance(tick, at_ms, arrivals.take().unwrap_or_default(), measured);
                     let (commit, executed) = advanced.expect("ticks come in order");
-                    ticked.records = commit.records;
+                    recorded = Some(commit);
                     steps.advanced(executed);
                 }
                 Action::Start(_, batch) => {
-                    batch.iter().for_each(|executed| ticked.usage += cost(executed));
-                    ticked.executed = batch.to_vec();
-                    steps.started(ticked.usage);
+                    batch.iter().for_each(|executed| used += cost(executed));
+                    ran = batch.to_vec();
+                    steps.started(used);
                 }
                 Action::Recover | Action::Await(_) => {
                     unreachable!("nothing fails, and usage is told at once")
@@ -90,8 +90,9 @@ impl Circle {
             }
         }
         self.steps = steps;
-        ticked.records.iter().for_each(|record| self.scheduler.apply(record));
-        ticked
+        let commit = recorded.expect("a tick records something, be it nothing but its state");
+        commit.records.iter().for_each(|record| self.scheduler.apply(record));
+        Ticked { commit, executed: ran, usage: used }
     }
 
     fn measure(&mut self, usage: Option<TickUsage>) -> Measured {

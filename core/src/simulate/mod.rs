@@ -8,7 +8,7 @@ mod circle;
 mod report;
 mod trace;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 pub use self::{
     circle::{Circle, Ticked},
@@ -17,12 +17,12 @@ pub use self::{
 };
 use crate::{
     estimator::{CostEstimate, Estimates, Estimator},
-    journal::{Executed, Mode},
+    journal::{Commit, Executed, Mode, Queued},
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
     units::{
         ids::{ExecutionId, QueryId},
-        resource::PerResource,
+        resource::{PerResource, Usage},
         tick::Tick,
     },
     world::World,
@@ -63,12 +63,51 @@ pub struct Simulation {
 impl Simulation {
     /// Runs it to the end. `on_tick` is called after each tick, for progress.
     pub fn run(&self, mut on_tick: impl FnMut(Tick)) -> Run {
+        self.run_watched(|after| {
+            on_tick(after.tick);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, for who wants to see what is recorded and learned. It ends early when `on_tick` says so.
+    pub fn run_watched(&self, mut on_tick: impl FnMut(&After<'_>) -> ControlFlow<()>) -> Run {
         let mut running = Running::new(self);
+        let mut end = Tick(self.ticks);
         for tick in (0..self.ticks).map(Tick) {
-            running.step(tick);
-            on_tick(tick);
+            let commit = running.step(tick);
+            if on_tick(&After { tick, commit: &commit, running: &running }).is_break() {
+                end = tick.next();
+                break;
+            }
         }
-        running.finish()
+        running.finish(end)
+    }
+}
+
+/// What a tick leaves.
+pub struct After<'a> {
+    /// Which.
+    pub tick: Tick,
+    /// What it records.
+    pub commit: &'a Commit,
+    running: &'a Running<'a>,
+}
+
+impl After<'_> {
+    /// How well costs are learned so far; none before a query has run five times.
+    pub fn estimate_error(&self) -> Option<EstimateError> {
+        let truth = self.running.truth(self.tick);
+        self.running.trace.estimate_error(self.running.estimator.estimates(), &truth)
+    }
+
+    /// What has been decided so far.
+    pub fn trace(&self) -> &Trace {
+        &self.running.trace
+    }
+
+    /// The queue's rows.
+    pub fn waiting(&self) -> impl Iterator<Item = Queued> {
+        self.running.circle.queue().planned().map(|planned| planned.queued)
     }
 }
 
@@ -109,13 +148,14 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn step(&mut self, tick: Tick) {
+    /// One tick. What it records.
+    fn step(&mut self, tick: Tick) -> Commit {
         let arrivals = self.arrivals(tick);
         let Self { index, simulation, .. } = self;
         let cost = |executed: &Executed| simulation.world.cost(index[&executed.query], tick);
-        let Ticked { records, executed, usage } = self.circle.step(tick, arrivals, cost);
+        let Ticked { commit, executed, usage } = self.circle.step(tick, arrivals, cost);
         self.trace.tick(usage, &executed);
-        records.iter().for_each(|record| self.estimator.apply(record));
+        commit.records.iter().for_each(|record| self.estimator.apply(record));
         if self.simulation.policy.levels() {
             let estimates = match self.simulation.costs {
                 Costs::Learned => self.estimator.estimates(),
@@ -123,6 +163,7 @@ impl<'a> Running<'a> {
             };
             self.trace.decided(self.circle.level(tick, estimates));
         }
+        commit
     }
 
     fn arrivals(&mut self, tick: Tick) -> Vec<(ExecutionId, QueryId)> {
@@ -135,16 +176,16 @@ impl<'a> Running<'a> {
         arrivals.collect()
     }
 
-    fn finish(self) -> Run {
-        let end = Tick(self.simulation.ticks);
+    /// What each query costs in `tick`.
+    fn truth(&self, tick: Tick) -> BTreeMap<QueryId, Usage> {
+        let world = &self.simulation.world;
+        (0..world.query_count()).map(|index| (world.query(index), world.cost(index, tick))).collect()
+    }
+
+    fn finish(self, end: Tick) -> Run {
         let waiting: Vec<_> =
             self.circle.queue().planned().map(|planned| planned.queued.queued_tick).collect();
-        let truth = (0..self.simulation.world.query_count())
-            .map(|index| {
-                let world = &self.simulation.world;
-                (world.query(index), world.cost(index, end))
-            })
-            .collect();
+        let truth = self.truth(end);
         let estimates = match self.simulation.costs {
             Costs::Learned => Some(self.estimator.estimates()),
             Costs::Known => None,

@@ -50,7 +50,8 @@ pub struct Report {
     pub in_corridor: f64,
     /// Share of stretches as long as a window in the corridor, whatever tick they begin at.
     pub any_alignment: f64,
-    /// Per minute the largest over resources of largest tick / mean tick; the median over minutes.
+    /// Per minute the largest over resources of largest tick / mean tick; the median over minutes. Of all that counts where
+    /// that is less than a minute.
     pub peak_to_mean_60s: f64,
     /// The price.
     pub delay_ticks: DelayTicks,
@@ -100,7 +101,8 @@ impl Trace {
 
     fn peak_to_mean(&self) -> f64 {
         let counted = self.usage.get(self.from.0 as usize..).unwrap_or_default();
-        let minutes = counted.chunks_exact(self.lengths.minute_ticks() as usize).map(|minute| {
+        let minute = counted.len().min(self.lengths.minute_ticks() as usize).max(1);
+        let minutes = counted.chunks_exact(minute).map(|minute| {
             let stretch: Stretch = minute.iter().collect();
             let ratio =
                 |r: Resource| stretch.max[r] as f64 * minute.len() as f64 / stretch.sum[r].max(1) as f64;
@@ -127,7 +129,7 @@ impl Trace {
         }
     }
 
-    fn estimate_error(
+    pub(super) fn estimate_error(
         &self,
         estimates: &Estimates,
         truth: &BTreeMap<QueryId, Usage>,

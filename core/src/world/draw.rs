@@ -13,6 +13,11 @@ pub(super) fn exponential(rng: &mut impl Rng) -> f64 {
     -libm::log(1.0 - unit(rng))
 }
 
+/// Exponential to the power of `exponent`, with mean 1: E[X^k] = Γ(1 + k). Whatever the exponent, one draw.
+pub(super) fn share(rng: &mut impl Rng, exponent: f64) -> f64 {
+    libm::pow(exponential(rng), exponent) / libm::tgamma(1.0 + exponent)
+}
+
 /// Two independent standard normals (Box and Muller 1958).
 fn normals(rng: &mut impl Rng) -> (f64, f64) {
     let radius = libm::sqrt(2.0 * exponential(rng));

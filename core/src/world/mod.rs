@@ -70,7 +70,8 @@ impl World {
                     profile,
                     cost,
                     drifted: drifts.then(|| draw_cost(&parameters, profile, &mut drift)),
-                    probability: draw::exponential(&mut rates) / parameters.query_count as f64,
+                    probability: draw::share(&mut rates, parameters.rate_exponent)
+                        / parameters.query_count as f64,
                 }
             })
             .collect();

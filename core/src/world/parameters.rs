@@ -69,6 +69,9 @@ pub struct Parameters {
     pub query_count: usize,
     /// Scales all arrival rates.
     pub rate: f64,
+    /// How unlike queries are in how often they arrive: shares in proportion to Exp(1) to this power. 0 makes all alike,
+    /// 1 is exponential, more leaves most arrivals to a few queries.
+    pub rate_exponent: f64,
     /// Length of a tick.
     pub tick_ms: u64,
     /// Ticks in a window.
@@ -93,6 +96,7 @@ impl Default for Parameters {
         Self {
             query_count: 100,
             rate: 1.0,
+            rate_exponent: 1.0,
             tick_ms,
             window_ticks,
             default_delay_ticks,
@@ -140,6 +144,8 @@ impl Parameters {
         let finite = "a finite number";
         require(self.query_count, "query_count", "1..=1000000", (1..=1_000_000).contains(&self.query_count))?;
         require(self.rate, "rate", "0..=100000", (0.0..=Self::RATE_MAX).contains(&self.rate))?;
+        let exponent = self.rate_exponent;
+        require(exponent, "rate_exponent", "0..=4", (0.0..=4.0).contains(&exponent))?;
         require(self.tick_ms, "tick_ms", "1..=60000", (1..=60_000).contains(&self.tick_ms))?;
         let (window, delay) = (self.window_ticks, self.default_delay_ticks);
         require(window, "window_ticks", "2..=600", WINDOW_TICKS_RANGE.contains(&window))?;

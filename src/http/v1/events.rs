@@ -15,7 +15,7 @@ use std::{
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use evenkeel_core::insight::recap::Step;
+use evenkeel_core::{insight::recap::Step, units::lengths::Lengths};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -40,8 +40,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Most readers at once: each holds a connection, and at most one frame of about 100 kB.
 const READERS_MAX: usize = 1_000;
-/// Windows that are told again with each change: what the client knows of them comes up to two seconds later.
-const TOLD_AGAIN: u64 = 30;
+/// Time of which windows are told again with each change, three of them at least: what the client knows of them comes up
+/// to two seconds later.
+const TOLD_AGAIN_MS: u64 = 3_000;
 
 /// What an event holds.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +65,7 @@ impl Frame {
         let status = Status::new(views, slices.readiness());
         let steps = Arc::clone(&views.overview.borrow().steps);
         let newest = newest(&steps).unwrap_or(0);
-        let change = render("change", &status, &steps, newest.checked_sub(TOLD_AGAIN));
+        let change = render("change", &status, &steps, newest.checked_sub(told_again(views.about.lengths)));
         Self { status, steps, change, snapshot: OnceLock::new() }
     }
 
@@ -76,6 +77,11 @@ impl Frame {
             after => render("snapshot", &self.status, &self.steps, after),
         }
     }
+}
+
+/// Ticks of which windows are told again.
+fn told_again(lengths: Lengths) -> u64 {
+    lengths.ticks_in_ms(TOLD_AGAIN_MS).max(3 * lengths.window_ticks)
 }
 
 fn newest(steps: &[Step]) -> Option<u64> {

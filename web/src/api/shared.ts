@@ -3,7 +3,7 @@
 // Under HTTP/1.1 a browser opens six connections to a host, and a stream holds one for as long as it lasts: with a
 // stream a tab the seventh tab, and every request of the others, would wait for ever.
 
-import { merged, startsAnew } from "../logic/history";
+import { merged, spans, startsAnew } from "../logic/history";
 import { follow, type Live } from "./live";
 import type { Told, Wish } from "./together";
 import type { Change, Session } from "./types";
@@ -30,7 +30,9 @@ function start(): void {
     {
       onChange: (change, snapshot) => {
         const before = known?.points ?? [];
-        const points = merged(startsAnew(before, change, snapshot) ? [] : before, change.points);
+        const { tick_ms, window_ticks } = change.status;
+        const { recent } = spans(tick_ms * window_ticks);
+        const points = merged(startsAnew(before, change, snapshot) ? [] : before, change.points, recent);
         known = { status: change.status, points };
         trouble = null;
         tell({ kind: "change", change, snapshot });

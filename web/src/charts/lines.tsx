@@ -6,7 +6,7 @@ import type { Point } from "../api/types";
 import { clock, number, share, wait } from "../logic/format";
 import { rollingShares, type Shares, timeline } from "../logic/history";
 import type { Column } from "../parts/table";
-import { tickMs } from "../state";
+import { tickMs, windowSpans } from "../state";
 import { bare, fromZero, timeAxis, valueAxis } from "./axes";
 import type { Colours } from "./colours";
 import { Figure, type LegendEntry } from "./figure";
@@ -210,15 +210,16 @@ interface BenefitProps {
 }
 
 export function BenefitChart({ points, history }: BenefitProps) {
+  const windows = windowSpans.value.minute;
   const rows = useMemo(() => {
-    const shares = rollingShares(history);
+    const shares = rollingShares(history, windows);
     const all = history.map((point, at) => ({ point, ...(shares[at] as Shares) }));
     return all.slice(-points.length || all.length);
-  }, [points, history]);
+  }, [points, history, windows]);
   return (
     <Lines
       title="In the corridor"
-      unit="% of the last 60 windows"
+      unit={`% of the last ${windows} window${windows === 1 ? "" : "s"}`}
       rows={rows}
       options={benefitOptions}
       series={BENEFIT_SERIES}

@@ -3,13 +3,26 @@
 import type { Change, Extent, Point, Resource } from "../api/types";
 import { RESOURCES } from "../api/types";
 
-/** Windows that the page keeps: what the server sends at first. */
-export const WINDOWS_MAX = 300;
-/** Windows in the tile and curve of "the last minute". */
-export const MINUTE_WINDOWS = 60;
+/** Windows in the spans that people are told about. */
+export interface Spans {
+  /** In the tile and curve of "the last minute". */
+  minute: number;
+  /** That the page keeps, which is what the server sends at first: five minutes. */
+  recent: number;
+}
+
+/** However short windows are, the server tells no more of them. */
+const SPAN_WINDOWS_MAX = 3000;
+
+/** The spans where a window lasts so long; one that is longer than a span is the span. */
+export function spans(windowMs: number): Spans {
+  const windows = (minutes: number) =>
+    Math.min(SPAN_WINDOWS_MAX, Math.max(1, Math.floor((minutes * 60_000) / windowMs)));
+  return { minute: windows(1), recent: windows(5) };
+}
 
 /** History with what has come since. A window may come again when more is known of it: the newer word counts. */
-export function merged(points: Point[], fresh: Point[], max = WINDOWS_MAX): Point[] {
+export function merged(points: Point[], fresh: Point[], max: number): Point[] {
   if (fresh.length === 0) return points;
   const windows = new Map([...points, ...fresh].map((point) => [point.first_tick, point]));
   return [...windows.values()].sort((a, b) => a.first_tick - b.first_tick).slice(-max);
@@ -55,7 +68,7 @@ export interface Shares {
 }
 
 /** For each point the share of windows in the corridor, over the `windows` up to it. */
-export function rollingShares(points: Point[], windows = MINUTE_WINDOWS): Shares[] {
+export function rollingShares(points: Point[], windows: number): Shares[] {
   return points.map((_, end) => {
     let [all, inside, known, insideWithout] = [0, 0, 0, 0];
     for (let at = end; at >= 0 && all < windows; at -= 1) {

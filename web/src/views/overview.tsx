@@ -5,24 +5,29 @@ import { type History, type Point, RESOURCES, type Status } from "../api/types";
 import { BenefitChart, DelayChart, QueueChart } from "../charts/lines";
 import { Utilisation } from "../charts/utilisation";
 import { duration } from "../logic/format";
-import { MINUTE_WINDOWS, WINDOWS_MAX } from "../logic/history";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
-import { points, status, tickMs } from "../state";
+import { points, status, windowMs, windowSpans, windowTicks } from "../state";
 import { BenefitTile, CaptureTile, DelayTile, HealthTile, QueueTile } from "./overview_tiles";
 
-const WINDOW_TICKS = 10;
 /** Windows that the charts show; what the page does not keep itself comes in steps of several windows. */
-const RANGES = [
-  { windows: MINUTE_WINDOWS, step: 1 },
-  { windows: WINDOWS_MAX, step: 1 },
-  { windows: 12 * WINDOWS_MAX, step: 12 },
-];
-type Range = (typeof RANGES)[number];
+interface Range {
+  windows: number;
+  step: number;
+}
+
+function ranges(): Range[] {
+  const { minute, recent } = windowSpans.value;
+  return [
+    { windows: minute, step: 1 },
+    { windows: recent, step: 1 },
+    { windows: 12 * recent, step: 12 },
+  ];
+}
 
 function historyPath({ tick }: Status, { windows, step }: Range): string | null {
   if (tick === null || step === 1) return null;
-  const ticks = step * WINDOW_TICKS;
+  const ticks = step * windowTicks.value;
   // Rounded to the step, so that the same points are asked for until a new one is there.
   const from = Math.max(0, Math.floor(tick / ticks - windows / step) * ticks);
   return `/api/v1/resources/history?from_tick=${from}&step_windows=${step}`;
@@ -34,16 +39,17 @@ function useRange(range: Range): { shown: Point[]; error: string | null } {
   const [kept, keep] = useState<Point[]>([]);
   const { data, error } = usePolled<History>(now === null ? null : historyPath(now, range), 3_600_000);
   if (data !== null && data.points !== kept) keep(data.points);
-  const recent = useMemo(() => points.value.slice(-range.windows), [points.value, range]);
+  const recent = useMemo(() => points.value.slice(-range.windows), [points.value, range.windows]);
   return range.step === 1 ? { shown: recent, error: null } : { shown: data?.points ?? kept, error };
 }
 
 export function OverviewView() {
-  const [range, setRange] = useState(RANGES[0] as Range);
+  const [chosen, choose] = useState(0);
+  const all = ranges();
+  const range = all[chosen] as Range;
   const [overlay, setOverlay] = useState(true);
   const { shown, error } = useRange(range);
   const now = status.value;
-  const windowMs = WINDOW_TICKS * tickMs.value;
   return (
     <>
       <h1 class="unseen">Overview</h1>
@@ -66,14 +72,14 @@ export function OverviewView() {
         </label>
         <fieldset class="switch small">
           <legend class="unseen">Range of time</legend>
-          {RANGES.map((one) => (
+          {all.map((one, at) => (
             <button
-              key={one.windows}
+              key={`${one.windows} ${one.step}`}
               type="button"
-              aria-pressed={one === range}
-              onClick={() => setRange(one)}
+              aria-pressed={at === chosen}
+              onClick={() => choose(at)}
             >
-              {duration(one.windows * windowMs)}
+              {duration(one.windows * windowMs.value)}
             </button>
           ))}
         </fieldset>

@@ -3,9 +3,8 @@
 import type { Point, Status } from "../api/types";
 import { capitalised, DASH, duration, fixed, number, share, wait } from "../logic/format";
 import { clientSentence, health, leaseSentence } from "../logic/health";
-import { MINUTE_WINDOWS } from "../logic/history";
 import { type Fact, Facts, Tile } from "../parts/tile";
-import { tickMs } from "../state";
+import { tickMs, windowSpans } from "../state";
 
 interface Props {
   status: Status | null;
@@ -35,19 +34,21 @@ export function HealthTile({ status }: Props) {
   );
 }
 
-/** The last minute's windows, a cell each: filled = in the corridor. */
+/** Cells of a strip at most: more could not be told apart. */
+const CELLS_MAX = 60;
+
+/** The last minute's windows, a cell each, or for several where they are short: filled = all in the corridor. */
 function Strip({ points }: { points: Point[] }) {
-  const cells = points.slice(-MINUTE_WINDOWS);
+  const windows = windowSpans.value.minute;
+  const each = Math.ceil(windows / CELLS_MAX);
+  const count = Math.ceil(windows / each);
   return (
-    <svg class="strip" viewBox={`0 0 ${MINUTE_WINDOWS * 4} 12`} preserveAspectRatio="none" aria-hidden="true">
-      {Array.from({ length: MINUTE_WINDOWS }, (_, at) => {
-        const point = cells[at - MINUTE_WINDOWS + cells.length];
-        const kind =
-          point === undefined
-            ? "unknown"
-            : point.windows_in_corridor === point.windows
-              ? "inside"
-              : "outside";
+    <svg class="strip" viewBox={`0 0 ${count * 4} 12`} preserveAspectRatio="none" aria-hidden="true">
+      {Array.from({ length: count }, (_, at) => {
+        const end = points.length - (count - 1 - at) * each;
+        const cell = points.slice(Math.max(0, end - each), Math.max(0, end));
+        const level = cell.every((point) => point.windows_in_corridor === point.windows);
+        const kind = cell.length === 0 ? "unknown" : level ? "inside" : "outside";
         return (
           <rect
             key={at}

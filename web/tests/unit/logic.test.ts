@@ -3,7 +3,7 @@ import type { ClientStatus, Point, Status } from "../../src/api/types";
 import { backoffMs } from "../../src/logic/backoff";
 import * as format from "../../src/logic/format";
 import { clientSentence, health } from "../../src/logic/health";
-import { inCorridor, merged, rollingShares, timeline } from "../../src/logic/history";
+import { inCorridor, merged, rollingShares, spans, timeline } from "../../src/logic/history";
 import { nextOrder, sorted } from "../../src/logic/sort";
 
 const EVEN = { average: 100, min: 90, max: 110 };
@@ -77,10 +77,17 @@ test("numbers are rounded to what a person reads", () => {
 test("history keeps the newest, takes the newer word, and never a window twice", () => {
   const history = [10, 20, 30].map((tick) => point(tick));
   expect(merged(history, [point(40)], 3).map((p) => p.last_tick)).toEqual([20, 30, 40]);
-  const again = merged(history, [point(20, false), point(40)]);
+  const again = merged(history, [point(20, false), point(40)], 300);
   expect(again.map((p) => p.last_tick)).toEqual([10, 20, 30, 40]);
   expect(again.map((p) => p.windows_in_corridor)).toEqual([1, 0, 1, 1]);
-  expect(merged(history, [])).toBe(history);
+  expect(merged(history, [], 300)).toBe(history);
+});
+
+test("spans have as many windows as fit, one at least", () => {
+  expect(spans(1000)).toEqual({ minute: 60, recent: 300 });
+  expect(spans(7 * 100)).toEqual({ minute: 85, recent: 428 });
+  expect(spans(600_000)).toEqual({ minute: 1, recent: 1 });
+  expect(spans(10)).toEqual({ minute: 3000, recent: 3000 });
 });
 
 test("a line breaks where nothing was measured", () => {

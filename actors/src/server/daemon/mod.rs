@@ -204,7 +204,8 @@ impl Daemon {
         self.under_way.send_replace(false);
         self.health.set_recovering(true);
         let address = context.address();
-        let (fast_forward, pace, tick_ms) = (self.fast_forward.clone(), self.published.subscribe(), self.tick_ms);
+        let (fast_forward, pace, tick_ms) =
+            (self.fast_forward.clone(), self.published.subscribe(), self.tick_ms);
         let ticker = async move {
             if let Some(fast_forward) = fast_forward {
                 fast_forward.run(&address, pace, tick_ms).await;

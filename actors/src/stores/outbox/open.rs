@@ -6,7 +6,10 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Executed, FORMAT, Numbering, Record, Recovered, Start, Stream},
+    journal::{
+        DifferentParameter, Executed, FORMAT, Numbering, Record, Recovered, Start, Stream,
+        different_parameters,
+    },
     units::tick::Tick,
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -274,13 +277,16 @@ fn create_dir(dir: &Path) -> std::io::Result<()> {
 }
 
 fn other_identity(dir: &Path, stored: &Identity, given: &Identity) -> OpenError {
-    // Labels may be the same where parameters differ: then the whole texts say what does.
-    let describe = |identity: &Identity| {
-        if stored.label == given.label {
-            format!("{} ({})", identity.label, identity.text)
-        } else {
-            identity.label.clone()
-        }
+    // Labels may be the same where parameters differ: then those say what does.
+    let different = different_parameters(&stored.text, &given.text, &given.defaults);
+    let describe = |identity: &Identity, which: usize| {
+        let text = |(name, values): &DifferentParameter| match values[which].as_deref() {
+            Some("") => name.clone(),
+            Some(value) => format!("{name} = {value}"),
+            None => format!("no {name}"),
+        };
+        let parameters: Vec<_> = different.iter().map(text).collect();
+        format!("{} ({})", identity.label, parameters.join(", "))
     };
-    OpenError::OtherIdentity { dir: dir.to_owned(), stored: describe(stored), given: describe(given) }
+    OpenError::OtherIdentity { dir: dir.to_owned(), stored: describe(stored, 0), given: describe(given, 1) }
 }

@@ -74,11 +74,11 @@ impl Twin {
         let events = self.events.remove(&tick).unwrap_or_default();
         let arrived = events.iter().filter(|event| event.event == QueueEvent::Queued);
         let arrivals = arrived.map(|event| (event.execution, event.query)).collect();
-        let Ticked { records, .. } = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
+        let Ticked { commit, .. } = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
         events.iter().for_each(|event| self.circle.repeat(event));
         let feasibility = self.levels.then(|| self.circle.level(tick, estimates));
         self.next = tick.next();
-        (records, feasibility)
+        (commit.records, feasibility)
     }
 }
 

@@ -66,7 +66,7 @@ impl AtArrival {
         {
             return Plan { set: self.slots.values().cloned().collect(), feasibility };
         }
-        let mut kinds = Kinds::new(problem.estimates);
+        let mut kinds = Kinds::new(problem.lengths, problem.estimates);
         let load = Load::new(problem.expected, problem.estimates);
         let (before, new): (Vec<&Pending>, Vec<&Pending>) =
             problem.pending.iter().partition(|pending| self.is_placed(problem.lengths, pending));
@@ -116,7 +116,10 @@ impl AtArrival {
         let rate = load.rate.max(0.1);
         let few = load.rate < WHOLE_BELOW;
         let delay = DELAY_BASE + if few { DELAY_FEW } else { DELAY_MANY } / rate;
-        let delay = problem.delay_budget.map_or(delay, |budget| budget.min(delay)).max(1.0);
+        // What nobody asked for comes on top.
+        let unasked = (problem.lengths.default_delay_ticks - 1) as f64;
+        let delay =
+            problem.delay_budget.map_or(delay, |budget| (budget - unasked).min(delay)).max(1.0) + unasked;
         if few {
             self.decide_wholes(problem.tick.next(), problem.pending.len() as f64, load.rate, delay);
             return times(load.work, load.rate.floor().max(1.0) / rate);
@@ -126,7 +129,7 @@ impl AtArrival {
             let work = load.work[r];
             let surplus = stock[r] - delay * work;
             let surge = SURGE * work;
-            let wish = work + (surplus / (SETTLE * delay)).clamp(-surge, surge);
+            let wish = work + (surplus / (SETTLE * (delay - unasked))).clamp(-surge, surge);
             let slow =
                 self.goal.map_or(wish, |goal| wish.clamp(goal[r] * (1.0 - STEP), goal[r] * (1.0 + STEP)));
             slow.clamp(work - surge, work + surge)

@@ -69,7 +69,7 @@ pub(super) fn choose(
     let free_max = 2 * executions(waiting, target) + SPARE_CANDIDATES;
     let places: Vec<usize> = forced.iter().copied().chain(free.take(free_max)).collect();
     let candidates: Vec<Item> = places.iter().map(|n| waiting[*n]).collect();
-    let age = |item: &Item| (tick.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
+    let age = |item: &Item| (tick.since(item.held_from) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
     // Relative to their mean: otherwise every execution more would be a gain, and the sums too large.
     let mean_age = candidates.iter().map(age).sum::<f64>() / candidates.len().max(1) as f64;
     let worth = candidates.iter().map(|item| settings.age_worth * (age(item) - mean_age)).collect();

@@ -8,6 +8,7 @@ use crate::{
     scheduler::problem::Pending,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
 };
@@ -20,6 +21,7 @@ pub(super) struct Kind {
 
 /// Costs looked up once per query.
 pub(super) struct Kinds<'a> {
+    lengths: Lengths,
     estimates: &'a Estimates,
     index: BTreeMap<QueryId, usize>,
     known: Vec<Kind>,
@@ -33,6 +35,8 @@ pub(super) struct Item {
     pub(super) kind: usize,
     pub(super) cost: Units,
     pub(super) queued_tick: Tick,
+    /// The tick from which on it is held: the one before its base due tick, if nobody delays it.
+    pub(super) held_from: Tick,
     /// The earliest tick that it may run in.
     pub(super) earliest: Tick,
     /// The latest.
@@ -40,8 +44,8 @@ pub(super) struct Item {
 }
 
 impl<'a> Kinds<'a> {
-    pub(super) fn new(estimates: &'a Estimates) -> Self {
-        Self { estimates, index: BTreeMap::new(), known: Vec::new() }
+    pub(super) fn new(lengths: Lengths, estimates: &'a Estimates) -> Self {
+        Self { lengths, estimates, index: BTreeMap::new(), known: Vec::new() }
     }
 
     /// The index of `query`. Before anything is known every query costs one unit of each resource, so
@@ -73,6 +77,7 @@ impl<'a> Kinds<'a> {
             kind,
             cost: self.cost(kind),
             queued_tick: pending.queued_tick,
+            held_from: self.lengths.base_of(pending.queued_tick).previous(),
             earliest,
             deadline: pending.deadline.max(earliest),
         }

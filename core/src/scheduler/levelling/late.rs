@@ -6,10 +6,6 @@ use crate::{
     units::tick::Tick,
 };
 
-/// How long it is minded: a minute at the default pace. Then plans count on being in time again, which
-/// costs a window or two when they still are not.
-const MINDED_TICKS: u64 = 600;
-
 /// What is known about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Late {
@@ -17,12 +13,16 @@ pub(super) struct Late {
     last: Option<Tick>,
     /// When two in a row did.
     last_two: Option<Tick>,
+    /// How long that is minded: a minute. Then plans count on being in time again, which costs a window or two when they
+    /// still are not.
+    minded_ticks: u64,
 }
 
 impl Late {
     /// What `problem` tells: an execution that still waits after its slot had a slot that came late.
     pub(super) fn after(self, before: &Carry, problem: &Problem<'_>) -> Self {
         let tick = problem.tick;
+        let minded_ticks = problem.lengths.minute_ticks();
         let waits_after_its_slot = |pending: &Pending| {
             let slot = before.slots.get(&pending.execution);
             slot.is_some_and(|slot| pending.due_tick.max(slot.tick) <= tick)
@@ -31,20 +31,21 @@ impl Late {
             return self;
         }
         let again = self.last.is_some_and(|last| last.next() == tick);
-        Self { last: Some(tick), last_two: if again { Some(tick) } else { self.last_two } }
+        let last_two = if again { Some(tick) } else { self.last_two };
+        Self { last: Some(tick), last_two, minded_ticks }
     }
 
     /// Ticks that more should wait when plans come late now and then: what runs meanwhile waits already.
     pub(super) fn ahead_ticks(self, tick: Tick) -> f64 {
-        if Self::minded(self.last, tick) { 1.0 } else { 0.0 }
+        if self.minded(self.last, tick) { 1.0 } else { 0.0 }
     }
 
     /// Whether the plan of `tick` should expect to come late.
     pub(super) fn usually(self, tick: Tick) -> bool {
-        Self::minded(self.last_two, tick)
+        self.minded(self.last_two, tick)
     }
 
-    fn minded(last: Option<Tick>, tick: Tick) -> bool {
-        last.is_some_and(|last| tick.since(last) < MINDED_TICKS)
+    fn minded(self, last: Option<Tick>, tick: Tick) -> bool {
+        last.is_some_and(|last| tick.since(last) < self.minded_ticks)
     }
 }

@@ -20,6 +20,7 @@ mod item;
 mod late;
 mod load;
 mod reason;
+mod scaled;
 mod settings;
 mod stock;
 mod subset;
@@ -64,13 +65,14 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     {
         return (Plan { set: carry.set(), feasibility }, carry.clone());
     }
-    let settings = Settings::default();
-    let mut kinds = Kinds::new(problem.estimates);
+    let problem = &of_base(problem);
+    let settings = Settings::of(problem.lengths);
+    let mut kinds = Kinds::new(problem.lengths, problem.estimates);
     let load = Load::new(problem.expected, problem.estimates);
     let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
     let mut planning = Planning { problem, settings, load, kinds, items };
     let late = carry.late.after(carry, problem);
-    let waiting_ticks = stock::waiting_ticks(carry.waiting_ticks, planning.items.len(), planning.load.rate);
+    let waiting_ticks = stock::waiting_ticks(carry.waiting_ticks, planning.ready(), planning.load.rate);
     let way = planning.way(carry.way, waiting_ticks);
     let next = match way {
         Way::AtBase(binding) => planning.at_base(binding),
@@ -82,6 +84,16 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
     planning.hold_back(carry, &mut next);
     let feasibility = next.last.map_or(Feasibility::FEASIBLE, |(_, feasibility)| feasibility);
     (Plan { set: next.set(), feasibility }, next)
+}
+
+/// Delays counted so that 1 is none added, whatever the delay is that nobody asked for.
+fn of_base<'a>(problem: &Problem<'a>) -> Problem<'a> {
+    let unasked = (problem.lengths.default_delay_ticks - 1) as f64;
+    Problem {
+        delay_budget: problem.delay_budget.map(|ticks| ticks - unasked),
+        recent_delay: problem.recent_delay.map(|ticks| ticks - unasked),
+        ..*problem
+    }
 }
 
 struct Planning<'a> {
@@ -96,6 +108,11 @@ struct Planning<'a> {
 impl Planning<'_> {
     fn next(&self) -> Tick {
         self.problem.tick.next()
+    }
+
+    /// Executions that may run in the next tick.
+    fn ready(&self) -> usize {
+        self.items.iter().filter(|item| item.earliest <= self.next()).count()
     }
 
     fn lengths(&self) -> Lengths {
@@ -142,7 +159,7 @@ impl Planning<'_> {
         let reason = reason::at_base(self.load.rate, binding);
         let mut held = 0;
         let slots = self.items.iter().map(|item| {
-            let fresh = item.queued_tick >= self.problem.tick || item.earliest > self.next();
+            let fresh = item.held_from >= self.problem.tick || item.earliest > self.next();
             held += usize::from(!fresh);
             let wait = if fresh { 0 } else { (held - 1) / drained };
             let tick = item.earliest.after(wait as u64).min(item.deadline);

@@ -7,6 +7,8 @@ pub(super) struct Settings {
     pub(super) worth_it_rate: f64,
     /// Around this rate whole windows give way to a target that is held tick by tick.
     pub(super) by_tick_rate: f64,
+    /// Whether windows are short enough to be planned whole.
+    pub(super) whole_windows: bool,
     /// Mean delay that whole windows need: six of their ticks must wait before they begin.
     pub(super) by_window_delay: f64,
     /// Rate² times mean delay from which on a target held tick by tick brings a third of the windows into
@@ -106,6 +108,7 @@ impl Default for Settings {
         Self {
             worth_it_rate: 0.7,
             by_tick_rate: 4.5,
+            whole_windows: true,
             by_window_delay: 10.0,
             by_tick_stock: 50.0,
             by_tick_spare: 2.0,

@@ -167,6 +167,7 @@ mod tests {
             kind: n,
             cost: [0; 3].map(|_| 30.0 + 40.0 * unit(dice)),
             queued_tick: Tick(0),
+            held_from: Tick(0),
             earliest: Tick(1),
             deadline: Tick(1_200),
         };

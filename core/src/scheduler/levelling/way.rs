@@ -46,6 +46,14 @@ impl Way {
         }
         let delay = means.allowed_ticks.min(means.hold_ticks);
         let few = !reaches(means.rate, settings.by_tick_rate, was(Self::ByTick));
+        if few && !settings.whole_windows {
+            // A tick of so few executions strays further than a long window allows now and then.
+            return if delay > settings.cap_delay {
+                Self::UnderCap(Binding::Arrivals)
+            } else {
+                Self::AtBase(Binding::Arrivals)
+            };
+        }
         if few && reaches(delay, settings.by_window_delay, was(Self::ByWindow)) {
             // Windows of a few executions need costs; a target of many at least evens out their number.
             let known =

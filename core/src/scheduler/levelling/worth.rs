@@ -36,7 +36,7 @@ pub(super) fn worth(
     // Who is kept for windows of one a tick has to wait; where none are needed nobody has to wait long.
     let hurry = 1.0 + (HURRY - 1.0) * (1.0 - (share_of_ones(settings, load) / SHARE_IN_EARNEST).min(1.0));
     let worth = items.iter().map(|item| {
-        let age = (next.since(item.queued_tick) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
+        let age = (next.since(item.held_from) as f64 / delay_ticks).min(AGE_DELAYS_MAX);
         settings.window_age_worth * hurry * age - keep[item.kind]
     });
     let worth: Vec<f64> = worth.collect();

@@ -21,8 +21,9 @@ pub(super) struct Jitter {
 
 impl Policy for Jitter {
     fn plan(&mut self, problem: &Problem<'_>) -> Plan {
+        let unasked = problem.lengths.default_delay_ticks as f64;
         // Uniform on 0..=n adds n / 2 ticks on average.
-        let added = problem.delay_budget.map_or(SPREAD_TICKS, |budget| 2.0 * (budget - 1.0).max(0.0));
+        let added = problem.delay_budget.map_or(SPREAD_TICKS, |budget| 2.0 * (budget - unasked).max(0.0));
         let slots = problem.pending.iter().map(|pending| {
             let slot = self.slots.get(&pending.execution).copied();
             let slot = slot.unwrap_or_else(|| pending.due_tick.after(draw(pending.execution, added as u64)));

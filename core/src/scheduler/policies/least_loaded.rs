@@ -20,7 +20,9 @@ pub(super) struct LeastLoaded {
 
 impl Policy for LeastLoaded {
     fn plan(&mut self, problem: &Problem<'_>) -> Plan {
-        let ahead = problem.delay_budget.map_or(AHEAD_TICKS, |budget| 2.0 * budget - 1.0).max(1.0) as u64;
+        let unasked = (problem.lengths.default_delay_ticks - 1) as f64;
+        let ahead =
+            problem.delay_budget.map_or(AHEAD_TICKS, |budget| 2.0 * (budget - unasked) - 1.0).max(1.0) as u64;
         let mut planned: BTreeMap<Tick, [f64; 3]> = BTreeMap::new();
         let mut slots = BTreeMap::new();
         let known = |pending: &&Pending| self.slots.contains_key(&pending.execution);
