@@ -38,7 +38,8 @@ use evenkeel_core::{
     invariants::TruthRow,
     journal::Stream,
     scheduler::PolicyName,
-    server::queue::HoldLimits,
+    server::queue::{HoldLimits, HoldSettings},
+    units::lengths::Lengths,
     world::{Parameters, World},
 };
 use tempfile::TempDir;
@@ -110,6 +111,7 @@ struct Circle {
 }
 
 const TICK_MS: u64 = 5;
+const LENGTHS: Lengths = Lengths { tick_ms: TICK_MS, window_ticks: 10, default_delay_ticks: 1 };
 
 fn circle() -> Circle {
     let folder = TempDir::new().unwrap();
@@ -130,17 +132,17 @@ fn circle() -> Circle {
 
     let (seen, of) = (queue_view.clone(), OutboxReader::opener(&dir));
     let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
-        Observer::new(of, seen, own, watch::channel(Arc::default()).0)
+        Observer::new(LENGTHS, of, seen, own, watch::channel(Arc::default()).0)
     });
     let (handle, recorded) = (Arc::new(outbox.clone()), observer.clone().recipient().into());
     let journal =
         start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();
     let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
-        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+        Queue::new(append, own, queue_sender, unix_ms, LENGTHS, HoldLimits::default())
     });
     let monitor = start(&mut health, &guarding, ActorName::Monitor, move |own| {
-        Monitor::new(own, window_sender, unix_ms)
+        Monitor::new(LENGTHS, own, window_sender, unix_ms)
     });
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),
@@ -159,7 +161,8 @@ fn circle() -> Circle {
         client: "a test".to_owned(),
         epoch: LeaseEpoch::sole(1),
         policy: PolicyName::Evenkeel,
-        limits: HoldLimits::default(),
+        lengths: LENGTHS,
+        limits: HoldSettings::default(),
         delay_budget: None,
     };
     let control = queue.clone().recipient().into();

@@ -42,6 +42,7 @@ use evenkeel_core::{
     server::queue::{Finished, HoldLimits},
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Usage,
         tick::Tick,
     },
@@ -54,6 +55,7 @@ use uuid::Uuid;
 use self::support::start;
 
 const TICK_MS: u64 = 5;
+const LENGTHS: Lengths = Lengths { tick_ms: TICK_MS, window_ticks: 10, default_delay_ticks: 1 };
 /// Longest that a test waits for something to become true; nothing is measured with it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -213,17 +215,17 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
     let (pace_sender, pace) = watch::channel(Pace::default());
     let (seen, of) = (view.clone(), OutboxReader::opener(dir));
     let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
-        Observer::new(of, seen, own, watch::channel(Arc::default()).0)
+        Observer::new(LENGTHS, of, seen, own, watch::channel(Arc::default()).0)
     });
     let (handle, recorded) = (Arc::new(outbox.clone()), observer.recipient().into());
     let journal =
         start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
     let append = journal.clone().recipient().into();
     let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
-        Queue::new(append, own, queue_sender, unix_ms, TICK_MS, HoldLimits::default())
+        Queue::new(append, own, queue_sender, unix_ms, LENGTHS, HoldLimits::default())
     });
     let monitor = start(&mut health, &guarding, ActorName::Monitor, |own| {
-        Monitor::new(own, watch::channel(None).0, unix_ms)
+        Monitor::new(LENGTHS, own, watch::channel(None).0, unix_ms)
     });
     let ports = daemon::Ports {
         monitor: monitor.clone().recipient().into(),

@@ -286,7 +286,7 @@ impl Follower {
     fn read_of(&self, entries: PerStream<Vec<Entry>>, caught_up: Option<Tick>) -> Option<Read> {
         let entries = in_order(entries);
         let is_news = caught_up.is_some() || !entries.is_empty();
-        is_news.then(|| Read { entries, observed: None, lengths: self.lengths, caught_up })
+        is_news.then_some(Read { entries, observed: None, lengths: self.lengths, caught_up })
     }
 
     /// Waits until a stream has something after what was read, taking nothing.

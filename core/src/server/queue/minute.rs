@@ -94,7 +94,7 @@ mod tests {
             minute.closed(&window(lengths, number, if number < 100 { 50 } else { 6 }));
             let expected = if number < 100 { 25.0 } else { 3.0 };
             let mean = minute.mean_per_tick().unwrap();
-            assert!(number >= 100 && number < 6_000 || (mean - expected).abs() < 1e-9, "{number}: {mean}");
+            assert!((100..6_000).contains(&number) || (mean - expected).abs() < 1e-9, "{number}: {mean}");
         }
         assert_eq!((minute.executed().len(), minute.in_last), (60, 50));
         let again = Minute::recover(lengths, minute.executed(), Some(&window(lengths, 7_049, 6)));
