@@ -4,8 +4,9 @@ use clap::Args;
 use evenkeel_core::units::lengths::Lengths;
 
 use super::{
+    delays::LevellingOptions,
     layers::Given,
-    options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions},
+    options::{CommonOptions, RedisOptions, ServerOptions},
 };
 use crate::{
     exit::Exit,

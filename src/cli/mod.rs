@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod delays;
 #[cfg(test)]
 mod documents;
 mod environment;

@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{
+    delays::LevellingOptions,
     layers::Given,
-    options::{CommonOptions, LevellingOptions, ServingOptions},
+    options::{CommonOptions, ServingOptions},
 };
 use crate::{
     exit::{Exit, ExitError},

@@ -6,7 +6,11 @@ use evenkeel_actors::{
     remote::{reach::Server, secret::Secret},
     stores::redis::{Keys, Target},
 };
-use evenkeel_core::{journal::Mode, server::queue::HoldSettings, units::lengths::Lengths};
+use evenkeel_core::{
+    journal::Mode,
+    server::queue::HoldSettings,
+    units::{lengths::Lengths, span::Given},
+};
 
 use super::backend::Backend;
 use crate::{http::AccessSettings, telemetry::LogFormat};
@@ -41,13 +45,15 @@ pub struct Serving {
     pub until_tick: Option<u64>,
     /// Whether the clock is right now and was ahead of it when the last entries were recorded.
     pub clock_was_wrong: bool,
+    /// Delay within which executions should run.
+    pub delay_objective: Given,
 }
 
 /// What the client's half needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Levelling {
-    /// Ceiling for the mean delay, in ticks.
-    pub delay_budget: Option<f64>,
+    /// Ceiling for the mean delay.
+    pub delay_budget: Option<Given>,
 }
 
 /// `evenkeel run`.

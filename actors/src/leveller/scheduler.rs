@@ -19,7 +19,7 @@ use evenkeel_core::{
         control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
         queue::HoldSettings,
     },
-    units::{lengths::Lengths, tick::Tick},
+    units::{lengths::Lengths, span::Given, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -50,6 +50,8 @@ pub struct Decision {
     pub residual: Option<f64>,
     /// Learned costs.
     pub estimates: Arc<Estimates>,
+    /// Milliseconds of a tick.
+    pub tick_ms: u64,
 }
 
 /// Who levels, and how.
@@ -65,8 +67,8 @@ pub struct Settings {
     pub lengths: Lengths,
     /// How long slots may hold executions, as the server has it.
     pub limits: HoldSettings,
-    /// Ceiling for the mean delay in ticks; none lets the policy choose.
-    pub delay_budget: Option<f64>,
+    /// Ceiling for the mean delay; none lets the policy choose.
+    pub delay_budget: Option<Given>,
 }
 
 /// See the module.
@@ -117,7 +119,8 @@ impl Scheduler {
     /// From a snapshot, or nothing.
     fn begin(&self, snapshot: Option<SchedulerSnapshot>) -> Result<Core, SnapshotError> {
         let Settings { policy, lengths, limits, delay_budget, .. } = &self.settings;
-        let (policy, lengths, limits, budget) = (*policy, *lengths, limits.of(*lengths), *delay_budget);
+        let (policy, lengths, limits) = (*policy, *lengths, limits.of(*lengths));
+        let budget = delay_budget.map(|given| given.budget_ticks(lengths.tick_ms));
         match snapshot {
             Some(snapshot) => Core::restore(policy, lengths, limits, budget, snapshot),
             None => Ok(Core::new(policy, lengths, limits, budget)),
@@ -159,6 +162,7 @@ impl Scheduler {
             forecasts: Arc::clone(self.outlook.forecasts()),
             residual: self.outlook.residual(),
             estimates: Arc::clone(self.outlook.known()),
+            tick_ms: self.settings.lengths.tick_ms,
         };
         self.published.send_replace(Some(decision));
         if !self.asking {

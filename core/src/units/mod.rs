@@ -3,5 +3,6 @@
 pub mod ids;
 pub mod lengths;
 pub mod resource;
+pub mod span;
 pub mod tick;
 pub mod window;

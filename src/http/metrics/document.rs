@@ -53,6 +53,7 @@ fn server() -> Views {
         due_tick: tick,
         planned_tick: tick,
         planned_ms: 0,
+        held: false,
         reason: None,
     };
     let queue = QueueSnapshot {
@@ -112,6 +113,7 @@ fn client() -> ClientViews {
         forecasts: Arc::default(),
         residual: Some(0.1),
         estimates: Arc::default(),
+        tick_ms: 100,
     };
     ClientViews {
         access: Access::new(AccessSettings::open()).expect("no file is read"),

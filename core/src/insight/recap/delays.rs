@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// How often each delay occurred. As large as there are different delays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DelayCounts {
@@ -11,7 +13,8 @@ pub struct DelayCounts {
 }
 
 /// Delays in ticks, where 1 is none added; percentiles by nearest rank.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DelaySummary {
     /// Arithmetic mean.
     pub mean: f64,
