@@ -1,7 +1,7 @@
 // The first screen: is it healthy, is it level, is the record complete, and what does it cost.
 
 import { useMemo, useState } from "preact/hooks";
-import { type History, type Point, RESOURCES, type Status } from "../api/types";
+import { type Minutes, type Point, RESOURCES } from "../api/types";
 import { BenefitChart, DelayChart, QueueChart } from "../charts/lines";
 import { Utilisation } from "../charts/utilisation";
 import { duration } from "../logic/format";
@@ -9,37 +9,34 @@ import { MINUTE_WINDOWS, WINDOWS_MAX } from "../logic/history";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { points, status, tickMs } from "../state";
-import { BenefitTile, CaptureTile, DelayTile, HealthTile, QueueTile } from "./overview_tiles";
+import { BenefitTile, CaptureTile, DelayTile, Headline, HealthTile, QueueTile } from "./overview_tiles";
 
 const WINDOW_TICKS = 10;
-/** Windows that the charts show; what the page does not keep itself comes in steps of several windows. */
+const MINUTE_MS = 60_000;
+/** What the charts show: the last windows, which the page keeps itself, or minutes, which the server keeps over a restart. */
 const RANGES = [
-  { windows: MINUTE_WINDOWS, step: 1 },
-  { windows: WINDOWS_MAX, step: 1 },
-  { windows: 12 * WINDOWS_MAX, step: 12 },
-];
+  { windows: MINUTE_WINDOWS, minutes: null },
+  { windows: WINDOWS_MAX, minutes: null },
+  { windows: null, minutes: 60 },
+  { windows: null, minutes: 1440 },
+] as const;
 type Range = (typeof RANGES)[number];
 
-function historyPath({ tick }: Status, { windows, step }: Range): string | null {
-  if (tick === null || step === 1) return null;
-  const ticks = step * WINDOW_TICKS;
-  // Rounded to the step, so that the same points are asked for until a new one is there.
-  const from = Math.max(0, Math.floor(tick / ticks - windows / step) * ticks);
-  return `/api/v1/resources/history?from_tick=${from}&step_windows=${step}`;
+/** The points of the chosen range, and why they cannot be had. */
+function useRange({ windows, minutes }: Range): { shown: Point[]; error: string | null } {
+  const [kept, keep] = useState<Point[]>([]);
+  const path = minutes === null ? null : `/api/v1/minutes?last=${minutes}`;
+  const { data, error } = usePolled<Minutes>(path, MINUTE_MS / 4);
+  if (data !== null && data.points !== kept) keep(data.points);
+  const recent = useMemo(() => points.value.slice(-(windows ?? 0)), [points.value, windows]);
+  return windows === null ? { shown: data?.points ?? kept, error } : { shown: recent, error: null };
 }
 
-/** The points of the chosen range, and why they cannot be had. */
-function useRange(range: Range): { shown: Point[]; error: string | null } {
-  const now = status.value;
-  const [kept, keep] = useState<Point[]>([]);
-  const { data, error } = usePolled<History>(now === null ? null : historyPath(now, range), 3_600_000);
-  if (data !== null && data.points !== kept) keep(data.points);
-  const recent = useMemo(() => points.value.slice(-range.windows), [points.value, range]);
-  return range.step === 1 ? { shown: recent, error: null } : { shown: data?.points ?? kept, error };
-}
+const span = ({ windows, minutes }: Range, windowMs: number) =>
+  duration(minutes === null ? windows * windowMs : minutes * MINUTE_MS);
 
 export function OverviewView() {
-  const [range, setRange] = useState(RANGES[0] as Range);
+  const [range, setRange] = useState<Range>(RANGES[0]);
   const [overlay, setOverlay] = useState(true);
   const { shown, error } = useRange(range);
   const now = status.value;
@@ -47,6 +44,7 @@ export function OverviewView() {
   return (
     <>
       <h1 class="unseen">Overview</h1>
+      <Headline status={now} />
       <div class="tiles five">
         <HealthTile status={now} />
         <BenefitTile status={now} points={points.value} />
@@ -68,12 +66,12 @@ export function OverviewView() {
           <legend class="unseen">Range of time</legend>
           {RANGES.map((one) => (
             <button
-              key={one.windows}
+              key={span(one, windowMs)}
               type="button"
               aria-pressed={one === range}
               onClick={() => setRange(one)}
             >
-              {duration(one.windows * windowMs)}
+              {span(one, windowMs)}
             </button>
           ))}
         </fieldset>
@@ -90,7 +88,7 @@ export function OverviewView() {
       <div class="charts">
         <QueueChart points={shown} />
         <DelayChart points={shown} />
-        <BenefitChart points={shown} history={range.step === 1 ? points.value : shown} />
+        <BenefitChart points={shown} history={range.minutes === null ? points.value : shown} />
       </div>
     </>
   );
