@@ -12,15 +12,12 @@ use std::{
 use evenkeel_core::{
     journal::Mode,
     server::queue::HoldSettings,
-    units::ids::QueryId,
+    units::{ids::QueryId, span::Given},
     world::{Parameters, Scenario, World},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{exit::ExitError, telemetry::LogFormat};
-
-/// Longest maximum delay that may be configured: a day at the default pace, as for `/delay`.
-const MAX_DELAY_TICKS_MAX: u64 = 864_000;
 
 /// What a configuration file may say; unknown keys are refused.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,18 +62,21 @@ pub struct File {
     /// See `--token-file`.
     pub token_file: Option<PathBuf>,
     /// See `--delay-budget`.
-    pub delay_budget: Option<f64>,
+    pub delay_budget: Option<Given>,
     /// See `--tick-ms`.
     pub tick_ms: Option<u64>,
     /// See `--window-ticks`.
     pub window_ticks: Option<u64>,
     /// See `--default-delay-ticks`.
     pub default_delay_ticks: Option<u64>,
-    /// Longest time in ticks that a slot may hold an execution.
-    pub max_delay_ticks: Option<u64>,
+    /// See `--delay-objective`.
+    pub delay_objective: Option<Given>,
+    /// See `--max-delay`; its name was another one while it took ticks alone.
+    #[serde(alias = "max_delay_ticks")]
+    pub max_delay: Option<Given>,
     /// The same by query id.
-    #[serde(default)]
-    pub max_delay_ticks_by_query: BTreeMap<QueryId, u64>,
+    #[serde(default, alias = "max_delay_ticks_by_query")]
+    pub max_delay_by_query: BTreeMap<QueryId, Given>,
     /// Where all of that stands.
     #[serde(skip)]
     pub place: Place,
@@ -121,7 +121,9 @@ impl Place {
         let mut lines = BTreeMap::new();
         for (at, line) in text.lines().enumerate() {
             let Some((key, _)) = line.split_once('=') else { continue };
-            lines.entry(key.trim().trim_matches(['"', '\'']).to_owned()).or_insert(at + 1);
+            // Also under the names that keys had once.
+            let key = key.trim().trim_matches(['"', '\'']).replace("max_delay_ticks", "max_delay");
+            lines.entry(key).or_insert(at + 1);
         }
         Self { path: Some(path.to_owned()), lines }
     }
@@ -146,20 +148,8 @@ impl File {
     }
 
     /// How long slots may hold executions.
-    ///
-    /// # Errors
-    /// A limit is out of range; exit code 2.
-    pub fn hold_limits(&self) -> Result<HoldSettings, ExitError> {
-        let default_ticks = self.max_delay_ticks;
-        let by_query = self.max_delay_ticks_by_query.clone();
-        let mut all = by_query.values().copied().chain(default_ticks);
-        if let Some(ticks) = all.find(|ticks| !(1..=MAX_DELAY_TICKS_MAX).contains(ticks)) {
-            return Err(ExitError::usage(format!(
-                "{}: a maximum delay is {ticks} ticks: expected 1..={MAX_DELAY_TICKS_MAX}",
-                self.place.of("max_delay_ticks")
-            )));
-        }
-        Ok(HoldSettings { default_ticks, by_query })
+    pub fn hold_settings(&self) -> HoldSettings {
+        HoldSettings { default: self.max_delay, by_query: self.max_delay_by_query.clone() }
     }
 }
 
@@ -249,14 +239,14 @@ impl ScenarioChoice {
     }
 }
 
-/// A delay budget that can be: 1 is none added.
+/// A delay budget that can be: 1 tick is none added.
 ///
 /// # Errors
-/// It is below 1 or not finite; exit code 2.
-pub fn delay_budget(budget: Option<f64>) -> Result<Option<f64>, ExitError> {
+/// It is below 1 tick; exit code 2.
+pub fn delay_budget(budget: Option<Given>) -> Result<Option<Given>, ExitError> {
     match budget {
-        Some(ticks) if !ticks.is_finite() || ticks < 1.0 => Err(ExitError::usage(format!(
-            "the delay budget is {ticks}: expected a mean delay of 1 tick (none added) or more"
+        Some(Given::Ticks(ticks)) if ticks < 1.0 => Err(ExitError::usage(format!(
+            "the delay budget is {ticks}: expected a mean delay of 1 tick (none added) or more, or a time such as 6s"
         ))),
         budget => Ok(budget),
     }
@@ -285,7 +275,8 @@ mod tests {
             ("seed = \"SECRET\"", "expected u64"),
             ("mode = \"SECRET\"", "shadow"),
             ("log_format = \"SECRET\"", "json"),
-            ("max_delay_ticks_by_query = { SECRET = 1 }", ""),
+            ("max_delay_by_query = { SECRET = 1 }", ""),
+            ("max_delay_ticks = \"SECRET\"", "or a time"),
             ("redis = \"a\"\nredis = \"SECRET\"", "duplicate"),
             ("requests_per_second = 0", "expected"),
         ] {

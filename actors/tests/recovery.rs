@@ -132,7 +132,7 @@ fn circle() -> Circle {
 
     let (seen, of) = (queue_view.clone(), OutboxReader::opener(&dir));
     let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
-        Observer::new(LENGTHS, of, seen, own, watch::channel(Arc::default()).0)
+        Observer::new(LENGTHS, of, None, seen, own, watch::channel(Arc::default()).0)
     });
     let (handle, recorded) = (Arc::new(outbox.clone()), observer.clone().recipient().into());
     let journal =

@@ -215,7 +215,7 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
     let (pace_sender, pace) = watch::channel(Pace::default());
     let (seen, of) = (view.clone(), OutboxReader::opener(dir));
     let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
-        Observer::new(LENGTHS, of, seen, own, watch::channel(Arc::default()).0)
+        Observer::new(LENGTHS, of, None, seen, own, watch::channel(Arc::default()).0)
     });
     let (handle, recorded) = (Arc::new(outbox.clone()), observer.recipient().into());
     let journal =

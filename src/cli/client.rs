@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{
+    delays::LevellingOptions,
     layers::Given,
-    options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions},
+    options::{CommonOptions, RedisOptions, ServerOptions},
     pace::PaceOptions,
 };
 use crate::{

@@ -6,8 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{
+    delays::LevellingOptions,
     layers::{Given, Setting},
-    options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions, ServingOptions},
+    options::{CommonOptions, RedisOptions, ServerOptions, ServingOptions},
     pace::PaceOptions,
 };
 use crate::{exit::Exit, output};

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory as _, Parser};
+use evenkeel_core::units::{lengths::Lengths, span};
 
 use super::{
     Arguments,
+    delays::LevellingOptions,
     layers::{Given, Layers},
-    options::{CommonOptions, LevellingOptions, RedisOptions, ServerOptions, ServingOptions},
+    options::{CommonOptions, RedisOptions, ServerOptions, ServingOptions},
     pace::PaceOptions,
 };
 use crate::{config::File, documents};
@@ -38,7 +40,7 @@ const fn key(
 }
 
 /// Every key of the file.
-const KEYS: [Key; 25] = [
+const KEYS: [Key; 26] = [
     key(
         "name",
         "",
@@ -130,8 +132,8 @@ const KEYS: [Key; 25] = [
     ),
     key(
         "delay_budget",
-        "ticks",
-        Some("120.0"),
+        "ticks, or text with a unit: ms, s or min",
+        Some("\"12s\""),
         "It is a ceiling and not a sum to be spent. Past the knee more delay buys little share, so none is spent.",
     ),
     key(
@@ -143,16 +145,24 @@ const KEYS: [Key; 25] = [
     key("window_ticks", "ticks", None, "As tick_ms."),
     key("default_delay_ticks", "ticks", None, "As tick_ms."),
     key(
-        "max_delay_ticks",
-        "ticks",
-        Some("1200"),
-        "No execution is held longer by a slot, unless configured for 2 minutes. It does not bind /delay.",
+        "delay_objective",
+        "ticks, or text with a unit: ms, s, m or h",
+        None,
+        "What waits longer is told as amber, and as red where that is so on average or far beyond. 10 s is the limit for \
+         keeping a person's attention. The objective changes no plan; the delay budget does.",
     ),
     key(
-        "max_delay_ticks_by_query",
-        "ticks",
-        Some("{ \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\" = 20 }"),
-        "Somebody waits for some queries. The others have max_delay_ticks.",
+        "max_delay",
+        "ticks, or text with a unit: ms, s or min",
+        Some("\"2min\""),
+        "No execution is held longer by a slot. It does not bind /delay. The \
+         key's earlier name is max_delay_ticks.",
+    ),
+    key(
+        "max_delay_by_query",
+        "ticks, or text with a unit: ms, s or min",
+        Some("{ \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\" = \"2s\" }"),
+        "Somebody waits for some queries. The others have max_delay. The key's earlier name is max_delay_ticks_by_query.",
     ),
 ];
 
@@ -242,10 +252,7 @@ fn commands_with(root: &Command, name: &str) -> Vec<String> {
 /// What a key is that has no flag, whose help would say that.
 fn only_in_the_file(name: &str) -> Option<&'static str> {
     match name {
-        "max_delay_ticks" => {
-            Some("Longest time that a slot may hold an execution, beyond its base due tick.")
-        }
-        "max_delay_ticks_by_query" => Some("The same, by the query's id."),
+        "max_delay_by_query" => Some("The longest that a slot may hold an execution, by the query's id."),
         _ => None,
     }
 }
@@ -397,13 +404,15 @@ fn documents_example_has_every_key_of_the_file() {
 
     let unknown = toml::from_str::<File>("no_such_key = 1").expect_err("there is no such key").to_string();
     let (_, expected) = unknown.split_once("expected one of").expect("the keys");
-    let expected: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+    // The names that keys had once are read, and not explained.
+    let now = |key: &&str| !key.starts_with("max_delay_ticks");
+    let expected: Vec<_> = expected.split('`').skip(1).step_by(2).filter(now).collect();
     let explained: Vec<_> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(explained, expected, "each key of the file is explained here, in its order");
 
     let set = example.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
     let set = set.collect::<Vec<_>>().join("\n");
     let read = toml::from_str::<File>(&set).expect("each line can be used");
-    assert_eq!((read.seed, read.max_delay_ticks), (Some(1), Some(1_200)));
-    assert!(read.hold_limits().is_ok());
+    assert_eq!((read.seed, read.max_delay), (Some(1), Some(span::Given::Ms(120_000.0))));
+    assert_eq!(read.hold_settings().of(Lengths::default()).by_query.into_values().collect::<Vec<_>>(), [20]);
 }

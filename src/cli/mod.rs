@@ -3,6 +3,7 @@
 mod client;
 mod comparison;
 mod config;
+mod delays;
 #[cfg(test)]
 mod documents;
 mod environment;

@@ -18,15 +18,16 @@ use evenkeel_actors::{
 use evenkeel_core::journal::Mode;
 
 use super::{
+    delays::{MaxDelayOptions, ObjectiveOptions},
     known,
     layers::{Given, Layers, Setting},
 };
 use crate::{
-    config::{self, Masked, ScenarioChoice},
+    config::{Masked, ScenarioChoice},
     exit::ExitError,
     http::{AccessSettings, BasePath},
     output,
-    run::{Backend, Common, Levelling, Serving, SimulatedSettings},
+    run::{Backend, Common, Serving, SimulatedSettings},
     telemetry::LogFormat,
     tokens::Tokens,
 };
@@ -49,6 +50,8 @@ pub(super) struct CommonOptions {
     /// Form of the log on stderr [default: text]
     #[arg(long, env = "EVENKEEL_LOG_FORMAT")]
     log_format: Option<LogFormat>,
+    #[command(flatten)]
+    max_delay: MaxDelayOptions,
     #[command(flatten)]
     access: AccessOptions,
 }
@@ -215,6 +218,7 @@ impl CommonOptions {
                 Some("text"),
             ),
         ];
+        settings.extend(self.max_delay.settings(layers));
         settings.extend(self.access.settings(layers));
         settings
     }
@@ -228,7 +232,14 @@ impl CommonOptions {
         check_listen(&listen).map_err(|wrong| layers.refuse("listen", file.listen.is_some(), wrong))?;
         let log_format = self.log_format.or(file.log_format).unwrap_or_default();
         let access = self.access.merge(layers, &listen)?;
-        Ok(Common { name, keys, listen, access, log_format, limits: file.hold_limits()? })
+        Ok(Common {
+            name,
+            keys,
+            listen,
+            access,
+            log_format,
+            limits: self.max_delay.merge(&file.hold_settings()),
+        })
     }
 }
 
@@ -257,6 +268,8 @@ pub(super) struct ServingOptions {
     // Not in the environment, where it would stay and let any wrong clock pass.
     #[arg(long)]
     clock_was_wrong: bool,
+    #[command(flatten)]
+    objective: ObjectiveOptions,
 }
 
 impl ServingOptions {
@@ -272,7 +285,7 @@ impl ServingOptions {
             layers.setting("mode", mode(self.mode), mode(file.mode), Some("what it was, at first enforce")),
             layers.setting("truth", path(&self.truth), None, None),
             layers.setting("until_tick", self.until_tick, None, None),
-            layers.setting("max_delay_ticks", None, file.max_delay_ticks, Some("those of two minutes")),
+            self.objective.settings(layers),
         ]
     }
 
@@ -287,6 +300,7 @@ impl ServingOptions {
             until_tick: self.until_tick,
             clock_was_wrong: self.clock_was_wrong,
             fast_forward_ticks: 0,
+            delay_objective: self.objective.merge(layers),
         })
     }
 
@@ -305,29 +319,6 @@ impl ServingOptions {
         };
         let (seed, truth) = (seed.or(kept_seed).unwrap_or(1), self.truth.clone());
         Ok(Backend::Simulated(SimulatedSettings { scenario, seed, truth }))
-    }
-}
-
-/// What the commands with a client's half take.
-#[derive(Debug, Args)]
-pub(super) struct LevellingOptions {
-    /// Ceiling for the mean delay, in ticks, where 1 is none added [default: where more buys little]
-    #[arg(long, env = "EVENKEEL_DELAY_BUDGET")]
-    delay_budget: Option<f64>,
-}
-
-impl LevellingOptions {
-    /// What is in force, for people.
-    pub(super) fn settings(&self, layers: &Layers) -> Setting {
-        let default = Some("where more buys little");
-        layers.setting("delay_budget", self.delay_budget, layers.file.delay_budget, default)
-    }
-
-    pub(super) fn merge(&self, layers: &Layers) -> Result<Levelling, ExitError> {
-        let filed = layers.file.delay_budget;
-        let delay_budget = config::delay_budget(self.delay_budget.or(filed))
-            .map_err(|error| layers.refuse("delay_budget", filed.is_some(), error))?;
-        Ok(Levelling { delay_budget })
     }
 }
 

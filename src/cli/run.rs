@@ -4,8 +4,9 @@ use clap::Args;
 use evenkeel_core::units::span::Given as Span;
 
 use super::{
+    delays::LevellingOptions,
     layers::Given,
-    options::{CommonOptions, LevellingOptions, ServingOptions},
+    options::{CommonOptions, ServingOptions},
 };
 use crate::{
     exit::{Exit, ExitError},

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use evenkeel_core::units::span::Span;
 use serde_json::Value;
 
 use super::remote::{self, ServerOptions};
@@ -78,6 +79,7 @@ fn verdict(status: &Value) -> Exit {
 enum Tone {
     Plain,
     Good,
+    Warning,
     Bad,
 }
 
@@ -93,6 +95,7 @@ impl Line {
         let Self { label, value, tone } = self;
         match tone {
             Tone::Good if colour => format!("{label:10}\x1b[32m{value}\x1b[0m\n"),
+            Tone::Warning if colour => format!("{label:10}\x1b[33m{value}\x1b[0m\n"),
             Tone::Bad if colour => format!("{label:10}\x1b[31m{value}\x1b[0m\n"),
             _ => format!("{label:10}{value}\n"),
         }
@@ -102,7 +105,12 @@ impl Line {
 /// What is said of `status`, as /api/v1/status answers it.
 fn lines(status: &Value) -> Vec<Line> {
     let plain = |label, value| Line { label, value, tone: Tone::Plain };
-    let mut lines = vec![state(status), plain("level", level(status)), plain("delay", delay(status))];
+    let mut lines = vec![state(status)];
+    if let Some(headline) = status["headline"].as_str() {
+        lines.push(plain("brings", headline.to_owned()));
+    }
+    lines.push(plain("level", level(status)));
+    lines.push(Line { label: "delay", value: delay(status), tone: tone(status) });
     lines.push(recorded(status));
     lines.push(plain("queue", queue(status)));
     lines.push(plain("mode", mode(status)));
@@ -138,7 +146,9 @@ fn level(status: &Value) -> String {
         (Some(share), without) => {
             let without =
                 without.map(|without| format!("; without evenkeel {without:.2}")).unwrap_or_default();
-            format!("{share:.2} of the last {windows} windows in the corridor{without}")
+            let reach = status["client"]["reach"].as_str();
+            let reach = reach.map(|reach| format!("; {reach}")).unwrap_or_default();
+            format!("{share:.2} of the last {windows} windows in the corridor{without}{reach}")
         }
     }
 }
@@ -146,13 +156,28 @@ fn level(status: &Value) -> String {
 fn delay(status: &Value) -> String {
     let delays = &status["minute"]["delay_ticks"];
     let tick_ms = status["tick_ms"].as_f64().unwrap_or(0.0);
-    let both = |name: &str| {
-        let ticks = delays[name].as_f64()?;
-        Some(format!("{:.2} s ({ticks:.1} ticks)", ticks * tick_ms / 1e3))
-    };
-    match (both("mean"), both("p99")) {
+    let both = |name: &str| Some(span(delays[name].as_f64()?, tick_ms));
+    let ran = match (both("mean"), both("p99")) {
         (Some(mean), Some(p99)) => format!("{mean} on average, p99 {p99}; 1 tick is none added"),
         _ => "nothing ran in the last minute".to_owned(),
+    };
+    match status["delay"]["sentence"].as_str() {
+        Some(beyond) => format!("{ran}; {beyond}"),
+        None => ran,
+    }
+}
+
+fn span(ticks: f64, tick_ms: f64) -> Span {
+    Span { ticks, tick_ms: tick_ms as u64 }
+}
+
+/// How the delay is to its objective.
+fn tone(status: &Value) -> Tone {
+    match status["delay"]["level"].as_str() {
+        Some("good") => Tone::Good,
+        Some("warning") => Tone::Warning,
+        Some("bad") => Tone::Bad,
+        _ => Tone::Plain,
     }
 }
 
@@ -176,8 +201,7 @@ fn queue(status: &Value) -> String {
     let Some(queued) = status["queued"].as_u64() else { return "being restored".to_owned() };
     let tick_ms = status["tick_ms"].as_f64().unwrap_or(0.0);
     let oldest = status["oldest_wait_ticks"].as_f64();
-    let oldest =
-        oldest.map(|ticks| format!(", the oldest for {:.1} s", ticks * tick_ms / 1e3)).unwrap_or_default();
+    let oldest = oldest.map(|ticks| format!(", the oldest for {}", span(ticks, tick_ms))).unwrap_or_default();
     format!("{queued} wait{oldest}")
 }
 
@@ -211,7 +235,10 @@ mod tests {
         let status = json!({
             "name": "main", "database": "a simulated one", "ready": true, "reasons": [], "degraded": [],
             "tick_ms": 100, "mode": "enforce", "levelled": true, "queued": 3, "oldest_wait_ticks": 20,
-            "lease": {"client": "host pid 1", "epoch": 4, "until_tick": 9}, "client": {"role": "levelling"},
+            "lease": {"client": "host pid 1", "epoch": 4, "until_tick": 9},
+            "client": {"role": "levelling", "reach": "the corridor is out of reach with this budget; peaks are cut"},
+            "headline": "CPU peak 100 instead of 145",
+            "delay": {"level": "warning", "sentence": "the oldest execution waits for 2 s"},
             "capture": {"executed": 70, "journalled": 60, "in_outbox": 10, "complete": true},
             "minute": {"windows": 60, "in_corridor": 0.966, "in_corridor_without": 0.01,
                        "delay_ticks": {"mean": 12.4, "p99": 32}},
@@ -221,11 +248,14 @@ mod tests {
             "ready",
             "0.97 of the last 60 windows",
             "without evenkeel 0.01",
-            "1.24 s (12.4 ticks)",
-            "3.20 s (32.0",
+            "1.2 s (12.4 ticks)",
+            "3.2 s (32 ticks)",
+            "brings    CPU peak 100 instead of 145",
+            "; peaks are cut",
+            "the oldest execution waits for 2 s",
             "all of 70",
             "10 wait in the outbox",
-            "3 wait, the oldest for 2.0 s",
+            "3 wait, the oldest for 2 s (20 ticks)",
             "enforce, slots decide",
             "host pid 1, epoch 4",
             "degraded  no",
@@ -233,6 +263,7 @@ mod tests {
             assert!(said.contains(expected), "`{expected}`: {said}");
         }
         assert_eq!(verdict(&status), Exit::Ok);
+        assert!(lines(&status).iter().any(|line| line.text(true).contains("\x1b[33m1.2 s")));
     }
 
     #[test]

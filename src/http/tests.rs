@@ -9,12 +9,14 @@ use std::{
 
 use actix::{Actor, Context, Handler, Message};
 use evenkeel_actors::{
-    messages::{Control, ControlRefused, Delay, DelayRefused, GetSteps, Lost, SetMode, SetModeRefused},
+    messages::{
+        Control, ControlRefused, Delay, DelayRefused, GetMinutes, GetSteps, Lost, SetMode, SetModeRefused,
+    },
     server::daemon::Pace,
     stores::redis::Keys,
     supervise::port::Port,
 };
-use evenkeel_core::insight::recap::Step;
+use evenkeel_core::{insight::recap::Step, server::queue::HoldLimits};
 use tokio::sync::watch;
 
 use super::*;
@@ -49,6 +51,14 @@ impl Handler<GetSteps> for Nobody {
     }
 }
 
+impl Handler<GetMinutes> for Nobody {
+    type Result = actix::MessageResult<GetMinutes>;
+
+    fn handle(&mut self, _: GetMinutes, _: &mut Context<Self>) -> Self::Result {
+        actix::MessageResult(Vec::new())
+    }
+}
+
 answers! {
     Delay => Err(DelayRefused::Lost(Lost)),
     Control => Err(ControlRefused::Lost(Lost)),
@@ -69,6 +79,8 @@ pub(super) fn views(access: Arc<Access>) -> Views {
         database: "none".to_owned(),
         lengths: evenkeel_core::units::lengths::Lengths::default(),
         started_ms: 0,
+        delay_objective_ticks: 100,
+        limits: HoldLimits::default(),
         data_dir: PathBuf::from("/nowhere"),
         journal: uuid::Uuid::nil(),
         writer_epoch: 1,
@@ -94,7 +106,8 @@ pub(super) fn views(access: Arc<Access>) -> Views {
         delay: Port::from(nobody.clone().recipient()),
         control: Port::from(nobody.clone().recipient()),
         set_mode: Port::from(nobody.clone().recipient()),
-        steps: Port::from(nobody.recipient()),
+        steps: Port::from(nobody.clone().recipient()),
+        minutes: Port::from(nobody.recipient()),
     }
 }
 

@@ -3,16 +3,20 @@
 use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
-    messages::{Control, Delay, GetSteps, SetMode},
+    messages::{Control, Delay, GetMinutes, GetSteps, SetMode},
     ports::{history::OpenHistory, ledger::Published},
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
     stores::redis::{GroupState, Keys},
     supervise::{health::Roster, port::Port},
 };
 use evenkeel_core::{
-    insight::report::{LearnedCosts, Report},
+    insight::{
+        objective::{Verdict, Waits},
+        report::{LearnedCosts, Report},
+    },
     journal::PerStream,
-    units::lengths::Lengths,
+    server::queue::HoldLimits,
+    units::{lengths::Lengths, tick::Tick},
 };
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -41,6 +45,10 @@ pub struct About {
     pub lengths: Lengths,
     /// When the process started, Unix ms.
     pub started_ms: u64,
+    /// Delay within which executions should run.
+    pub delay_objective_ticks: u64,
+    /// Longest that slots may hold executions.
+    pub limits: HoldLimits,
     /// Where the outbox is.
     pub data_dir: PathBuf,
     /// Name of the journal.
@@ -125,4 +133,20 @@ pub struct Views {
     pub set_mode: Port<SetMode>,
     /// Remembers windows.
     pub steps: Port<GetSteps>,
+    /// Remembers minutes.
+    pub minutes: Port<GetMinutes>,
+}
+
+impl Views {
+    /// How the delay is to its objective.
+    pub(crate) fn delay_verdict(&self) -> Verdict {
+        let queue = self.queue.borrow().clone();
+        let since = |tick: Option<Tick>| Some(queue.as_ref()?.tick.since(tick?));
+        let waiting = || queue.iter().flat_map(|queue| &queue.waiting);
+        // The first has waited longest: they are in the order of their arrival.
+        let oldest = since(waiting().next().map(|waiting| waiting.queued_tick));
+        let longest_held = since(waiting().map(|waiting| waiting.due_tick).min());
+        let waits = Waits { ran: self.overview.borrow().minute.delays, oldest, longest_held };
+        waits.judged(self.about.delay_objective_ticks, self.about.lengths.tick_ms)
+    }
 }

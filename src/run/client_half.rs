@@ -57,7 +57,7 @@ pub(super) struct Ports {
 
 impl ClientHalf {
     pub(super) fn start(
-        levelling: Levelling,
+        Levelling { delay_budget }: Levelling,
         limits: HoldSettings,
         ports: Ports,
         arbiter: Arbiter,
@@ -68,7 +68,6 @@ impl ClientHalf {
         let (acceptance_sender, acceptance) = watch::channel(Acceptance::default());
         let (role_sender, role) = watch::channel(Role::default());
         let (unsaved_sender, unsaved) = watch::channel(None);
-        let delay_budget = levelling.delay_budget;
         let settings = scheduler::Settings { client, epoch, policy, lengths, limits, delay_budget };
         let scheduler = starter.start(ActorName::Scheduler, &arbiter, MAILBOX, move |health| {
             Scheduler::new(settings, control, health, decision_sender, acceptance_sender)

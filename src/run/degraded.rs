@@ -14,7 +14,10 @@ use evenkeel_actors::{
     },
     stores::outbox::DATABASE_FILE,
 };
-use evenkeel_core::journal::{Mode, Stream};
+use evenkeel_core::{
+    journal::{Mode, Stream},
+    units::span::Span,
+};
 
 use super::{clock::ClockWatch, limits};
 use crate::{
@@ -34,7 +37,7 @@ const TOLD_FOR_MS: u64 = 3_600_000;
 /// A client that tells each second how it is, and has not for so long, has gone.
 const SILENT: Duration = Duration::from_secs(5);
 /// A client that is so far behind plans what has run already: ten windows at the default pace.
-const BEHIND_SECONDS: u64 = 10;
+const BEHIND_SECONDS: f64 = 10.0;
 
 /// What was found, in any order.
 type Found = Vec<(Kind, String)>;
@@ -161,11 +164,11 @@ fn client_behind(views: &Views, told: &ClientTold) -> Option<(Kind, String)> {
     }
     let tick = views.pace.borrow().last?.tick;
     let ticks = tick.since(told.report.decided?.tick);
-    let seconds = ticks * views.about.lengths.tick_ms / 1_000;
-    (seconds >= BEHIND_SECONDS).then(|| {
+    let behind = Span::of(ticks, views.about.lengths.tick_ms);
+    (behind.seconds() >= BEHIND_SECONDS).then(|| {
         let sentence = format!(
-            "the client is {ticks} ticks behind, {seconds} s: its plans come too late; it reads through a backlog, which \
-             ends by itself, or needs more of its machine"
+            "the client is {behind} behind: its plans come too late; it reads through a backlog, which ends by itself, or \
+             needs more of its machine"
         );
         (Kind::Behind, sentence)
     })

@@ -4,9 +4,12 @@ use evenkeel_actors::leveller::{
     consumer::Role,
     scheduler::{Decision, LastDecision},
 };
-use evenkeel_core::insight::{
-    benefit,
-    shadow::{Other, ShadowReport, Summary},
+use evenkeel_core::{
+    insight::{
+        benefit,
+        shadow::{Other, ShadowReport, Summary},
+    },
+    units::span::Span,
 };
 use tokio::sync::watch;
 
@@ -34,21 +37,24 @@ impl Headed {
     }
 }
 
-/// What levelling brings: share in the corridor with and without it, and the delay.
-struct Benefit(benefit::Summary);
+/// What levelling brings: share in the corridor with and without it, and the delay at so many milliseconds a tick.
+struct Benefit(benefit::Summary, u64);
 
-const BENEFIT: &str = "   corridor (last n)  without delay, ticks    p99";
+const BENEFIT: &str = "corridor   (n)  without   delay  ticks     p99 ticks";
 
 impl std::fmt::Display for Benefit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(summary) = self;
+        let Self(summary, tick_ms) = self;
+        let seconds = |ticks| format!("{:.2} s", Span { ticks, tick_ms: *tick_ms }.seconds());
         write!(
             f,
-            "{:>11} {:>5} {:>8} {:>12} {:>6}",
+            "{:>8} {:>5} {:>8} {:>7} {:>6} {:>7} {:>5}",
             share(Some(summary.in_corridor).filter(|_| summary.windows > 0)),
             format!("({})", summary.windows),
             share(summary.in_corridor_without),
+            seconds(summary.delay_ticks_mean),
             format!("{:.1}", summary.delay_ticks_mean),
+            seconds(summary.delay_ticks_p99 as f64),
             summary.delay_ticks_p99,
         )
     }
@@ -59,22 +65,25 @@ fn share(share: Option<f64>) -> String {
 }
 
 fn note(decision: &Decision) -> String {
-    let peaks = if decision.feasibility.cuts_peaks { ", peaks are cut" } else { "" };
-    let binding = decision.feasibility.binding;
-    let bound = binding.map(|binding| format!("bound by {binding}{peaks}"));
-    let shadow = decision.shadow.as_deref().and_then(would);
-    bound.into_iter().chain(shadow).collect::<Vec<_>>().join("; ")
+    let shadow = decision.shadow.as_deref().and_then(|report| would(report, decision.tick_ms));
+    decision.feasibility.sentence().into_iter().chain(shadow).collect::<Vec<_>>().join("; ")
 }
 
 /// What `enforce` would have reached in the last hour, while it is not on.
-fn would(report: &ShadowReport) -> Option<String> {
+fn would(report: &ShadowReport, tick_ms: u64) -> Option<String> {
     let Summary { in_corridor, peak_to_mean_60s, delays, .. } = report.hour.twin;
     if report.other != Other::Enforced {
         return None;
     }
     let peak = peak_to_mean_60s.map(|peak| format!(", peak/mean {peak:.2}")).unwrap_or_default();
-    let delay = delays.map(|delays| format!(", delay {:.1} ticks", delays.mean)).unwrap_or_default();
+    let delay =
+        delays.map(|delays| format!(", delay {}", Span { ticks: delays.mean, tick_ms })).unwrap_or_default();
     Some(format!("enforce: {}{peak}{delay}", share(in_corridor)))
+}
+
+/// A delay that is beyond its objective.
+fn beyond(views: &Views) -> Option<String> {
+    views.delay_verdict().brief()
 }
 
 /// The most urgent cause, and how many more there are.
@@ -98,7 +107,7 @@ pub(super) struct Embedded(Headed);
 
 impl Embedded {
     pub(super) fn print(&mut self, views: &Views, decision: &watch::Receiver<LastDecision>) {
-        let heading = format!("    tick mode  {BENEFIT}  queued   lag  note");
+        let heading = format!("    tick mode     {BENEFIT} queued  lag  note");
         let Some((tick, mode, queued)) = served(views) else {
             self.0.print(&heading, &format!("{:>8} waiting for the first tick", "-"));
             return;
@@ -111,8 +120,9 @@ impl Embedded {
                 (decision.benefit, tick.saturating_sub(decision.tick.0).to_string(), note(decision))
             }
         };
-        let note = first_cause(&views.degraded.borrow()).unwrap_or(noted);
-        let line = format!("{tick:>8} {mode:8} {} {queued:>7} {lag:>5}  {note}", Benefit(benefit));
+        let note = first_cause(&views.degraded.borrow()).or_else(|| beyond(views)).unwrap_or(noted);
+        let benefit = Benefit(benefit, views.about.lengths.tick_ms);
+        let line = format!("{tick:>8} {mode:8} {benefit} {queued:>6} {lag:>4}  {note}");
         self.0.print(&heading, line.trim_end());
     }
 }
@@ -141,7 +151,7 @@ impl Server {
         };
         let shipping = views.shipping.as_ref().map(|shipping| shipping.borrow().clone());
         let lag = shipping.map_or(0, |shipping| shipping.lag(&views.outbox.borrow().last_seq));
-        let note = first_cause(&views.degraded.borrow()).unwrap_or_default();
+        let note = first_cause(&views.degraded.borrow()).or_else(|| beyond(views)).unwrap_or_default();
         let line = format!("{tick:>8} {mode:8} {queued:>7} {window} {lag:>10}  {note}");
         self.0.print(heading, line.trim_end());
     }
@@ -153,7 +163,7 @@ pub(super) struct Client(Headed);
 
 impl Client {
     pub(super) fn print(&mut self, views: &ClientViews, seen: &str) {
-        let heading = format!("    tick{BENEFIT}   slots  note");
+        let heading = format!("    tick {BENEFIT}   slots  note");
         let line = match (&*views.role.borrow(), &*views.decision.borrow()) {
             (Role::StandingBy { holder }, _) => format!("{:>8} standing by: {holder} levels", "-"),
             (Role::Waiting { cause }, _) => format!("{:>8} waiting: {cause}", "-"),
@@ -167,12 +177,12 @@ impl Client {
                 }
                 (None, None) => format!("{:>8} nothing has been decided yet", "-"),
                 (None, Some(decision)) => {
-                    let Decision { tick, slots, benefit, .. } = decision;
+                    let Decision { tick, slots, benefit, tick_ms, .. } = decision;
                     let cause = first_cause(&views.degraded.borrow()).unwrap_or_default();
                     let note = [note(decision), seen.to_owned(), cause];
                     let note =
                         note.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
-                    format!("{:>8} {} {slots:>7}  {note}", tick.0, Benefit(*benefit))
+                    format!("{:>8} {} {slots:>7}  {note}", tick.0, Benefit(*benefit, *tick_ms))
                 }
             },
         };

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use actix::Arbiter;
 use evenkeel_actors::{
     clock::{Clock, unix_ms},
-    messages::{SetMode, StopTicking},
-    ports::{ledger::Ledger, sink::OpenSink},
+    messages::{SaveMinutes, SetMode, StopTicking},
+    ports::{ledger::Ledger, minutes::Kept, sink::OpenSink},
     server::{
         daemon::{self, Daemon, FastForward, Pace},
         journal::Journal,
@@ -16,6 +16,7 @@ use evenkeel_actors::{
         shipper::{Shipper, Shipping},
     },
     stores::{
+        file::minutes::MinutesFile,
         outbox::{
             Limits, Meta, OpenError, Opening, Outbox, OutboxHandle, OutboxReader, OutboxWriter, Purpose,
         },
@@ -124,8 +125,9 @@ impl ServerHalf {
         let (overview_sender, overview) = watch::channel(Arc::default());
         let history = OutboxReader::opener(&serving.data_dir);
         let (of, seen) = (Arc::clone(&history), queue_view.clone());
+        let kept: Kept = Arc::new(MinutesFile::new(&serving.data_dir, writer.meta().journal));
         let observer = starter.start(ActorName::Observer, for_people, MAILBOX, move |health| {
-            Observer::new(lengths, of, seen, health, overview_sender)
+            Observer::new(lengths, of, Some(kept), seen, health, overview_sender)
         });
         let (ledger, recorded): (Arc<dyn Ledger>, _) = (Arc::new(writer.clone()), observer.port());
         let handle = Arc::clone(&ledger);
@@ -187,6 +189,7 @@ impl ServerHalf {
             control: queue.port(),
             set_mode: queue.port(),
             steps: observer.port(),
+            minutes: observer.port(),
         };
         if let Some(mode) = serving.mode {
             actix::spawn(set_mode(queue.port(), mode));
@@ -223,6 +226,8 @@ fn about(
         database: serving.backend.label(),
         lengths: serving.backend.lengths(),
         started_ms: unix_ms(),
+        delay_objective_ticks: serving.delay_objective.whole_ticks(serving.backend.lengths().tick_ms),
+        limits: common.limits.of(serving.backend.lengths()),
         data_dir: serving.data_dir.clone(),
         journal: meta.journal,
         writer_epoch: meta.writer_epoch,
@@ -273,6 +278,7 @@ impl Work for ServerHalf {
         Box::pin(async {
             // A daemon that is away cannot be asked; what is durable is found at the next start.
             let _ = self.daemon.send(StopTicking).await;
+            let _ = self.observer.send(SaveMinutes).await;
         })
     }
 

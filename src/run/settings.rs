@@ -6,7 +6,11 @@ use evenkeel_actors::{
     remote::{reach::Server, secret::Secret},
     stores::redis::{Keys, Target},
 };
-use evenkeel_core::{journal::Mode, server::queue::HoldSettings, units::lengths::Lengths};
+use evenkeel_core::{
+    journal::Mode,
+    server::queue::HoldSettings,
+    units::{lengths::Lengths, span::Given},
+};
 
 use super::backend::Backend;
 use crate::{http::AccessSettings, telemetry::LogFormat};
@@ -43,13 +47,15 @@ pub struct Serving {
     pub clock_was_wrong: bool,
     /// Ticks of a new journal that run ahead of their time.
     pub fast_forward_ticks: u64,
+    /// Delay within which executions should run.
+    pub delay_objective: Given,
 }
 
 /// What the client's half needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Levelling {
-    /// Ceiling for the mean delay, in ticks.
-    pub delay_budget: Option<f64>,
+    /// Ceiling for the mean delay.
+    pub delay_budget: Option<Given>,
 }
 
 /// `evenkeel run`.

@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn any_configuration_is_read_or_refused_with_a_reason(text in prop_oneof!["\\PC{0,80}", spoilt(CONFIGURATION)]) {
         match toml::from_str::<File>(&text) {
-            Ok(file) => drop(file.hold_limits()),
+            Ok(file) => drop(file.hold_settings().of(Lengths::default())),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
     }

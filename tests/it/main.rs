@@ -14,6 +14,7 @@ mod events;
 mod failover;
 mod http;
 mod lease;
+mod minutes;
 mod network;
 mod openapi;
 mod output;

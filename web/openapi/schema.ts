@@ -112,6 +112,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/minutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A day minute by minute, also of before a restart: utilisation, queue, delay and what levelling brought. */
+        get: operations["get_api_v1_minutes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mode": {
         parameters: {
             query?: never;
@@ -403,6 +420,7 @@ export interface components {
              * @description Share that would have been in it without evenkeel, by learned costs; null while that is not known.
              */
             in_corridor_without: number | null;
+            peaks: components["schemas"]["Peaks"] | null;
             /** @description Windows in the span. */
             windows: number;
         };
@@ -458,6 +476,8 @@ export interface components {
             age_ms: number;
             /** @description What binds when it cannot: `arrivals`, `budget`, `estimates` or `deadlines`. */
             binding: string | null;
+            /** @description Whether peaks are cut although the corridor is out of reach. */
+            cuts_peaks: boolean | null;
             /**
              * Format: u-int64
              * @description After which tick it decided last.
@@ -467,6 +487,8 @@ export interface components {
             feasible: boolean | null;
             /** @description Who levels instead, what is waited for, or why what it decides has no effect. */
             holder: string | null;
+            /** @description The same in words; null when the corridor can be reached. */
+            reach: string | null;
             /**
              * Format: double
              * @description Root mean square of the relative error of its model over the last minute.
@@ -538,6 +560,23 @@ export interface components {
             /** Format: u-int64 */
             p99: number;
         };
+        /** @description How the delay is to its objective. */
+        DelayView: {
+            /** @description `good`; `warning` when some executions are beyond it; `bad` when they are on average, or one is far beyond. */
+            level: string;
+            /**
+             * Format: u-int64
+             * @description The same.
+             */
+            objective_ms: number;
+            /**
+             * Format: u-int64
+             * @description Delay within which executions should run.
+             */
+            objective_ticks: number;
+            /** @description What is beyond it; null when nothing is. */
+            sentence: string | null;
+        };
         /** @description An executed query, as it stands in the journal. */
         Execution: {
             /**
@@ -608,7 +647,7 @@ export interface components {
             held_ticks: number;
             /**
              * Format: u-int64
-             * @description When it runs as things stand; null once it has run.
+             * @description When it runs as things stand; null once it has run, and while it is held for a plan.
              */
             planned_tick: number | null;
             /** Format: uuid */
@@ -701,6 +740,11 @@ export interface components {
              */
             until_tick: number;
         };
+        /** @description Minutes of the wall clock. */
+        MinutesBody: {
+            /** @description Oldest first; the last one has not ended. Of what waited, each has the most and the longest. */
+            points: components["schemas"]["Point"][];
+        };
         /** @description Who decides. */
         ModeBody: {
             mode: components["schemas"]["ModeName"];
@@ -757,6 +801,25 @@ export interface components {
          * @enum {string}
          */
         OutcomeName: "ok" | "failed" | "unknown";
+        /** @description The largest tick of a span, in resource units. */
+        PeakUnits: {
+            /**
+             * Format: double
+             * @description As measured.
+             */
+            measured: number;
+            /**
+             * Format: double
+             * @description As it would have been without evenkeel, by learned costs.
+             */
+            without: number;
+        };
+        /** @description One peak a resource. */
+        Peaks: {
+            cpu: components["schemas"]["PeakUnits"];
+            io: components["schemas"]["PeakUnits"];
+            memory: components["schemas"]["PeakUnits"];
+        };
         PlannedExecution: {
             /** Format: uuid */
             id: string;
@@ -817,6 +880,16 @@ export interface components {
              * @description Windows of these that were in the corridor.
              */
             windows_in_corridor: number;
+            /**
+             * Format: u-int64
+             * @description Windows of these that would have been in the corridor.
+             */
+            windows_in_corridor_without: number;
+            /**
+             * Format: u-int64
+             * @description Windows of which is known what they would have been without evenkeel.
+             */
+            windows_known_without: number;
             without: components["schemas"]["Extents"] | null;
         };
         /** @description An error, as its reader gets it. */
@@ -882,9 +955,16 @@ export interface components {
             load_share: number | null;
             /**
              * Format: u-int64
+             * @description Longest that a slot may hold one of them.
+             */
+            max_delay_ticks: number;
+            /**
+             * Format: u-int64
              * @description Executions that the cost was learned from.
              */
             observations: number;
+            /** @description Whether that is configured for this query; false where it has the one of all others. */
+            own_max_delay: boolean;
             /** Format: uuid */
             query: string;
             standard_error: components["schemas"]["Numbers"] | null;
@@ -977,10 +1057,14 @@ export interface components {
             default_delay_ticks: number;
             /** @description What works less well than it should. */
             degraded: string[];
+            /** @description Whether executions run within the delay that people want. */
+            delay: components["schemas"]["DelayView"];
             /** @description The last five. */
             five_minutes: components["schemas"]["Benefit"];
             /** @description `embedded`, or `server` with a client elsewhere. */
             form: string;
+            /** @description What levelling does to the last minute's peak, for which delay; null while that is not known. */
+            headline: string | null;
             /**
              * Format: u-int64
              * @description Ticks that began more than half a tick after their time.
@@ -989,6 +1073,11 @@ export interface components {
             lease: components["schemas"]["LeaseView"] | null;
             /** @description Whether slots decide at the next tick. */
             levelled: boolean;
+            /**
+             * Format: u-int64
+             * @description Longest that a slot may hold an execution of a query that has no maximum delay of its own.
+             */
+            max_delay_ticks: number;
             /** @description The last minute. */
             minute: components["schemas"]["Benefit"];
             mode: components["schemas"]["ModeName"] | null;
@@ -1004,6 +1093,8 @@ export interface components {
              * @description Ticks since the oldest of them arrived.
              */
             oldest_wait_ticks: number | null;
+            /** @description Queries that have one of their own. */
+            own_max_delays: number;
             /**
              * Format: u-int64
              * @description Executions that wait.
@@ -1087,21 +1178,28 @@ export interface components {
             due_tick: number;
             /** Format: uuid */
             execution: string;
+            /** @description Whether it is held for a plan. */
+            held_for_plan: boolean;
             /**
              * Format: u-int64
-             * @description Ticks between the two.
+             * @description Ticks between base and plan; while it is held for one, those until now.
              */
             held_ticks: number;
             /**
              * Format: u-int64
-             * @description The same.
+             * @description The latest tick to which it is held for one; null when it is not.
              */
-            planned_ms: number;
+            held_until_tick: number | null;
             /**
              * Format: u-int64
-             * @description When it runs as things stand.
+             * @description The same.
              */
-            planned_tick: number;
+            planned_ms: number | null;
+            /**
+             * Format: u-int64
+             * @description When it runs as things stand; null while it is held for a plan, which gives it a slot.
+             */
+            planned_tick: number | null;
             /** Format: uuid */
             query: string;
             /**
@@ -1393,6 +1491,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Journal"];
+                };
+            };
+            /** @description what was wrong, and what would be right (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_v1_minutes: {
+        parameters: {
+            query?: {
+                /** @description Minutes, the last ones. */
+                last?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A day minute by minute, also of before a restart: utilisation, queue, delay and what levelling brought. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MinutesBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description what was wrong, and what would be right (RFC 9457) */

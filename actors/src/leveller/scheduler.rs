@@ -25,7 +25,7 @@ use evenkeel_core::{
         control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
         queue::HoldSettings,
     },
-    units::{lengths::Lengths, tick::Tick},
+    units::{lengths::Lengths, span::Given, tick::Tick},
 };
 use tokio::sync::watch;
 
@@ -58,6 +58,8 @@ pub struct Decision {
     pub estimates: Arc<Estimates>,
     /// The database beside its twin; none before the first comparison.
     pub shadow: Option<Arc<ShadowReport>>,
+    /// Milliseconds of a tick.
+    pub tick_ms: u64,
 }
 
 /// Who levels, and how.
@@ -73,8 +75,8 @@ pub struct Settings {
     pub lengths: Lengths,
     /// How long slots may hold executions, as the server has it.
     pub limits: HoldSettings,
-    /// Ceiling for the mean delay in ticks; none lets the policy choose.
-    pub delay_budget: Option<f64>,
+    /// Ceiling for the mean delay; none lets the policy choose.
+    pub delay_budget: Option<Given>,
 }
 
 /// See the module.
@@ -128,7 +130,8 @@ impl Scheduler {
     /// From a snapshot, or nothing.
     fn begin(&self, snapshot: Option<SchedulerSnapshot>) -> Result<Core, SnapshotError> {
         let Settings { policy, lengths, limits, delay_budget, .. } = &self.settings;
-        let (policy, lengths, limits, budget) = (*policy, *lengths, limits.of(*lengths), *delay_budget);
+        let (policy, lengths, limits) = (*policy, *lengths, limits.of(*lengths));
+        let budget = delay_budget.map(|given| given.budget_ticks(lengths.tick_ms));
         match snapshot {
             Some(snapshot) => Core::restore(policy, lengths, limits, budget, snapshot),
             None => Ok(Core::new(policy, lengths, limits, budget)),
@@ -178,6 +181,7 @@ impl Scheduler {
             residual: self.outlook.residual(),
             estimates: Arc::clone(self.outlook.known()),
             shadow: self.shadow.as_ref().and_then(|(_, shadow)| shadow.as_ref()?.report().cloned()),
+            tick_ms: self.settings.lengths.tick_ms,
         };
         self.published.send_replace(Some(decision));
         if !self.asking {
@@ -213,7 +217,8 @@ impl Scheduler {
             return;
         }
         let Settings { delay_budget, limits, lengths, .. } = &self.settings;
-        let (delay_budget, limits, lengths) = (*delay_budget, limits.of(*lengths), *lengths);
+        let (limits, lengths) = (limits.of(*lengths), *lengths);
+        let delay_budget = delay_budget.map(|given| given.budget_ticks(lengths.tick_ms));
         let settings = ShadowSettings { delay_budget, limits, lengths };
         // Entries of ticks that have begun may have been passed over already.
         self.shadow = Some((mode, Shadow::begin(mode, settings, tick.next())));

@@ -18,7 +18,7 @@ pub use self::{
     outcome::{Admit, DropRefused, DropWaiting, Ended, NotRecorded},
     record::{Append, AppendError, Applied, Recorded, Recover, Restore},
     tick::{Advance, AdvanceError, Measure, MeasureError, StopTicking},
-    watch::{GetSteps, Reported},
+    watch::{GetMinutes, GetSteps, Reported, SaveMinutes},
 };
 
 /// The receiver has lost its state and waits to be restored: try again in a moment.

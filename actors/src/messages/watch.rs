@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 use evenkeel_core::{
-    insight::{recap::Step, report::Report},
+    insight::{minutes::Minute, recap::Step, report::Report},
     units::tick::Tick,
 };
 
@@ -22,3 +22,17 @@ pub struct GetSteps {
     /// The latest first tick.
     pub to: Tick,
 }
+
+/// HTTP → Observer: the last minutes, at most so many, oldest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Minute>")]
+pub struct GetMinutes {
+    /// A day's at the most.
+    pub last: usize,
+}
+
+/// Program → Observer: keep the minutes now, the process is about to end. It may be lost: what is older than half a minute
+/// has been kept before.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SaveMinutes;

@@ -4,6 +4,7 @@ pub mod database;
 pub mod history;
 pub mod lease;
 pub mod ledger;
+pub mod minutes;
 pub mod over;
 pub mod sink;
 pub mod source;

@@ -1,30 +1,41 @@
 //! Observer: remembers for people what the journal has recorded lately.
 //!
-//! In: [`Recorded`] from the journal, [`Reported`] from whoever hears of the client, [`GetSteps`] from HTTP.
-//! Out: [`Overview`], published once a window.
+//! In: [`Recorded`] from the journal, [`Reported`] from whoever hears of the client, [`GetSteps`] and [`GetMinutes`] from
+//! HTTP, [`SaveMinutes`] at the end. Out: [`Overview`], published once a window; minutes, kept now and then.
 //!
 //! Invariant: nothing waits for it. What it misses is missing in pictures and nowhere else; after a restart
-//! it is filled again from what the journal keeps.
+//! it is filled again from what the journal keeps, and from the minutes that were kept.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Supervised, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseFuture, Supervised,
+    WrapFuture,
+};
 use evenkeel_core::{
-    insight::recap::{DelayTotals, QueryActivity, Recap, SpanSummary, Spans, Step, Waiting},
+    insight::{
+        minutes::{Minute, Minutes},
+        recap::{DelayTotals, QueryActivity, Recap, SpanSummary, Spans, Step, Waiting},
+    },
     journal::{Entry, EntryId, Record, Stream},
     units::{ids::QueryId, lengths::Lengths, tick::Tick},
 };
 use tokio::sync::watch;
 
 use crate::{
-    messages::{GetSteps, Recorded, Reported},
-    ports::history::{OpenHistory, ReadError},
+    messages::{GetMinutes, GetSteps, Recorded, Reported, SaveMinutes},
+    ports::{
+        history::{OpenHistory, ReadError},
+        minutes::Kept,
+    },
     server::queue::QueueView,
     supervise::health::ActorHealth,
 };
 
 /// Entries read at a time: some MB.
 const CHUNK: usize = 10_000;
+/// Time between two savings of minutes: half a megabyte after a day.
+const SAVE_EVERY_MS: u64 = 30_000;
 
 /// What is known at the end of a window.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +58,10 @@ pub struct Overview {
 pub struct Observer {
     lengths: Lengths,
     recap: Recap,
+    minutes: Minutes,
+    kept: Option<Kept>,
+    /// When the newest window closed of the minutes that were kept last.
+    saved_at_ms: u64,
     history: OpenHistory,
     queue: watch::Receiver<QueueView>,
     health: ActorHealth,
@@ -54,15 +69,17 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer of the journal that `history` opens, which has these lengths.
+    /// An observer of the journal that `history` opens, which has these lengths. Without `kept` a restart forgets minutes.
     pub fn new(
         lengths: Lengths,
         history: OpenHistory,
+        kept: Option<Kept>,
         queue: watch::Receiver<QueueView>,
         health: ActorHealth,
         published: watch::Sender<Arc<Overview>>,
     ) -> Self {
-        Self { lengths, recap: Recap::new(lengths), history, queue, health, published }
+        let (recap, minutes) = (Recap::new(lengths), Minutes::default());
+        Self { lengths, recap, minutes, kept, saved_at_ms: 0, history, queue, health, published }
     }
 
     fn publish(&self) {
@@ -86,14 +103,55 @@ impl Observer {
         Some(Waiting { executions: queue.waiting.len() as u64, oldest_ticks })
     }
 
-    fn remember(&mut self, read: Result<Recap, ReadError>) {
-        match read {
-            Ok(recap) => self.recap = recap,
-            Err(cause) => tracing::warn!(%cause, "what was recorded before is missing in the history"),
-        }
+    fn remember(&mut self, read: Result<Recap, ReadError>, stored: Vec<Minute>) {
+        let next_tick = match read {
+            Ok(recap) => {
+                self.recap = recap;
+                self.recap.next_tick()
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "what was recorded before is missing in the history");
+                Tick(u64::MAX)
+            }
+        };
+        self.minutes = Minutes::restore(stored, next_tick);
+        self.minutes.fold(self.recap.last_with_delays(Spans::of(self.lengths).history));
         self.health.set_recovering(false);
         self.publish();
     }
+}
+
+impl Observer {
+    /// Windows that have closed belong to minutes, which are kept now and then.
+    fn closed(&mut self, context: &mut Context<Self>) {
+        self.minutes.fold(self.recap.last_with_delays(Spans::of(self.lengths).recent));
+        self.publish();
+        let newest_ms = self.minutes.iter().next_back().map_or(0, |minute| minute.closed_at_ms);
+        if newest_ms >= self.saved_at_ms + SAVE_EVERY_MS {
+            self.saved_at_ms = newest_ms;
+            context.spawn(self.save().into_actor(self));
+        }
+    }
+
+    fn save(&self) -> impl Future<Output = ()> + use<> {
+        let (minutes, kept): (Vec<_>, _) = (self.minutes.iter().cloned().collect(), self.kept.clone());
+        async move {
+            let Some(kept) = kept.filter(|_| !minutes.is_empty()) else { return };
+            let saved = tokio::task::spawn_blocking(move || kept.save(&minutes)).await;
+            if let Ok(Err(cause)) = saved {
+                tracing::warn!(%cause, "the page's minutes are not kept: after a restart they are missing there");
+            }
+        }
+    }
+}
+
+/// What was kept, with a word where it cannot be used. Blocking.
+fn stored(kept: Option<&Kept>) -> Vec<Minute> {
+    let (minutes, damage) = kept.map(|kept| kept.load()).unwrap_or_default();
+    if let Some(cause) = damage {
+        tracing::warn!(%cause, "the page's minutes of before are missing");
+    }
+    minutes
 }
 
 /// What is still recorded of the last hours. Blocking.
@@ -163,11 +221,11 @@ impl Actor for Observer {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.health.set_recovering(true);
-        let (lengths, history) = (self.lengths, Arc::clone(&self.history));
-        let read = tokio::task::spawn_blocking(move || recall(lengths, &history));
+        let (lengths, history, kept) = (self.lengths, Arc::clone(&self.history), self.kept.clone());
+        let read = tokio::task::spawn_blocking(move || (recall(lengths, &history), stored(kept.as_ref())));
         // Messages wait meanwhile, as long as there is room for them.
         context.wait(read.into_actor(self).map(|read, actor, _context| match read {
-            Ok(read) => actor.remember(read),
+            Ok((read, stored)) => actor.remember(read, stored),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }));
     }
@@ -179,12 +237,12 @@ impl Supervised for Observer {}
 impl Handler<Recorded> for Observer {
     type Result = ();
 
-    fn handle(&mut self, recorded: Recorded, _context: &mut Self::Context) {
+    fn handle(&mut self, recorded: Recorded, context: &mut Self::Context) {
         let Recorded { entries, last_tick } = recorded;
         let waiting = self.waiting();
         self.recap.apply(&entries, last_tick, waiting);
         if entries.iter().any(|entry| matches!(entry.record, Record::Window(_))) {
-            self.publish();
+            self.closed(context);
         }
     }
 }
@@ -204,5 +262,22 @@ impl Handler<GetSteps> for Observer {
     fn handle(&mut self, GetSteps { from, to }: GetSteps, _context: &mut Self::Context) -> Self::Result {
         let steps = self.recap.steps(from).take_while(|step| step.window.first_tick <= to);
         MessageResult(steps.copied().collect())
+    }
+}
+
+impl Handler<GetMinutes> for Observer {
+    type Result = MessageResult<GetMinutes>;
+
+    fn handle(&mut self, GetMinutes { last }: GetMinutes, _context: &mut Self::Context) -> Self::Result {
+        let skipped = self.minutes.iter().len().saturating_sub(last);
+        MessageResult(self.minutes.iter().skip(skipped).cloned().collect())
+    }
+}
+
+impl Handler<SaveMinutes> for Observer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, SaveMinutes: SaveMinutes, _context: &mut Self::Context) -> Self::Result {
+        Box::pin(self.save())
     }
 }

@@ -64,10 +64,12 @@ pub struct WaitingExecution {
     pub queued_tick: Tick,
     /// Its base due tick.
     pub due_tick: Tick,
-    /// When it will run as things stand.
+    /// When it will run as things stand; while it is held for a plan, its deadline.
     pub planned_tick: Tick,
     /// The same, Unix ms.
     pub planned_ms: u64,
+    /// Whether it is held for a plan, which gives it a slot.
+    pub held: bool,
     /// Why its slot was chosen; none without a slot.
     pub reason: Option<Arc<str>>,
 }
@@ -151,6 +153,7 @@ impl Queue {
             due_tick: planned.queued.due_tick,
             planned_tick: planned.tick,
             planned_ms: began_ms + self.lengths.ms_of(planned.tick.since(tick)),
+            held: planned.held,
             reason: planned.reason.cloned(),
         });
         self.published.send_replace(Some(Arc::new(QueueSnapshot {

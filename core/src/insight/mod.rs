@@ -3,6 +3,9 @@
 pub mod benefit;
 pub mod counterfactual;
 pub mod forecast;
+pub mod headline;
+pub mod minutes;
+pub mod objective;
 pub mod outlook;
 pub mod recap;
 pub mod report;

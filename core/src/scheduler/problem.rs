@@ -118,6 +118,18 @@ impl Feasibility {
 
     /// Said by a policy that does not know of the corridor.
     pub const UNKNOWN: Self = Self { feasible: false, binding: None, cuts_peaks: false };
+
+    /// What a person should know of it; none where the corridor can be reached, or nothing is known.
+    pub fn sentence(&self) -> Option<String> {
+        let because = match self.binding? {
+            Binding::Arrivals => "while so few executions arrive",
+            Binding::Budget => "with this budget",
+            Binding::Estimates => "until costs are known better",
+            Binding::Deadlines => "with these maximum delays",
+        };
+        let peaks = if self.cuts_peaks { "; peaks are cut" } else { "" };
+        Some(format!("the corridor is out of reach {because}{peaks}"))
+    }
 }
 
 /// When executions should run.
@@ -144,6 +156,15 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_out_of_reach_is_said_with_why_and_what_is_done_instead() {
+        let budget = Feasibility::only_peaks(Binding::Budget).sentence().unwrap();
+        assert_eq!(budget, "the corridor is out of reach with this budget; peaks are cut");
+        let arrivals = Feasibility::bound_by(Binding::Arrivals).sentence().unwrap();
+        assert_eq!(arrivals, "the corridor is out of reach while so few executions arrive");
+        assert_eq!(Feasibility::FEASIBLE.sentence(), None);
+    }
 
     #[test]
     fn a_request_holds_the_slots_that_come_first() {

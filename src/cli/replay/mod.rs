@@ -7,13 +7,14 @@ use evenkeel_core::{
     insight::shadow::{Comparison, QueryComparison, Replay, Summary, Tally, TwinSettings},
     journal::Stream,
     scheduler::PolicyName,
-    units::{lengths::Lengths, tick::Tick},
+    units::{lengths::Lengths, span::Given, tick::Tick},
 };
 use serde::Serialize;
 
 use self::entries::Entries;
 use super::{
     comparison::{Row, heading},
+    delays::MaxDelayOptions,
     journal::{Which, failed},
     known,
     progress::Progress,
@@ -38,12 +39,14 @@ pub(super) struct Options {
     /// Policies to ask, separated by commas, or `all`.
     #[arg(long, value_delimiter = ',', default_value = "evenkeel", value_parser = known::policies())]
     policy: Vec<String>,
-    /// Ceilings for the mean delay, separated by commas, in ticks, where 1 is none added [default: none]
+    /// Ceilings for the mean delay, separated by commas: ticks, where 1 is none added, or a time such as 2s [default: none]
     #[arg(long, env = "EVENKEEL_DELAY_BUDGET", value_delimiter = ',')]
-    delay_budget: Vec<f64>,
-    /// Only the last so many minutes [default: all that is kept]
-    #[arg(long, value_name = "MINUTES")]
-    last: Option<u64>,
+    delay_budget: Vec<Given>,
+    /// Only so much of its end, such as 1h [default: all that is kept]
+    #[arg(long, value_name = "TIME")]
+    last: Option<Given>,
+    #[command(flatten)]
+    max_delay: MaxDelayOptions,
     /// A configuration file: its maximum delays are used.
     #[arg(long, env = "EVENKEEL_CONFIG")]
     config: Option<std::path::PathBuf>,
@@ -53,7 +56,7 @@ pub(super) struct Options {
 #[derive(Clone, Debug)]
 struct Asked {
     policy: PolicyName,
-    budget: Option<f64>,
+    budget: Option<Given>,
 }
 
 /// One line of `--json`.
@@ -70,7 +73,7 @@ struct Line<'a> {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
-    let limits = config::File::read(options.config.as_deref())?.hold_limits()?;
+    let limits = options.max_delay.merge(&config::File::read(options.config.as_deref())?.hold_settings());
     let asked = asked(options)?;
     let mut history = options.which.open()?.history();
     let head = history.head().map_err(|error| failed(&error))?;
@@ -79,12 +82,12 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let kept =
         [Stream::Executions, Stream::Queue].into_iter().filter_map(|stream| head.streams[stream].first);
     let kept = kept.map(|first| first.tick).max().unwrap_or_default();
-    let last = options.last.map(|minutes| minutes.saturating_mul(lengths.minute_ticks()));
+    let last = options.last.map(|given| given.whole_ticks(lengths.tick_ms));
     let from = last.map_or(kept, |ticks| kept.max(Tick(head.next_tick.0.saturating_sub(ticks))));
     let counted_from = counted_from(from, head.next_tick, lengths);
     let settings = asked.iter().map(|Asked { policy, budget }| TwinSettings {
         policy: *policy,
-        delay_budget: *budget,
+        delay_budget: budget.map(|given| given.budget_ticks(lengths.tick_ms)),
         limits: limits.of(lengths),
         lengths,
     });
@@ -99,7 +102,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let (actual, twins) = replay.finish();
     let span = (counted_from, Tick(head.next_tick.0.saturating_sub(1)));
     if options.which.json {
-        json(span, &asked, &actual, &twins)?
+        json(span, lengths, &asked, &actual, &twins)?
     } else {
         table(span, lengths, &asked, &actual, &twins)?
     }
@@ -160,14 +163,20 @@ fn table(
     Ok(())
 }
 
-fn json((first, last): (Tick, Tick), asked: &[Asked], actual: &Tally, twins: &[Tally]) -> anyhow::Result<()> {
+fn json(
+    (first, last): (Tick, Tick),
+    lengths: Lengths,
+    asked: &[Asked],
+    actual: &Tally,
+    twins: &[Tally],
+) -> anyhow::Result<()> {
     let none = None;
     let all = std::iter::once((none, actual)).chain(asked.iter().map(Some).zip(twins));
     for (asked, tally) in all {
         let queries = Comparison::of(actual, tally).queries;
         let line = serde_json::to_string(&Line {
             policy: asked.map(|asked| asked.policy),
-            budget: asked.and_then(|asked| asked.budget),
+            budget: asked.and_then(|asked| asked.budget).map(|given| given.budget_ticks(lengths.tick_ms)),
             first_tick: first.0,
             last_tick: last.0,
             summary: tally.summary(),

@@ -15,12 +15,16 @@ use evenkeel_core::{
     scheduler::PolicyName,
     server::queue::HoldSettings,
     simulate::{Costs, Report, Run, Simulation, WARM_UP_TICKS},
-    units::{lengths::Lengths, tick::Tick},
+    units::{
+        lengths::Lengths,
+        span::{Given, Span},
+        tick::Tick,
+    },
     world::Scenario,
 };
 use serde::Serialize;
 
-use super::{Seeds, known, progress::Progress};
+use super::{Seeds, delays::MaxDelayOptions, known, progress::Progress};
 use crate::{
     config::{self, ScenarioChoice},
     exit::{Exit, ExitError},
@@ -47,9 +51,11 @@ pub(super) struct Options {
     /// Whether costs are learned, as live, or known.
     #[arg(long, value_parser = ["learned", "known"], default_value = "learned")]
     costs: String,
-    /// Ceiling for the mean delay, in ticks, where 1 is none added.
-    #[arg(long, env = "EVENKEEL_DELAY_BUDGET")]
-    delay_budget: Option<f64>,
+    /// Ceiling for the mean delay: ticks, where 1 is none added, or a time such as 6s.
+    #[arg(long, env = "EVENKEEL_DELAY_BUDGET", value_name = "TIME")]
+    delay_budget: Option<Given>,
+    #[command(flatten)]
+    max_delay: MaxDelayOptions,
     /// An object a line for each (scenario, seed, policy).
     #[arg(long)]
     json: bool,
@@ -70,6 +76,9 @@ struct Line<'a> {
     costs: Costs,
     budget: Option<f64>,
     ticks: u64,
+    /// For people: the table has seconds.
+    #[serde(skip)]
+    tick_ms: u64,
     #[serde(flatten)]
     report: &'a Report,
     wall_seconds: f64,
@@ -88,17 +97,19 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut drawn = None;
     let mut table = Table::new(options.json);
     for choice in &scenarios {
+        let budget = runs.budget(choice);
         for seed in options.seeds.0.clone() {
             for &policy in &policies {
                 let started = Instant::now();
-                let run = runs.run(choice, seed, policy, runs.delay_budget)?;
+                let run = runs.run(choice, seed, policy, budget)?;
                 table.print(&Line {
                     scenario: &choice.label,
                     seed,
                     policy,
                     costs: runs.costs,
-                    budget: runs.delay_budget,
+                    budget,
                     ticks: runs.ticks,
+                    tick_ms: choice.parameters.tick_ms,
                     report: &run.report,
                     wall_seconds: started.elapsed().as_secs_f64(),
                 })?;
@@ -117,7 +128,7 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
 /// What all runs have in common.
 struct Runs {
     costs: Costs,
-    delay_budget: Option<f64>,
+    delay_budget: Option<Given>,
     limits: HoldSettings,
     warm_up: u64,
     ticks: u64,
@@ -128,10 +139,15 @@ impl Runs {
         Ok(Self {
             costs: if options.costs == "known" { Costs::Known } else { Costs::Learned },
             delay_budget: config::delay_budget(options.delay_budget)?,
-            limits: config::File::read(options.config.as_deref())?.hold_limits()?,
+            limits: options.max_delay.merge(&config::File::read(options.config.as_deref())?.hold_settings()),
             warm_up: options.warm_up,
             ticks: options.ticks,
         })
+    }
+
+    /// The budget in ticks of this scenario.
+    fn budget(&self, choice: &ScenarioChoice) -> Option<f64> {
+        self.delay_budget.map(|given| given.budget_ticks(choice.parameters.tick_ms))
     }
 
     /// The first tick that counts.
@@ -186,7 +202,7 @@ fn plot(
 ) -> anyhow::Result<()> {
     let with = match drawn {
         Some(run) => run,
-        None => runs.run(choice, seed, PolicyName::Evenkeel, runs.delay_budget)?,
+        None => runs.run(choice, seed, PolicyName::Evenkeel, runs.budget(choice))?,
     };
     let without = runs.run(choice, seed, PolicyName::None, None)?;
     let frontier = frontier::run(runs, choice, seed, &with)?;
@@ -242,16 +258,16 @@ impl Table {
         if !begun {
             writeln!(
                 out,
-                "{:8} {:>5} {:12} {:>8} {:>7} {:>8} {:>7} {:>5} {:>6} {:>7} {:>14} {:>8} {:>7}",
+                "{:8} {:>5} {:12} {:>8} {:>7} {:>8} {:>17} {:>15} {:>16} {:>7} {:>14} {:>8} {:>7}",
                 "scenario",
                 "seed",
                 "policy",
                 "corridor",
                 "any",
                 "peak/60s",
-                "delay",
-                "p99",
-                "max",
+                "delay (ticks)",
+                "p99 (ticks)",
+                "max (ticks)",
                 "pending",
                 "error med/p95",
                 "feasible",
@@ -259,6 +275,9 @@ impl Table {
             )?;
         }
         let report = line.report;
+        let delay = |ticks: f64, digits: usize| {
+            format!("{:.2} s ({ticks:.digits$})", Span { ticks, tick_ms: line.tick_ms }.seconds())
+        };
         // A share of nothing is none.
         let counted = |share: f64| if report.windows == 0 { "-".to_owned() } else { format!("{share:.4}") };
         let error = report.estimate_error.map_or_else(
@@ -267,16 +286,16 @@ impl Table {
         );
         writeln!(
             out,
-            "{:8} {:>5} {:12} {:>8} {:>7} {:>8.2} {:>7.2} {:>5} {:>6} {:>7} {:>14} {:>8.2} {:>7.1}{}",
+            "{:8} {:>5} {:12} {:>8} {:>7} {:>8.2} {:>17} {:>15} {:>16} {:>7} {:>14} {:>8.2} {:>7.1}{}",
             line.scenario,
             line.seed,
             line.policy.name(),
             counted(report.in_corridor),
             counted(report.any_alignment),
             report.peak_to_mean_60s,
-            report.delay_ticks.mean,
-            report.delay_ticks.p99,
-            report.delay_ticks.max,
+            delay(report.delay_ticks.mean, 2),
+            delay(report.delay_ticks.p99 as f64, 0),
+            delay(report.delay_ticks.max as f64, 0),
             report.pending_end,
             error,
             report.feasible_share,

@@ -53,6 +53,7 @@ fn server() -> Views {
         due_tick: tick,
         planned_tick: tick,
         planned_ms: 0,
+        held: false,
         reason: None,
     };
     let queue = QueueSnapshot {
@@ -113,6 +114,7 @@ fn client() -> ClientViews {
         residual: Some(0.1),
         estimates: Arc::default(),
         shadow: None,
+        tick_ms: 100,
     };
     ClientViews {
         access: Access::new(AccessSettings::open()).expect("no file is read"),

@@ -3,9 +3,15 @@
 use std::{fmt, sync::Arc};
 
 use evenkeel_core::{
-    insight::recap::{DELAY_BOUNDS, Step},
+    insight::{
+        objective::Level,
+        recap::{DELAY_BOUNDS, Step},
+    },
     journal::{Mode, Stream},
-    units::resource::{PerResource, Resource},
+    units::{
+        resource::{PerResource, Resource},
+        span::Span,
+    },
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
@@ -68,7 +74,21 @@ impl ServerNumbers {
         let oldest = queue
             .as_ref()
             .and_then(|queue| Some(queue.tick.since(queue.waiting.first()?.queued_tick) as f64));
-        writer.gauge("queue_oldest_ticks", "Ticks since the oldest of them arrived.", oldest)
+        writer.gauge("queue_oldest_ticks", "Ticks since the oldest of them arrived.", oldest)?;
+        self.objective(writer)
+    }
+
+    fn objective(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let about = &self.views.about;
+        let seconds = Span::of(about.delay_objective_ticks, about.lengths.tick_ms).seconds();
+        writer.gauge(
+            "delay_objective_seconds",
+            "Delay within which executions should run.",
+            Some(seconds),
+        )?;
+        let found = self.views.delay_verdict().level;
+        let levels = Level::ALL.map(|level| ([("level", level.name())], f64::from(u8::from(level == found))));
+        writer.gauges("delay_level", "1 for how the delay is to its objective: good, warning or bad.", levels)
     }
 
     fn journal(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -183,6 +203,12 @@ impl ServerNumbers {
         writer.gauge("decision_lag_ticks", "Ticks since the last that the client decided after.", lag)?;
         let feasible = decided.map(|decided| f64::from(u8::from(decided.feasibility.feasible)));
         writer.gauge("feasible", "1 when the corridor can be reached.", feasible)?;
+        let cuts_peaks = decided.map(|decided| f64::from(u8::from(decided.feasibility.cuts_peaks)));
+        writer.gauge(
+            "cuts_peaks",
+            "1 while peaks are cut although the corridor is out of reach.",
+            cuts_peaks,
+        )?;
         writer.gauge(
             "estimator_residual",
             "Root mean square of the model's relative error.",

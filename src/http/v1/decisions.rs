@@ -4,7 +4,7 @@ use actix_web::web;
 use evenkeel_actors::server::queue::{QueueSnapshot, WaitingExecution};
 use evenkeel_core::{
     journal::Executed,
-    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
+    units::{ids::ExecutionId, lengths::Lengths, span::Span, tick::Tick},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,7 +37,7 @@ pub(crate) struct Explanation {
     queued_tick: u64,
     /// When it would run if nobody levelled.
     due_tick: u64,
-    /// When it runs as things stand; null once it has run.
+    /// When it runs as things stand; null once it has run, and while it is held for a plan.
     planned_tick: Option<u64>,
     /// When it ran; null before.
     tick: Option<u64>,
@@ -51,23 +51,12 @@ pub(crate) struct Explanation {
     reason: String,
 }
 
-/// Ticks, and how long that is.
-struct Span(u64, u64);
-
-impl std::fmt::Display for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(ticks, tick_ms) = *self;
-        let s = if ticks == 1 { "" } else { "s" };
-        write!(f, "{ticks} tick{s} ({:.1} s)", (ticks * tick_ms) as f64 / 1e3)
-    }
-}
-
 /// How it came to its base due tick.
 fn arrival(queued: Tick, due: Tick, lengths: Lengths) -> (u64, String) {
     let added = due.since(queued).saturating_sub(lengths.default_delay_ticks);
     let asked = match added {
         0 => String::new(),
-        added => format!(", {} of it because POST /delay asked for that", Span(added, lengths.tick_ms)),
+        added => format!(", {} of it because POST /delay asked for that", Span::of(added, lengths.tick_ms)),
     };
     (added, format!("Queued at tick {queued} and due at tick {due}{asked}"))
 }
@@ -86,7 +75,7 @@ fn executed(executed: &Executed, lengths: Lengths) -> Explanation {
     } else {
         format!(
             "{arrived}; held {} more, and released at tick {tick}{}",
-            Span(held_ticks, lengths.tick_ms),
+            Span::of(held_ticks, lengths.tick_ms),
             because(reason)
         )
     };
@@ -109,19 +98,21 @@ fn executed(executed: &Executed, lengths: Lengths) -> Explanation {
 fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, lengths: Lengths) -> Explanation {
     let WaitingExecution { queued_tick, due_tick, planned_tick, reason, .. } = waiting;
     let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, lengths);
-    let held_ticks = planned_tick.since(*due_tick);
+    // The deadline is no plan.
+    let planned = (!waiting.held).then_some(*planned_tick);
+    let held_ticks = planned.unwrap_or(queue.tick).since(*due_tick);
     let reason = reason.as_deref().unwrap_or_default();
-    let ahead = Span(planned_tick.since(queue.tick), lengths.tick_ms);
+    let ahead = Span::of(planned_tick.since(queue.tick), lengths.tick_ms);
     let sentence = match (queue.levelled, waiting.reason.is_some()) {
-        (true, false) => format!(
-            "{arrived}; it waits for the next plan to give it a slot, at the latest until tick {planned_tick}, in {ahead}."
-        ),
+        _ if waiting.held => {
+            format!("{arrived}; it is held for a plan, which gives it a slot, at most for another {ahead}.")
+        }
         _ if held_ticks == 0 => {
             format!("{arrived}; nothing holds it: it runs at tick {planned_tick}, in {ahead}.")
         }
-        (true, true) => format!(
+        (true, _) => format!(
             "{arrived}; held {} more, to run at tick {planned_tick}, in {ahead}{}",
-            Span(held_ticks, lengths.tick_ms),
+            Span::of(held_ticks, lengths.tick_ms),
             because(reason)
         ),
         (false, _) => format!(
@@ -135,7 +126,7 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, lengths: Lengths) 
         sentence,
         queued_tick: queued_tick.0,
         due_tick: due_tick.0,
-        planned_tick: Some(planned_tick.0),
+        planned_tick: planned.map(|tick| tick.0),
         tick: None,
         delay_ticks: queue.tick.since(*queued_tick),
         held_ticks,
@@ -195,7 +186,7 @@ mod tests {
         };
         assert_eq!(
             executed(&ran, Lengths::default()).sentence,
-            "Queued at tick 100 and due at tick 101; held 12 ticks (1.2 s) more, and released at tick 113: tick 113 \
+            "Queued at tick 100 and due at tick 101; held 1.2 s (12 ticks) more, and released at tick 113: tick 113 \
              lacked 47 cpu."
         );
         (ran.tick, ran.reason) = (Tick(101), String::new());
@@ -207,7 +198,7 @@ mod tests {
         let delayed = executed(&ran, Lengths::default());
         assert_eq!((delayed.added_ticks, delayed.held_ticks), (5, 0));
         assert!(
-            delayed.sentence.contains("5 ticks (0.5 s) of it because POST /delay"),
+            delayed.sentence.contains("0.5 s (5 ticks) of it because POST /delay"),
             "{}",
             delayed.sentence
         );

@@ -1,7 +1,10 @@
 //! Values that several answers hold. Ticks are integers, `*_ms` are Unix ms or durations in ms.
 
 use evenkeel_core::{
-    insight::recap::{DelaySummary, SpanSummary, Step},
+    insight::{
+        minutes::Minute,
+        recap::{DelaySummary, Peak, SpanSummary, Step},
+    },
     units::{resource::PerResource, window::Extent},
 };
 use serde::Serialize;
@@ -107,13 +110,44 @@ pub(crate) struct Benefit {
     executed: u64,
     /// Their delays; null when there were none.
     delay_ticks: Option<DelayTicks>,
+    /// Their largest ticks; null while it is not known what they would have been without evenkeel.
+    peaks: Option<Peaks>,
 }
 
 impl From<SpanSummary> for Benefit {
     fn from(span: SpanSummary) -> Self {
-        let SpanSummary { windows, in_corridor, in_corridor_without, executed, delays } = span;
-        let delay_ticks = delays.map(Into::into);
-        Self { windows, in_corridor, in_corridor_without, executed, delay_ticks }
+        let SpanSummary { windows, in_corridor, in_corridor_without, executed, delays, peaks } = span;
+        let (delay_ticks, peaks) = (delays.map(Into::into), peaks.map(Into::into));
+        Self { windows, in_corridor, in_corridor_without, executed, delay_ticks, peaks }
+    }
+}
+
+/// One peak a resource.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Peaks {
+    cpu: PeakUnits,
+    io: PeakUnits,
+    memory: PeakUnits,
+}
+
+impl From<PerResource<Peak>> for Peaks {
+    fn from(PerResource { cpu, io, memory }: PerResource<Peak>) -> Self {
+        Self { cpu: cpu.into(), io: io.into(), memory: memory.into() }
+    }
+}
+
+/// The largest tick of a span, in resource units.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct PeakUnits {
+    /// As measured.
+    measured: f64,
+    /// As it would have been without evenkeel, by learned costs.
+    without: f64,
+}
+
+impl From<Peak> for PeakUnits {
+    fn from(Peak { with, without, mean: _ }: Peak) -> Self {
+        Self { measured: with, without }
     }
 }
 
@@ -140,6 +174,10 @@ pub(crate) struct Point {
     predicted: Option<Numbers>,
     /// Resource units a tick without evenkeel: every execution at its base due tick, by learned costs.
     without: Option<Extents>,
+    /// Windows of which is known what they would have been without evenkeel.
+    windows_known_without: u64,
+    /// Windows of these that would have been in the corridor.
+    windows_in_corridor_without: u64,
     /// Executions that waited at its end; null when nobody looked.
     queued: Option<u64>,
     /// Ticks that the oldest of them had waited.
@@ -151,6 +189,7 @@ pub(crate) struct Point {
 impl From<&Step> for Point {
     fn from(step: &Step) -> Self {
         let Step { window, closed_at_ms, waiting, delays, forecast } = step;
+        let without = forecast.and_then(|forecast| forecast.without);
         Self {
             first_tick: window.first_tick.0,
             last_tick: window.last_tick.0,
@@ -161,10 +200,35 @@ impl From<&Step> for Point {
             executed: window.executed,
             measured: window.usage.into(),
             predicted: forecast.and_then(|forecast| forecast.predicted).map(Into::into),
-            without: forecast.and_then(|forecast| forecast.without).map(|without| without.usage.into()),
+            without: without.map(|without| without.usage.into()),
+            windows_known_without: u64::from(without.is_some()),
+            windows_in_corridor_without: u64::from(without.is_some_and(|without| without.in_corridor)),
             queued: waiting.map(|waiting| waiting.executions),
             oldest_wait_ticks: waiting.and_then(|waiting| waiting.oldest_ticks),
             delay_ticks: delays.map(Into::into),
+        }
+    }
+}
+
+impl From<&Minute> for Point {
+    fn from(minute: &Minute) -> Self {
+        let Minute { windows, in_corridor, without, .. } = *minute;
+        Self {
+            first_tick: minute.first_tick.0,
+            last_tick: minute.last_tick.0,
+            closed_at_ms: minute.closed_at_ms,
+            windows,
+            windows_in_corridor: in_corridor,
+            in_corridor: in_corridor as f64 / windows.max(1) as f64,
+            executed: minute.executed,
+            measured: minute.measured.into(),
+            predicted: None,
+            without: without.map(|without| without.usage.into()),
+            windows_known_without: without.map_or(0, |without| without.windows),
+            windows_in_corridor_without: without.map_or(0, |without| without.in_corridor),
+            queued: minute.queued,
+            oldest_wait_ticks: minute.oldest_wait_ticks,
+            delay_ticks: minute.delays.map(Into::into),
         }
     }
 }
@@ -189,6 +253,8 @@ impl Point {
             measured: Extents::over(&measured)?,
             predicted: whole(predicted.len()).then(|| mean(&predicted)),
             without: Extents::over(&without).filter(|_| whole(without.len())),
+            windows_known_without: points.iter().map(|point| point.windows_known_without).sum(),
+            windows_in_corridor_without: points.iter().map(|point| point.windows_in_corridor_without).sum(),
             delay_ticks: delays.into_iter().reduce(|a, b| DelayTicks {
                 mean: a.mean.max(b.mean),
                 p50: a.p50.max(b.p50),

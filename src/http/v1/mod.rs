@@ -9,6 +9,7 @@ mod dto;
 mod events;
 mod executions;
 mod journal;
+mod minutes;
 mod mode;
 mod openapi;
 mod queries;
@@ -34,6 +35,7 @@ pub(super) fn add(routes: &mut Routes<'_>) {
         .add(Resource::at("/api/v1/shadow").get(Needs::READ, shadow::shadow))
         .add(Resource::at("/api/v1/resources").get(Needs::READ, resources::now))
         .add(Resource::at("/api/v1/resources/history").get(Needs::READ, resources::history))
+        .add(Resource::at("/api/v1/minutes").get(Needs::READ, minutes::minutes))
         .add(Resource::at("/api/v1/queued").get(Needs::READ, queued::queued))
         .add(Resource::at("/api/v1/queries").get(Needs::READ, queries::list))
         .add(Resource::at("/api/v1/queries/{id}").get(Needs::READ, queries::one))

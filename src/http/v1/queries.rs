@@ -10,6 +10,7 @@ use actix_web::web;
 use evenkeel_core::{
     estimator::CostEstimate,
     insight::{recap::QueryActivity, report::LearnedCosts},
+    server::queue::HoldLimits,
     units::{ids::QueryId, resource::Resource},
 };
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use super::dto::Numbers;
 use crate::http::{
-    ClientTold, Views,
+    About, ClientTold, Views,
     fields::{self, Field, Kind, NoParameters, Parameters},
     problem::Problem,
 };
@@ -82,6 +83,10 @@ pub(crate) struct Query {
     load_share: Option<f64>,
     /// Ticks by which evenkeel held them on average; 0 is none.
     added_delay_ticks_mean: Option<f64>,
+    /// Longest that a slot may hold one of them.
+    max_delay_ticks: u64,
+    /// Whether that is configured for this query; false where it has the one of all others.
+    own_max_delay: bool,
 }
 
 /// What is known at one moment.
@@ -89,6 +94,7 @@ struct Known {
     activity: Arc<BTreeMap<QueryId, QueryActivity>>,
     over_ticks: u64,
     told: Option<ClientTold>,
+    about: Arc<About>,
 }
 
 impl Known {
@@ -98,6 +104,7 @@ impl Known {
             activity: Arc::clone(&overview.queries),
             over_ticks: overview.queries_ticks,
             told: views.told.borrow().clone(),
+            about: Arc::clone(&views.about),
         }
     }
 
@@ -158,6 +165,8 @@ impl Known {
                 .map(|(r, load)| if load > 0.0 { learned.cost[r] * executed as f64 / load } else { 0.0 });
             shares.sum::<f64>() / 3.0
         });
+        let HoldLimits { default_ticks, by_query } = &self.about.limits;
+        let own = by_query.get(&id).copied();
         Query {
             query: id.0,
             cost: learned.map(|learned| learned.cost.into()),
@@ -167,6 +176,8 @@ impl Known {
             executed,
             load_share: share,
             added_delay_ticks_mean: (executed > 0).then(|| added_ticks as f64 / executed as f64),
+            max_delay_ticks: own.unwrap_or(*default_ticks),
+            own_max_delay: own.is_some(),
         }
     }
 }

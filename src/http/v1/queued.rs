@@ -53,27 +53,34 @@ pub(crate) struct Waiting {
     queued_tick: u64,
     /// When it would run if nobody levelled.
     due_tick: u64,
-    /// When it runs as things stand.
-    planned_tick: u64,
+    /// When it runs as things stand; null while it is held for a plan, which gives it a slot.
+    planned_tick: Option<u64>,
     /// The same.
-    planned_ms: u64,
-    /// Ticks between the two.
+    planned_ms: Option<u64>,
+    /// Whether it is held for a plan.
+    held_for_plan: bool,
+    /// The latest tick to which it is held for one; null when it is not.
+    held_until_tick: Option<u64>,
+    /// Ticks between base and plan; while it is held for one, those until now.
     held_ticks: u64,
     /// Why its slot was chosen; null without a slot.
     reason: Option<String>,
 }
 
-impl From<&WaitingExecution> for Waiting {
-    fn from(waiting: &WaitingExecution) -> Self {
-        let Tick(planned_tick) = waiting.planned_tick;
+impl Waiting {
+    /// As things stand after tick `now`.
+    fn new(waiting: &WaitingExecution, now: Tick) -> Self {
+        let planned = (!waiting.held).then_some(waiting.planned_tick);
         Self {
             execution: waiting.execution.0,
             query: waiting.query.0,
             queued_tick: waiting.queued_tick.0,
             due_tick: waiting.due_tick.0,
-            planned_tick,
-            planned_ms: waiting.planned_ms,
-            held_ticks: waiting.planned_tick.since(waiting.due_tick),
+            planned_tick: planned.map(|tick| tick.0),
+            planned_ms: planned.map(|_| waiting.planned_ms),
+            held_for_plan: waiting.held,
+            held_until_tick: waiting.held.then_some(waiting.planned_tick.0),
+            held_ticks: planned.unwrap_or(now).since(waiting.due_tick),
             reason: waiting.reason.as_ref().map(ToString::to_string),
         }
     }
@@ -87,6 +94,7 @@ pub(super) async fn queued(
     Query(Limit { limit }): Query<Limit>,
 ) -> Result<web::Json<WaitingList>, Problem> {
     let queue = views.queue.borrow().clone().ok_or_else(|| Problem::unavailable(Lost))?;
-    let executions = queue.waiting.iter().take(limit).map(Into::into).collect();
+    let executions =
+        queue.waiting.iter().take(limit).map(|waiting| Waiting::new(waiting, queue.tick)).collect();
     Ok(web::Json(WaitingList { total: queue.waiting.len(), executions }))
 }

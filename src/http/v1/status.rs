@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web;
 use evenkeel_actors::{clock::unix_ms, server::daemon::Pace};
 use evenkeel_core::{
-    insight::report::Report,
+    insight::{headline::headline, report::Report},
     journal::{Lease, Mode, Stream},
 };
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,14 @@ pub(crate) struct Status {
     causes: Vec<CauseView>,
     /// Who levels, or did last.
     lease: Option<LeaseView>,
+    /// What levelling does to the last minute's peak, for which delay; null while that is not known.
+    headline: Option<String>,
+    /// Whether executions run within the delay that people want.
+    delay: DelayView,
+    /// Longest that a slot may hold an execution of a query that has no maximum delay of its own.
+    max_delay_ticks: u64,
+    /// Queries that have one of their own.
+    own_max_delays: usize,
     /// Executions that wait.
     queued: Option<u64>,
     /// Ticks since the oldest of them arrived.
@@ -198,6 +206,10 @@ pub(crate) struct ClientView {
     feasible: Option<bool>,
     /// What binds when it cannot: `arrivals`, `budget`, `estimates` or `deadlines`.
     binding: Option<String>,
+    /// Whether peaks are cut although the corridor is out of reach.
+    cuts_peaks: Option<bool>,
+    /// The same in words; null when the corridor can be reached.
+    reach: Option<String>,
     /// Slots that it placed.
     slots: Option<usize>,
     /// Root mean square of the relative error of its model over the last minute.
@@ -216,8 +228,36 @@ impl From<&ClientTold> for ClientView {
             binding: decided
                 .and_then(|decided| decided.feasibility.binding)
                 .map(|binding| binding.to_string()),
+            cuts_peaks: decided.map(|decided| decided.feasibility.cuts_peaks),
+            reach: decided.and_then(|decided| decided.feasibility.sentence()),
             slots: decided.map(|decided| decided.slots),
             residual: *residual,
+        }
+    }
+}
+
+/// How the delay is to its objective.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct DelayView {
+    /// Delay within which executions should run.
+    objective_ticks: u64,
+    /// The same.
+    objective_ms: u64,
+    /// `good`; `warning` when some executions are beyond it; `bad` when they are on average, or one is far beyond.
+    level: &'static str,
+    /// What is beyond it; null when nothing is.
+    sentence: Option<String>,
+}
+
+impl DelayView {
+    fn new(views: &Views) -> Self {
+        let objective_ticks = views.about.delay_objective_ticks;
+        let verdict = views.delay_verdict();
+        Self {
+            objective_ticks,
+            objective_ms: objective_ticks * views.about.lengths.tick_ms,
+            level: verdict.level.name(),
+            sentence: verdict.sentence(),
         }
     }
 }
@@ -250,6 +290,10 @@ impl Status {
             causes: degraded.iter().map(Into::into).collect(),
             degraded: degraded::sentences(&degraded),
             lease: LeaseView::last(views),
+            headline: headline(&overview.minute, about.lengths.tick_ms),
+            delay: DelayView::new(views),
+            max_delay_ticks: about.limits.default_ticks,
+            own_max_delays: about.limits.by_query.len(),
             queued: queue.as_ref().map(|queue| queue.waiting.len() as u64),
             oldest_wait_ticks: oldest,
             late_ticks,

@@ -25,6 +25,7 @@ export type Status = Schemas["Status"];
 export type Point = Schemas["Point"];
 export type Change = Schemas["Change"];
 export type History = Schemas["History"];
+export type Minutes = Schemas["MinutesBody"];
 export type Waiting = Schemas["Waiting"];
 export type Queued = Schemas["WaitingList"];
 export type Query = Schemas["Query"];

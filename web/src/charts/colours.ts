@@ -4,7 +4,8 @@ export interface Colours {
   text: string;
   grid: string;
   accent: string;
-  accentSoft: string;
+  p95: string;
+  p99: string;
   area: string;
   corridor: string;
   range: string;
@@ -17,7 +18,8 @@ const TOKENS: Record<keyof Colours, string> = {
   text: "--text-soft",
   grid: "--line",
   accent: "--accent",
-  accentSoft: "--accent-soft",
+  p95: "--p95",
+  p99: "--p99",
   area: "--area",
   corridor: "--corridor",
   range: "--range",

@@ -90,16 +90,18 @@ const queueOptions: Options = (colours) => ({
   series: [
     {},
     line(colours.accent, { fill: colours.area }),
-    line(colours.without, { scale: "wait", width: 1.5 }),
+    line(colours.p95, { scale: "wait", dash: [8, 4] }),
   ],
 });
+/** Ticks as the charts draw them. */
+const seconds = (ticks: number | null | undefined) => (ticks == null ? null : (ticks * tickMs.value) / 1000);
 const QUEUE_SERIES = [
   ({ point }: WithPoint) => point.queued,
-  ({ point }: WithPoint) => point.oldest_wait_ticks,
+  ({ point }: WithPoint) => seconds(point.oldest_wait_ticks),
 ];
 const QUEUE_LEGEND = [
   { swatch: "swatch-line", label: "waiting executions (left)" },
-  { swatch: "swatch-line grey", label: "oldest wait in ticks (right)" },
+  { swatch: "swatch-line p95", label: "oldest wait in seconds (right)" },
 ];
 
 const asRows = (points: Point[]): WithPoint[] => points.map((point) => ({ point }));
@@ -109,7 +111,7 @@ export function QueueChart({ points }: { points: Point[] }) {
   return (
     <Lines
       title="Queue"
-      unit="executions, ticks"
+      unit="executions, seconds"
       rows={rows}
       options={queueOptions}
       series={QUEUE_SERIES}
@@ -121,9 +123,9 @@ export function QueueChart({ points }: { points: Point[] }) {
         { key: "queued", label: "Waiting", numeric: true, render: ({ point }) => number(point.queued) },
         {
           key: "oldest",
-          label: "Oldest, ticks",
+          label: "Oldest wait",
           numeric: true,
-          render: ({ point }) => number(point.oldest_wait_ticks),
+          render: ({ point }) => wait(point.oldest_wait_ticks, tickMs.value),
         },
       ]}
     />
@@ -136,20 +138,20 @@ const delayOptions: Options = (colours) => ({
   axes: [timeAxis(colours), valueAxis(colours)],
   series: [
     {},
-    line(colours.accent),
-    line(colours.accentSoft, { width: 1.5 }),
-    line(colours.without, { width: 1 }),
+    line(colours.accent, { width: 2.5 }),
+    line(colours.p95, { dash: [8, 4] }),
+    line(colours.p99, { dash: [2, 3] }),
   ],
 });
 const DELAY_SERIES = [
-  ({ point }: WithPoint) => point.delay_ticks?.p50,
-  ({ point }: WithPoint) => point.delay_ticks?.p95,
-  ({ point }: WithPoint) => point.delay_ticks?.p99,
+  ({ point }: WithPoint) => seconds(point.delay_ticks?.p50),
+  ({ point }: WithPoint) => seconds(point.delay_ticks?.p95),
+  ({ point }: WithPoint) => seconds(point.delay_ticks?.p99),
 ];
 const DELAY_LEGEND = [
-  { swatch: "swatch-line", label: "p50" },
-  { swatch: "swatch-line faint", label: "p95" },
-  { swatch: "swatch-line grey", label: "p99" },
+  { swatch: "swatch-line", label: "p50, solid" },
+  { swatch: "swatch-line p95", label: "p95, dashed" },
+  { swatch: "swatch-line p99", label: "p99, dotted" },
 ];
 
 export function DelayChart({ points }: { points: Point[] }) {
@@ -162,17 +164,17 @@ export function DelayChart({ points }: { points: Point[] }) {
     key,
     label,
     numeric: true,
-    render: ({ point }) => number(point.delay_ticks?.[key], digits),
+    render: ({ point }) => wait(point.delay_ticks?.[key], tickMs.value, digits),
   });
   return (
     <Lines
       title="Delay"
-      unit="ticks from queued to executed"
+      unit="seconds from queued to executed"
       rows={rows}
       options={delayOptions}
       series={DELAY_SERIES}
       words={({ point: { delay_ticks: delay } }) =>
-        `p50 ${number(delay?.p50)}, p95 ${number(delay?.p95)}, p99 ${number(delay?.p99)} ticks`
+        `p50 ${wait(delay?.p50, tickMs.value)}, p95 ${wait(delay?.p95, tickMs.value)}, p99 ${wait(delay?.p99, tickMs.value)}`
       }
       legend={DELAY_LEGEND}
       columns={[

@@ -85,9 +85,18 @@ export function ticks(value: Maybe, digits = 0): string {
   return `${text} ${text === "1" ? "tick" : "ticks"}`;
 }
 
-/** "34 ticks (3.4 s)": a wait, as the journal counts it and as people do. */
+/** "3.4 s": so many ticks, as people count time. */
+export function time(value: Maybe, tickMs: number): string {
+  if (!known(value)) return DASH;
+  const seconds = (value * tickMs) / 1000;
+  if (seconds >= 60) return duration(value * tickMs);
+  // What is shorter than a tick at the default pace is not 0.
+  return `${number(seconds, seconds < 0.1 ? 2 : 1)} s`;
+}
+
+/** "3.4 s (34 ticks)": a wait, as people count it and as the journal does. */
 export function wait(value: Maybe, tickMs: number, digits = 0): string {
-  return known(value) ? `${ticks(value, digits)} (${duration(value * tickMs)})` : DASH;
+  return known(value) ? `${time(value, tickMs)} (${ticks(value, digits)})` : DASH;
 }
 
 /** What so many things are called. */

@@ -1,7 +1,7 @@
 // One verdict over the whole: what the first tile says.
 
 import type { ClientStatus, Lease, Status } from "../api/types";
-import { duration } from "./format";
+import { capitalised, duration } from "./format";
 
 export interface Health {
   level: "good" | "warning" | "bad";
@@ -14,28 +14,18 @@ export function health(status: Status): Health {
     return { level: "bad", title: "Not ready", details: [...status.reasons, ...status.degraded] };
   }
   const details = [...status.degraded, ...troubles(status)];
+  if (status.delay.level === "bad") return { level: "bad", title: "Too late", details };
   if (details.length > 0) return { level: "warning", title: "Needs a look", details };
   return { level: "good", title: "Healthy", details: [] };
 }
 
-function troubles(status: Status): string[] {
+function troubles({ capture, client, delay }: Status): string[] {
   const found: string[] = [];
-  if (!status.capture.complete) found.push("Executions are missing from the journal");
+  if (!capture.complete) found.push("Executions are missing from the journal");
+  if (delay.sentence !== null) found.push(capitalised(delay.sentence));
   // Null before it has decided anything.
-  if (status.client?.feasible === false && !silent(status.client)) found.push(infeasible(status.client));
+  if (client?.reach != null && !silent(client)) found.push(capitalised(client.reach));
   return found;
-}
-
-const BINDING: Record<string, string> = {
-  arrivals: "too few executions arrive to fill every tick",
-  budget: "the delay budget is too small for it",
-  estimates: "the costs are not known well enough yet",
-  deadlines: "too many executions have reached their maximum delay",
-};
-
-function infeasible(client: ClientStatus): string {
-  const because = client.binding === null ? "" : `: ${BINDING[client.binding] ?? client.binding}`;
-  return `The corridor cannot be reached${because}`;
 }
 
 /** It tells each second how it is. */

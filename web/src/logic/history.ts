@@ -1,7 +1,6 @@
 // The history that charts and tables are drawn from.
 
 import type { Change, Extent, Point, Resource } from "../api/types";
-import { RESOURCES } from "../api/types";
 
 /** Windows in the spans that people are told about. */
 export interface Spans {
@@ -55,13 +54,6 @@ export function stayedInside(point: Point, resource: Resource): boolean {
   return point.windows_in_corridor === point.windows || inCorridor(point.measured[resource]);
 }
 
-/** Windows of a point that would have been in the corridor without levelling; null when unknown. */
-function withoutInCorridor(point: Point): number | null {
-  const { without } = point;
-  if (without === null) return null;
-  return RESOURCES.every((resource) => inCorridor(without[resource])) ? point.windows : 0;
-}
-
 export interface Shares {
   measured: number | null;
   without: number | null;
@@ -75,11 +67,8 @@ export function rollingShares(points: Point[], windows: number): Shares[] {
       const point = points[at] as Point;
       all += point.windows;
       inside += point.windows_in_corridor;
-      const without = withoutInCorridor(point);
-      if (without !== null) {
-        known += point.windows;
-        insideWithout += without;
-      }
+      known += point.windows_known_without;
+      insideWithout += point.windows_in_corridor_without;
     }
     return {
       measured: all === 0 ? null : inside / all,

@@ -1,6 +1,7 @@
 import type { Executed } from "../api/types";
-import { clock, number, shortId } from "../logic/format";
+import { clock, number, shortId, wait } from "../logic/format";
 import { link } from "../route";
+import { tickMs } from "../state";
 import { type Column, Table } from "./table";
 
 const EXECUTION: Column<Executed> = {
@@ -22,16 +23,21 @@ const QUERY: Column<Executed> = {
   ),
 };
 const REST: Column<Executed>[] = [
-  { key: "queued", label: "Queued", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
-  { key: "due", label: "Due", numeric: true, render: ({ due_tick }) => number(due_tick) },
+  { key: "queued", label: "Queued, tick", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
+  { key: "due", label: "Due, tick", numeric: true, render: ({ due_tick }) => number(due_tick) },
   {
     key: "tick",
-    label: "Ran",
+    label: "Ran, tick",
     numeric: true,
     hint: "The tick it ran in",
     render: ({ tick }) => number(tick),
   },
-  { key: "delay", label: "Delay, ticks", numeric: true, render: ({ delay_ticks }) => number(delay_ticks) },
+  {
+    key: "delay",
+    label: "Delay",
+    numeric: true,
+    render: ({ delay_ticks }) => wait(delay_ticks, tickMs.value),
+  },
   { key: "outcome", label: "Outcome", render: ({ outcome }) => outcome },
   {
     key: "reason",

@@ -43,8 +43,9 @@ export function Table<Row>({ label, columns, rows, rowKey, order, onOrder, empty
         <tbody>
           {rows.map((row) => (
             <tr key={rowKey(row)}>
-              {columns.map(({ key, numeric, render }) => (
-                <td key={key} class={alignment(numeric)}>
+              {columns.map(({ key, label, numeric, render }) => (
+                // A narrow screen shows a row as a card: then each cell says what it is.
+                <td key={key} class={alignment(numeric)} data-label={label}>
                   {render(row)}
                 </td>
               ))}
@@ -73,7 +74,7 @@ function Head<Row>({ column, order, onOrder }: HeadProps<Row>) {
   const { key, label, numeric, hint, sort } = column;
   if (sort === undefined || order === undefined || onOrder === undefined) {
     return (
-      <th scope="col" class={alignment(numeric)} title={hint}>
+      <th scope="col" class={`unsorted ${alignment(numeric) ?? ""}`} title={hint}>
         {label}
       </th>
     );

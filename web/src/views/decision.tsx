@@ -12,7 +12,8 @@ import { LookUp } from "./decisions";
 
 /** Queued, due, run: as far apart as they were. */
 function Way({ decision }: { decision: Decision }) {
-  const end = decision.tick ?? decision.planned_tick ?? decision.due_tick;
+  // What is held for a plan has no end yet: it is drawn as long as it has waited.
+  const end = decision.tick ?? decision.planned_tick ?? decision.queued_tick + decision.delay_ticks;
   const span = Math.max(1, end - decision.queued_tick);
   const x = (tick: number) =>
     `${2 + (Math.min(Math.max(0, tick - decision.queued_tick), span) / span) * 96}%`;
@@ -26,6 +27,9 @@ function Way({ decision }: { decision: Decision }) {
     </svg>
   );
 }
+
+const planned = ({ planned_tick }: Decision) =>
+  planned_tick === null ? "none, held for a plan" : number(planned_tick);
 
 export function DecisionView({ id }: { id: string }) {
   const { data, error } = usePolled<Decision>(`/api/v1/decisions/${encodeURIComponent(id)}`, 2000);
@@ -50,14 +54,14 @@ export function DecisionView({ id }: { id: string }) {
           <p class="way-ends" aria-hidden="true">
             <span>queued</span>
             <span>{data.held_ticks > 0 && `held for ${wait(data.held_ticks, tickMs.value)}`}</span>
-            <span>{ran ? "ran" : "planned"}</span>
+            <span>{ran ? "ran" : data.planned_tick === null ? "held for a plan" : "planned"}</span>
           </p>
           <Facts
             facts={[
               ["State", capitalised(data.state)],
               ["Queued at tick", number(data.queued_tick)],
               ["Due at tick", number(data.due_tick)],
-              [ran ? "Ran at tick" : "Planned for tick", number(ran ? data.tick : data.planned_tick)],
+              [ran ? "Ran at tick" : "Planned for tick", ran ? number(data.tick) : planned(data)],
               ["Delay", wait(data.delay_ticks, tickMs.value)],
               ["Held by levelling", wait(data.held_ticks, tickMs.value)],
               ["Added by /delay", wait(data.added_ticks, tickMs.value)],

@@ -3,12 +3,13 @@
 import { useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { Executed, Executions, Queued, Waiting } from "../api/types";
-import { clock, number, plural, shortId } from "../logic/format";
+import { clock, number, plural, shortId, wait } from "../logic/format";
 import { ExecutionsTable } from "../parts/executions_table";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { link } from "../route";
+import { tickMs } from "../state";
 
 const PAGE = 25;
 const LATEST = `/api/v1/executions?limit=${PAGE}`;
@@ -82,11 +83,26 @@ const WAITING: Column<Waiting>[] = [
       </a>
     ),
   },
-  { key: "queued", label: "Queued", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
-  { key: "due", label: "Due", numeric: true, render: ({ due_tick }) => number(due_tick) },
-  { key: "planned", label: "Planned", numeric: true, render: ({ planned_tick }) => number(planned_tick) },
+  {
+    key: "query",
+    label: "Query",
+    render: ({ query }) => (
+      <a href={link("queries", query)} title={query}>
+        <code>{shortId(query)}</code>
+      </a>
+    ),
+  },
+  { key: "queued", label: "Queued, tick", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
+  { key: "due", label: "Due, tick", numeric: true, render: ({ due_tick }) => number(due_tick) },
+  {
+    key: "planned",
+    label: "Planned, tick",
+    numeric: true,
+    hint: "The tick of its slot",
+    render: ({ planned_tick }) => (planned_tick === null ? "held for a plan" : number(planned_tick)),
+  },
   { key: "at", label: "At", render: ({ planned_ms }) => clock(planned_ms) },
-  { key: "held", label: "Held, ticks", numeric: true, render: ({ held_ticks }) => number(held_ticks) },
+  { key: "held", label: "Held", numeric: true, render: ({ held_ticks }) => wait(held_ticks, tickMs.value) },
   { key: "reason", label: "Reason", render: ({ reason }) => <span class="reason">{reason}</span> },
 ];
 

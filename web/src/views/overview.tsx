@@ -1,47 +1,41 @@
 // The first screen: is it healthy, is it level, is the record complete, and what does it cost.
 
 import { useMemo, useState } from "preact/hooks";
-import { type History, type Point, RESOURCES, type Status } from "../api/types";
+import { type Minutes, type Point, RESOURCES } from "../api/types";
 import { BenefitChart, DelayChart, QueueChart } from "../charts/lines";
 import { Utilisation } from "../charts/utilisation";
 import { duration } from "../logic/format";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
-import { points, status, windowMs, windowSpans, windowTicks } from "../state";
-import { BenefitTile, CaptureTile, DelayTile, HealthTile, QueueTile } from "./overview_tiles";
+import { points, status, windowMs, windowSpans } from "../state";
+import { BenefitTile, CaptureTile, DelayTile, Headline, HealthTile, QueueTile } from "./overview_tiles";
 
-/** Windows that the charts show; what the page does not keep itself comes in steps of several windows. */
-interface Range {
-  windows: number;
-  step: number;
-}
+const MINUTE_MS = 60_000;
+/** What the charts show: the last windows, which the page keeps itself, or minutes, which the server keeps over a restart. */
+type Range = { windows: number; minutes: null } | { windows: null; minutes: number };
 
 function ranges(): Range[] {
   const { minute, recent } = windowSpans.value;
   return [
-    { windows: minute, step: 1 },
-    { windows: recent, step: 1 },
-    { windows: 12 * recent, step: 12 },
+    { windows: minute, minutes: null },
+    { windows: recent, minutes: null },
+    { windows: null, minutes: 60 },
+    { windows: null, minutes: 1440 },
   ];
 }
 
-function historyPath({ tick }: Status, { windows, step }: Range): string | null {
-  if (tick === null || step === 1) return null;
-  const ticks = step * windowTicks.value;
-  // Rounded to the step, so that the same points are asked for until a new one is there.
-  const from = Math.max(0, Math.floor(tick / ticks - windows / step) * ticks);
-  return `/api/v1/resources/history?from_tick=${from}&step_windows=${step}`;
+/** The points of the chosen range, and why they cannot be had. */
+function useRange({ windows, minutes }: Range): { shown: Point[]; error: string | null } {
+  const [kept, keep] = useState<Point[]>([]);
+  const path = minutes === null ? null : `/api/v1/minutes?last=${minutes}`;
+  const { data, error } = usePolled<Minutes>(path, MINUTE_MS / 4);
+  if (data !== null && data.points !== kept) keep(data.points);
+  const recent = useMemo(() => points.value.slice(-(windows ?? 0)), [points.value, windows]);
+  return windows === null ? { shown: data?.points ?? kept, error } : { shown: recent, error: null };
 }
 
-/** The points of the chosen range, and why they cannot be had. */
-function useRange(range: Range): { shown: Point[]; error: string | null } {
-  const now = status.value;
-  const [kept, keep] = useState<Point[]>([]);
-  const { data, error } = usePolled<History>(now === null ? null : historyPath(now, range), 3_600_000);
-  if (data !== null && data.points !== kept) keep(data.points);
-  const recent = useMemo(() => points.value.slice(-range.windows), [points.value, range.windows]);
-  return range.step === 1 ? { shown: recent, error: null } : { shown: data?.points ?? kept, error };
-}
+const span = ({ windows, minutes }: Range) =>
+  duration(minutes === null ? windows * windowMs.value : minutes * MINUTE_MS);
 
 export function OverviewView() {
   const [chosen, choose] = useState(0);
@@ -53,6 +47,7 @@ export function OverviewView() {
   return (
     <>
       <h1 class="unseen">Overview</h1>
+      <Headline status={now} />
       <div class="tiles five">
         <HealthTile status={now} />
         <BenefitTile status={now} points={points.value} />
@@ -73,13 +68,8 @@ export function OverviewView() {
         <fieldset class="switch small">
           <legend class="unseen">Range of time</legend>
           {all.map((one, at) => (
-            <button
-              key={`${one.windows} ${one.step}`}
-              type="button"
-              aria-pressed={at === chosen}
-              onClick={() => choose(at)}
-            >
-              {duration(one.windows * windowMs.value)}
+            <button key={span(one)} type="button" aria-pressed={at === chosen} onClick={() => choose(at)}>
+              {span(one)}
             </button>
           ))}
         </fieldset>
@@ -96,7 +86,7 @@ export function OverviewView() {
       <div class="charts">
         <QueueChart points={shown} />
         <DelayChart points={shown} />
-        <BenefitChart points={shown} history={range.step === 1 ? points.value : shown} />
+        <BenefitChart points={shown} history={range.minutes === null ? points.value : shown} />
       </div>
     </>
   );

@@ -1,13 +1,20 @@
 // The figures at the head of the first screen.
 
 import type { Point, Status } from "../api/types";
-import { capitalised, DASH, duration, fixed, number, share, wait } from "../logic/format";
+import { capitalised, DASH, duration, number, plural, share, ticks, time, wait } from "../logic/format";
 import { clientSentence, health, leaseSentence } from "../logic/health";
 import { type Fact, Facts, Tile } from "../parts/tile";
 import { tickMs, windowSpans } from "../state";
 
 interface Props {
   status: Status | null;
+}
+
+/** What levelling brings, and for which delay: the first thing to be read. */
+export function Headline({ status }: Props) {
+  if (status === null) return null;
+  const said = status.headline ?? "What levelling brings is said here once costs are known";
+  return <p class="headline">{`${said}.`}</p>;
 }
 
 export function HealthTile({ status }: Props) {
@@ -102,12 +109,25 @@ export function CaptureTile({ status }: Props) {
   );
 }
 
+const LATE = { good: undefined, warning: "warning", bad: "bad" } as const;
+
+function late(status: Status | null): "warning" | "bad" | undefined {
+  return LATE[(status?.delay.level ?? "good") as keyof typeof LATE];
+}
+
 export function QueueTile({ status }: Props) {
+  const oldest = status?.oldest_wait_ticks ?? 0;
+  const beyond = status !== null && oldest > status.delay.objective_ticks;
   return (
     <Tile title="Queue" value={number(status?.queued)}>
       <Facts
         facts={[
-          ["Oldest wait", wait(status?.oldest_wait_ticks, tickMs.value)],
+          [
+            "Oldest wait",
+            <span key="oldest" class={beyond ? late(status) : undefined}>
+              {wait(status?.oldest_wait_ticks, tickMs.value)}
+            </span>,
+          ],
           ["Late ticks", number(status?.late_ticks)],
           ["Refused arrivals", number(status?.refused_arrivals)],
         ]}
@@ -118,25 +138,35 @@ export function QueueTile({ status }: Props) {
 
 export function DelayTile({ status }: Props) {
   const delay = status?.minute.delay_ticks;
-  const value = delay == null ? DASH : fixed(delay.mean, 1);
+  const each = (value: number | null | undefined) => time(value, tickMs.value).replace(" s", "");
+  const percentiles =
+    delay == null ? DASH : `${each(delay.p50)} / ${each(delay.p95)} / ${time(delay.p99, tickMs.value)}`;
   return (
-    <Tile title="Mean delay, last minute" value={<Ticks value={value} />}>
+    <Tile title="Mean delay, last minute" level={late(status)} value={<Mean ticks={delay?.mean} />}>
       <Facts
         facts={[
-          ["p50 / p95 / p99", `${number(delay?.p50)} / ${number(delay?.p95)} / ${number(delay?.p99)}`],
-          ["In time", duration(delay == null ? null : delay.mean * tickMs.value)],
+          ["p50 / p95 / p99", percentiles],
           ["Longest", wait(delay?.max, tickMs.value)],
-          ["Executed", number(status?.minute.executed)],
+          ["Objective", wait(status?.delay.objective_ticks, tickMs.value)],
+          ["Maximum", maximum(status)],
         ]}
       />
     </Tile>
   );
 }
 
-function Ticks({ value }: { value: string }) {
+/** How long a slot may hold an execution; the queries' own ones are in their view. */
+function maximum(status: Status | null): string {
+  const most = wait(status?.max_delay_ticks, tickMs.value);
+  const own = status?.own_max_delays ?? 0;
+  return own === 0 ? most : `${most}, ${plural(own, "query", "queries")} apart`;
+}
+
+function Mean({ ticks: value }: { ticks: number | undefined }) {
+  if (value === undefined) return <>{DASH}</>;
   return (
     <>
-      {value} <span class="value-unit">ticks</span>
+      {time(value, tickMs.value)} <span class="value-unit">({ticks(value, 1)})</span>
     </>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Queries, type Query, RESOURCES, type Resource } from "../api/types";
-import { duration, fixed, interval, number, share, shortId } from "../logic/format";
+import { duration, interval, number, share, shortId, wait } from "../logic/format";
 import { type Order, sorted } from "../logic/sort";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
@@ -68,11 +68,19 @@ const COLUMNS: Column<Query>[] = [
   },
   {
     key: "delay",
-    label: "Added delay, ticks",
+    label: "Added delay",
     numeric: true,
-    hint: "Mean of the ticks that levelling added",
+    hint: "Mean of what levelling added",
     sort: (q) => q.added_delay_ticks_mean,
-    render: (q) => fixed(q.added_delay_ticks_mean, 1),
+    render: (q) => wait(q.added_delay_ticks_mean, tickMs.value, 1),
+  },
+  {
+    key: "maximum",
+    label: "Maximum delay",
+    numeric: true,
+    hint: "Longest that a slot may hold one of its executions",
+    sort: (q) => q.max_delay_ticks,
+    render: (q) => `${wait(q.max_delay_ticks, tickMs.value)}${q.own_max_delay ? ", its own" : ""}`,
   },
 ];
 

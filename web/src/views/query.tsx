@@ -41,6 +41,9 @@ function Intervals({ query }: { query: Query }) {
   );
 }
 
+const maximum = ({ max_delay_ticks, own_max_delay }: Query) =>
+  `${wait(max_delay_ticks, tickMs.value)}, ${own_max_delay ? "its own" : "that of all others"}`;
+
 export function QueryView({ id }: { id: string }) {
   const { data, error } = usePolled<Query>(`/api/v1/queries/${encodeURIComponent(id)}`, 5000);
   const executions = usePolled<Executions>(
@@ -76,6 +79,7 @@ export function QueryView({ id }: { id: string }) {
                 ["Executed of late", number(data.executed)],
                 ["Share of the load", share(data.load_share, 1)],
                 ["Mean added delay", wait(data.added_delay_ticks_mean, tickMs.value, 1)],
+                ["Maximum delay", maximum(data)],
                 ["Observations", number(data.observations)],
               ]}
             />

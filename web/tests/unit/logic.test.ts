@@ -22,6 +22,8 @@ function point(last_tick: number, inside = true): Point {
     measured: { cpu: extent, io: extent, memory: extent },
     predicted: null,
     without: { cpu: UNEVEN, io: UNEVEN, memory: UNEVEN },
+    windows_known_without: 1,
+    windows_in_corridor_without: 0,
     queued: 3,
     oldest_wait_ticks: null,
     delay_ticks: null,
@@ -68,8 +70,11 @@ test("numbers are rounded to what a person reads", () => {
   expect(format.duration(125_000)).toBe("2 min 5 s");
   expect(format.duration(90_000_000)).toBe("1 d 1 h");
   expect(format.ticks(1)).toBe("1 tick");
-  expect(format.wait(34, 100)).toBe("34 ticks (3.4 s)");
-  expect(format.wait(1, 100)).toBe("1 tick (100 ms)");
+  expect(format.wait(34, 100)).toBe("3.4 s (34 ticks)");
+  expect(format.wait(1, 100)).toBe("0.1 s (1 tick)");
+  expect(format.wait(3, 10)).toBe("0.03 s (3 ticks)");
+  expect(format.wait(1200, 100)).toBe("2 min (1,200 ticks)");
+  expect(format.wait(13.62, 100, 1)).toBe("1.4 s (13.6 ticks)");
   expect(format.interval(48.24, 1.3)).toBe("48.2 ± 2.6");
   expect(format.shortId("0193a5c2-7b1e-7c3d-9e4f-00112233aabb")).toBe("0193a5c2…aabb");
 });
@@ -106,6 +111,11 @@ test("shares are over the windows up to each point", () => {
   const shares = rollingShares([point(10, false), point(20), point(30)], 2);
   expect(shares.map(({ measured }) => measured)).toEqual([0, 0.5, 1]);
   expect(shares.map(({ without }) => without)).toEqual([0, 0, 0]);
+  const minute = { ...point(600), windows: 60, windows_in_corridor: 45, windows_known_without: 40 };
+  const [share] = rollingShares([{ ...minute, windows_in_corridor_without: 10 }]);
+  expect(share).toEqual({ measured: 0.75, without: 0.25 });
+  const unknown = rollingShares([{ ...minute, windows_known_without: 0 }]);
+  expect(unknown.map(({ without }) => without)).toEqual([null]);
 });
 
 test("what is unknown is sorted last, whatever the direction", () => {
@@ -130,6 +140,8 @@ const CLIENT: ClientStatus = {
   decided_tick: 12,
   feasible: true,
   binding: null,
+  cuts_peaks: false,
+  reach: null,
   slots: 3,
   residual: 0.1,
 };
@@ -144,6 +156,7 @@ function healthy(change: Partial<Status> = {}): Status {
     levelled: true,
     capture,
     client: CLIENT,
+    delay: { objective_ticks: 100, objective_ms: 10_000, level: "good", sentence: null },
   };
   return { ...whole, ...change } as unknown as Status;
 }
@@ -162,14 +175,27 @@ test("what the client told long ago, or what does not arrive, is not called leve
 test("every cause is shown once, and nothing is called impossible before anything was decided", () => {
   expect(health(healthy()).level).toBe("good");
   expect(health(healthy({ client: { ...CLIENT, feasible: null } })).level).toBe("good");
-  const infeasible = health(healthy({ client: { ...CLIENT, feasible: false, binding: "arrivals" } }));
-  expect(infeasible.details).toEqual([
-    "The corridor cannot be reached: too few executions arrive to fill every tick",
-  ]);
+  const reach = "the corridor is out of reach with this budget; peaks are cut";
+  const infeasible = health(healthy({ client: { ...CLIENT, feasible: false, binding: "budget", reach } }));
+  expect(infeasible.details).toEqual(["The corridor is out of reach with this budget; peaks are cut"]);
   const causes = ["no client levels: …", "the log does not get out: …"];
   expect(health(healthy({ levelled: false, degraded: causes })).details).toEqual(causes);
   expect(health(healthy({ ready: false, reasons: ["no tick"], degraded: causes })).details).toEqual([
     "no tick",
     ...causes,
   ]);
+});
+
+test("nothing is called healthy while the delay is beyond its objective", () => {
+  const delay = { objective_ticks: 20, objective_ms: 2000, sentence: "the oldest execution waits for 2.1 s" };
+  const late = health(healthy({ delay: { ...delay, level: "warning" } }));
+  expect(late).toEqual({
+    level: "warning",
+    title: "Needs a look",
+    details: ["The oldest execution waits for 2.1 s"],
+  });
+  expect(health(healthy({ delay: { ...delay, level: "bad" } }))).toMatchObject({
+    level: "bad",
+    title: "Too late",
+  });
 });

@@ -1,4 +1,6 @@
-//! The embedded client's state: two generations of a file in the data directory.
+//! What is kept in files of the data directory beside the outbox: the embedded client's state in two generations, and the
+//! page's minutes.
 
+pub mod minutes;
 pub mod snapshot;
 pub mod state;

@@ -16,7 +16,7 @@ pub use self::{
 use crate::{
     insight::forecast::Forecast,
     journal::{Entry, EntryId, Executed, Record},
-    units::{ids::QueryId, lengths::Lengths, tick::Tick, window::Window},
+    units::{ids::QueryId, lengths::Lengths, resource::PerResource, tick::Tick, window::Window},
 };
 
 /// The spans that shares and delays are told for have no more windows than this.
@@ -84,6 +84,32 @@ pub struct SpanSummary {
     pub executed: u64,
     /// Their delays.
     pub delays: Option<DelaySummary>,
+    /// Their peaks, over those windows of which is known what would have been without levelling.
+    pub peaks: Option<PerResource<Peak>>,
+}
+
+/// The largest tick of a span, in resource units, as it was and as it would have been without levelling.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Peak {
+    /// As measured.
+    pub with: f64,
+    /// Every execution at its base due tick, at learned costs.
+    pub without: f64,
+    /// Mean of a tick, as measured.
+    pub mean: f64,
+}
+
+/// None before something is known of what would have been without levelling.
+fn peaks<'a>(steps: impl Iterator<Item = &'a Step>) -> Option<PerResource<Peak>> {
+    let known: Vec<_> =
+        steps.filter_map(|step| Some((step.window.usage, step.forecast?.without?.usage))).collect();
+    (!known.is_empty()).then(|| {
+        PerResource::from_fn(|r| Peak {
+            with: known.iter().map(|(with, _)| with[r].max).max().unwrap_or_default() as f64,
+            without: known.iter().map(|(_, without)| without[r].max).fold(0.0, f64::max),
+            mean: known.iter().map(|(with, _)| with[r].average as f64).sum::<f64>() / known.len() as f64,
+        })
+    })
 }
 
 /// See the module.
@@ -170,6 +196,18 @@ impl Recap {
         self.steps.range(self.steps.len().saturating_sub(windows)..)
     }
 
+    /// The same, each with the delays in it, as far as these are remembered.
+    pub fn last_with_delays(
+        &self,
+        windows: usize,
+    ) -> impl DoubleEndedIterator<Item = (&Step, Option<&DelayCounts>)> + Clone {
+        let skipped = self.steps.len().saturating_sub(windows);
+        let without_delays = self.steps.len() - self.delays.len();
+        self.steps.range(skipped..).enumerate().map(move |(at, step)| {
+            (step, (skipped + at).checked_sub(without_delays).and_then(|at| self.delays.get(at)))
+        })
+    }
+
     /// The last `windows` windows, at most those of five minutes.
     pub fn summary(&self, windows: usize) -> SpanSummary {
         let steps = || self.last_steps(windows.min(self.spans.recent));
@@ -188,6 +226,7 @@ impl Recap {
             ),
             executed: delays.executions(),
             delays: delays.summary(),
+            peaks: peaks(steps()),
         }
     }
 
@@ -200,6 +239,11 @@ impl Recap {
     pub fn queries_ticks(&self) -> u64 {
         let first = self.last_steps(self.spans.recent).next().map(|step| step.window.first_tick);
         first.zip(self.applied).map_or(0, |(first, last)| last.next().since(first))
+    }
+
+    /// The first tick of which nothing has been applied.
+    pub fn next_tick(&self) -> Tick {
+        self.applied.map_or(Tick(0), Tick::next)
     }
 
     /// Delays of everything that has been applied.
@@ -244,7 +288,7 @@ mod tests {
     use crate::{
         insight::counterfactual::Without,
         journal::Outcome,
-        units::{ids::ExecutionId, resource::PerResource, window::Extent},
+        units::{ids::ExecutionId, window::Extent},
     };
 
     fn entry(record: Record) -> Entry {
@@ -343,6 +387,8 @@ mod tests {
         ]);
         assert_eq!(recap.summary(recap.spans().minute).in_corridor_without, Some(0.5));
         assert_eq!(recap.summary(1).in_corridor_without, None);
+        assert_eq!(recap.summary(1).peaks, None);
+        assert!(recap.summary(recap.spans().minute).peaks.is_some());
         assert!(recap.steps(Tick(0)).next().unwrap().forecast.is_none());
     }
 

@@ -196,9 +196,9 @@ impl Planning<'_> {
             }
             for item in chosen.iter().map(|place| &waiting[*place]) {
                 let reason = if item.deadline <= tick {
-                    reason::deadline(item, tick)
+                    reason::deadline()
                 } else {
-                    reason::composed(item, tick, chosen.len() - 1, sums, goal)
+                    reason::composed(chosen.len() - 1, sums, goal)
                 };
                 slots.insert(item.execution, Slot { tick, reason });
             }
@@ -232,7 +232,7 @@ impl Planning<'_> {
             past.push(sum(runs.iter().map(|item| item.cost)));
             for item in runs {
                 let stood = carry.slots.get(&item.execution).cloned();
-                let reason = stood.map_or_else(|| reason::deadline(&item, next), |slot| slot.reason);
+                let reason = stood.map_or_else(reason::deadline, |slot| slot.reason);
                 slots.insert(item.execution, Slot { tick: next, reason });
             }
             next = next.next();
@@ -318,11 +318,11 @@ impl Planning<'_> {
             let sums = sum(items.iter().map(|item| item.cost));
             for item in &items {
                 let reason = if item.deadline <= *tick {
-                    reason::deadline(item, *tick)
+                    reason::deadline()
                 } else if window.level {
-                    reason::composed(item, *tick, items.len() - 1, sums, window.mean)
+                    reason::composed(items.len() - 1, sums, window.mean)
                 } else {
-                    reason::leftover(item, *tick, ready.len())
+                    reason::leftover(ready.len())
                 };
                 slots.insert(item.execution, Slot { tick: *tick, reason });
             }
@@ -348,10 +348,9 @@ impl Planning<'_> {
     fn hold_back(&self, before: &Carry, now: &mut Carry) {
         for item in &self.items {
             if before.slots.contains_key(&item.execution) {
-                now.slots.entry(item.execution).or_insert_with(|| Slot {
-                    tick: item.deadline,
-                    reason: reason::held_back(item, item.deadline),
-                });
+                now.slots
+                    .entry(item.execution)
+                    .or_insert_with(|| Slot { tick: item.deadline, reason: reason::held_back() });
             }
         }
     }

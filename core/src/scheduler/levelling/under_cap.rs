@@ -33,9 +33,9 @@ impl Planning<'_> {
             let sums = sum(runs.iter().map(|item| item.cost));
             for item in &runs {
                 let reason = if item.deadline <= tick {
-                    reason::deadline(item, tick)
+                    reason::deadline()
                 } else {
-                    reason::under_cap(item, tick, runs.len() - 1, sums, cap.over_mean, binding)
+                    reason::under_cap(runs.len() - 1, sums, cap.over_mean, binding)
                 };
                 slots.insert(item.execution, Slot { tick, reason });
             }

@@ -41,6 +41,7 @@ use crate::{
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,
+        span::Span,
         tick::Tick,
         window::Window,
     },
@@ -340,7 +341,8 @@ impl Queue {
                 slot.reason.to_string()
             }
             _ if levelled && tick >= waiting.deadline && tick > due_tick => {
-                format!("held without a slot until its maximum delay of {} ticks", tick.since(queued_tick))
+                let most = Span::of(tick.since(queued_tick), self.lengths.tick_ms);
+                format!("held without a slot until its maximum delay, {most}")
             }
             Some(_) if slots_count && tick > due_tick => "held to its slot".to_owned(),
             _ if tick > due_tick && self.mode == Mode::Enforce && self.silence.holds() => {

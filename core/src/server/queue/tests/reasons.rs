@@ -50,7 +50,7 @@ fn a_slot_gives_its_reason_where_it_holds() {
 
 #[test]
 fn without_a_slot_the_maximum_delay_is_the_reason() {
-    let held = "held without a slot until its maximum delay of 6 ticks";
+    let held = "held without a slot until its maximum delay, 0.6 s (6 ticks)";
     assert_eq!(reason_at(&mut waiting(Mode::Enforce, 0, None), 6), held);
     let longer = "delayed on request to tick 9";
     assert_eq!(reason_at(&mut waiting(Mode::Enforce, 8, None), 9), longer);
