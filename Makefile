@@ -16,9 +16,13 @@ WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts web/tsconf
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# A new journal gets a load that is levelled for little delay, and five minutes of it at once; a journal that is there keeps
+# its own.
+DATA_DIR := $(or $(EVENKEEL_DATA_DIR),evenkeel-data)
+FIRST := $(if $(EVENKEEL_SCENARIO)$(EVENKEEL_CONFIG)$(wildcard $(DATA_DIR)),,--scenario x10)
 run: ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
 	@$(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2
-	$(CARGO) run --release --locked --quiet --bin evenkeel -- run
+	$(CARGO) run --release --locked --bin evenkeel -- run $(FIRST) --fast-forward 5m
 
 web: web/dist/index.html ## Build the dashboard, which the program then embeds
 

@@ -7,6 +7,7 @@ use evenkeel_actors::leveller::{
 use evenkeel_core::{
     insight::{
         benefit,
+        report::reach,
         shadow::{Other, ShadowReport, Summary},
     },
     units::span::Span,
@@ -66,7 +67,7 @@ fn share(share: Option<f64>) -> String {
 
 fn note(decision: &Decision) -> String {
     let shadow = decision.shadow.as_deref().and_then(|report| would(report, decision.tick_ms));
-    decision.feasibility.sentence().into_iter().chain(shadow).collect::<Vec<_>>().join("; ")
+    reach(decision.feasibility, decision.learning_s).into_iter().chain(shadow).collect::<Vec<_>>().join("; ")
 }
 
 /// What `enforce` would have reached in the last hour, while it is not on.

@@ -68,6 +68,7 @@ impl Reporter {
             report.decided = Some(Decided { tick, feasibility, slots });
             report.forecasts = decision.forecasts.to_vec();
             report.residual = decision.residual;
+            report.learning_s = decision.learning_s;
             report.shadow = decision.shadow.as_deref().cloned();
             costs = LearnedCosts::from(&*decision.estimates);
         }

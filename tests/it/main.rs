@@ -22,6 +22,7 @@ mod pair;
 mod prometheus;
 mod restart;
 mod revocation;
+mod shadow;
 mod stores;
 #[cfg(feature = "faults")]
 mod supervision;

@@ -15,6 +15,7 @@ use evenkeel_core::{
     insight::{
         benefit::Summary,
         forecast::Forecast,
+        learning::seconds_to_go,
         outlook::Outlook,
         shadow::{Shadow, ShadowReport, ShadowSettings},
     },
@@ -46,6 +47,8 @@ pub struct Decision {
     pub tick: Tick,
     /// Whether the corridor can be reached.
     pub feasibility: Feasibility,
+    /// Roughly, seconds until costs are known well enough; none when they are, or something else binds.
+    pub learning_s: Option<f64>,
     /// Slots that it placed.
     pub slots: usize,
     /// What levelling has brought lately.
@@ -175,6 +178,7 @@ impl Scheduler {
         let decision = Decision {
             tick,
             feasibility: plan.feasibility,
+            learning_s: seconds_to_go(plan.feasibility, self.outlook.known(), self.settings.lengths),
             slots: plan.set.len(),
             benefit: self.outlook.benefit(),
             forecasts: Arc::clone(self.outlook.forecasts()),

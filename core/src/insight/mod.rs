@@ -4,6 +4,7 @@ pub mod benefit;
 pub mod counterfactual;
 pub mod forecast;
 pub mod headline;
+pub mod learning;
 pub mod minutes;
 pub mod objective;
 pub mod outlook;

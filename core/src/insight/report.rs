@@ -27,9 +27,28 @@ pub struct Report {
     /// Why its state is not saved, while it is not. A server of an earlier version is told only what it knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsaved: Option<String>,
+    /// Roughly, seconds until costs are known well enough; none when they are, or something else binds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_s: Option<f64>,
     /// The database beside its twin; none before the first comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowReport>,
+}
+
+impl Report {
+    /// What keeps the corridor out of reach, in words; none when nothing does.
+    pub fn reach(&self) -> Option<String> {
+        reach(self.decided?.feasibility, self.learning_s)
+    }
+}
+
+/// The same of a plan, with the seconds that are still to be learned for.
+pub fn reach(feasibility: Feasibility, learning_s: Option<f64>) -> Option<String> {
+    let sentence = feasibility.sentence()?;
+    Some(match learning_s {
+        Some(seconds) => format!("learning, about {seconds:.0} s to go: {sentence}"),
+        None => sentence,
+    })
 }
 
 /// A decision.

@@ -114,6 +114,7 @@ fn client() -> ClientViews {
         residual: Some(0.1),
         estimates: Arc::default(),
         shadow: None,
+        learning_s: None,
         tick_ms: 100,
     };
     ClientViews {

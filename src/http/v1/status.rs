@@ -210,6 +210,8 @@ pub(crate) struct ClientView {
     cuts_peaks: Option<bool>,
     /// The same in words; null when the corridor can be reached.
     reach: Option<String>,
+    /// Roughly, seconds until costs are known well enough; null when they are, or something else binds.
+    learning_s: Option<f64>,
     /// Slots that it placed.
     slots: Option<usize>,
     /// Root mean square of the relative error of its model over the last minute.
@@ -229,7 +231,8 @@ impl From<&ClientTold> for ClientView {
                 .and_then(|decided| decided.feasibility.binding)
                 .map(|binding| binding.to_string()),
             cuts_peaks: decided.map(|decided| decided.feasibility.cuts_peaks),
-            reach: decided.and_then(|decided| decided.feasibility.sentence()),
+            reach: report.reach(),
+            learning_s: report.learning_s,
             slots: decided.map(|decided| decided.slots),
             residual: *residual,
         }

@@ -26,6 +26,10 @@ export type Point = Schemas["Point"];
 export type Change = Schemas["Change"];
 export type History = Schemas["History"];
 export type Minutes = Schemas["MinutesBody"];
+/** The database beside its twin. */
+export type Shadow = Schemas["ShadowView"];
+export type Comparison = Schemas["ComparisonView"];
+export type Summary = Schemas["SummaryView"];
 export type Waiting = Schemas["Waiting"];
 export type Queued = Schemas["WaitingList"];
 export type Query = Schemas["Query"];

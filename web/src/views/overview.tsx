@@ -8,6 +8,7 @@ import { duration } from "../logic/format";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { points, status, windowMs, windowSpans } from "../state";
+import { ComparisonSection } from "./comparison";
 import { BenefitTile, CaptureTile, DelayTile, Headline, HealthTile, QueueTile } from "./overview_tiles";
 
 const MINUTE_MS = 60_000;
@@ -88,6 +89,7 @@ export function OverviewView() {
         <DelayChart points={shown} />
         <BenefitChart points={shown} history={range.minutes === null ? points.value : shown} />
       </div>
+      <ComparisonSection />
     </>
   );
 }
