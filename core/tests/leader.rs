@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 mod circle;
+#[path = "leader/picture.rs"]
+mod picture;
 
 use evenkeel_core::{
     journal::{Mode, Recovered},
@@ -17,6 +19,8 @@ use self::circle::Circle;
 const GOES: u64 = 1_800;
 /// Ticks that are judged after that: 30 s.
 const JUDGED: u64 = 300;
+/// Ticks of the mean.
+const MINUTE: usize = 600;
 
 /// How the leader goes, and who comes.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +59,11 @@ struct After {
     second: f64,
 }
 
-/// The circle in which nobody plans from [`GOES`] on, for as long as `case` says.
-fn after(scenario: Scenario, seed: u64, case: Case) -> After {
+/// What runs in each tick of the circle in which nobody plans from [`GOES`] on, for as long as `case` says.
+fn counts(scenario: Scenario, seed: u64, case: Case) -> Vec<f64> {
     let mut circle = Circle::new(scenario, seed, None);
     let mut counts = Vec::<f64>::new();
-    for tick in (0..GOES + JUDGED).map(Tick) {
+    for tick in (0..=GOES + JUDGED).map(Tick) {
         let (commit, executed, _) = circle.tick(tick);
         counts.push(executed.len() as f64);
         circle.read(&commit);
@@ -79,8 +83,12 @@ fn after(scenario: Scenario, seed: u64, case: Case) -> After {
             circle.queue.control(&request).unwrap();
         }
     }
+    counts
+}
+
+fn after(counts: &[f64]) -> After {
     let goes = GOES as usize;
-    let mean = counts[goes - 600..goes].iter().sum::<f64>() / 600.0;
+    let mean = counts[goes - MINUTE..goes].iter().sum::<f64>() / MINUTE as f64;
     let judged = &counts[goes + 1..];
     let shares = || judged.iter().map(|count| count / mean);
     let seconds = judged.windows(10).map(|second| second.iter().sum::<f64>() / 10.0 / mean);
@@ -94,7 +102,7 @@ fn after(scenario: Scenario, seed: u64, case: Case) -> After {
 /// Every case at a scenario, the worst of `seeds`.
 fn table(scenario: Scenario, seeds: std::ops::Range<u64>) -> Vec<(Case, After)> {
     let worst = |case: Case| {
-        let each = seeds.clone().map(|seed| after(scenario, seed, case));
+        let each = seeds.clone().map(|seed| after(&counts(scenario, seed, case)));
         each.reduce(|a, b| After {
             least: a.least.min(b.least),
             most: a.most.max(b.most),
@@ -121,11 +129,16 @@ fn limits(scenario: Scenario, case: Case) -> [f64; 3] {
     }
 }
 
+/// What whoever runs the tests asks for.
+#[expect(clippy::disallowed_methods, reason = "more of a test on request, and no setting of the product")]
+fn wish(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// `EVENKEEL_TABLE=8` prints the worst of 8 seeds: the table in docs/reliability.md.
-#[expect(clippy::disallowed_methods, reason = "a longer table on request, and no setting of the product")]
 #[test]
 fn the_load_goes_on_within_its_limits_whoever_goes() {
-    let seeds = std::env::var("EVENKEEL_TABLE").ok().and_then(|seeds| seeds.parse().ok());
+    let seeds = wish("EVENKEEL_TABLE").and_then(|seeds| seeds.parse().ok());
     let mut broken = Vec::new();
     for scenario in [Scenario::Busy, Scenario::X5, Scenario::X10, Scenario::X50] {
         for (case, after) in table(scenario, 1..1 + seeds.unwrap_or(1)) {

@@ -58,8 +58,8 @@ impl Queue {
         overdue.take(room).chain(on_time).collect()
     }
 
-    /// Slots of a leader whose lease is over count no more.
-    fn void_slots(&mut self) {
+    /// Slots count no more: those of a leader whose lease is over, or who has been replaced.
+    pub(super) fn void_slots(&mut self) {
         let slotted = self.waiting.values().filter(|waiting| waiting.slot.is_some());
         let slotted: Vec<_> = slotted.map(|waiting| waiting.queued).collect();
         for queued in slotted {

@@ -120,6 +120,40 @@ fn slots_that_were_handed_over_run_without_a_lease_and_the_lease_is_free() {
 }
 
 #[test]
+fn a_standbys_first_plan_replaces_what_was_handed_over() {
+    let (mut queue, _) = level(20);
+    let waiting: Vec<_> = queue.waiting.keys().map(|id| id.0.as_u128()).collect();
+    let from = queue.next_tick().0;
+    let slots: Vec<_> = waiting.iter().map(|n| (*n, from + 2)).collect();
+    queue.control(&ControlRequest { handover: true, ..request(1, &slots) }).unwrap();
+    let chosen = [(waiting[7], from)];
+    queue.control(&ControlRequest { client: "standby".to_owned(), ..request(2, &chosen) }).unwrap();
+    assert_eq!(step(&mut queue, &[]), chosen);
+    for _ in 0..5 {
+        queue.control(&ControlRequest { client: "standby".to_owned(), ..request(2, &[]) }).unwrap();
+        assert_eq!(step(&mut queue, &[]), [], "what the new plan does not name is held for its next one");
+    }
+}
+
+#[test]
+fn a_handover_twice_changes_nothing_and_is_all_that_counts() {
+    let (mut queue, _) = level(20);
+    let waiting: Vec<_> = queue.waiting.keys().map(|id| id.0.as_u128()).collect();
+    let from = queue.next_tick().0;
+    // A slot of an earlier plan, which the last request does not name.
+    queue.control(&request(1, &[(waiting[19], from)])).unwrap();
+    let slots: Vec<_> = waiting[..4].iter().map(|n| (*n, from + 1)).collect();
+    let handover = ControlRequest { handover: true, ..request(1, &slots) };
+    let first = queue.control(&handover).unwrap();
+    let planned: Vec<_> = queue.planned().map(|planned| (planned.queued, planned.tick)).collect();
+    assert!(planned.iter().filter(|(_, tick)| tick.0 == from + 1).count() == 4, "{planned:?}");
+    assert_eq!(queue.control(&handover).unwrap(), first);
+    let again: Vec<_> = queue.planned().map(|planned| (planned.queued, planned.tick)).collect();
+    assert_eq!(planned, again);
+    assert!(!step(&mut queue, &[]).contains(&(waiting[19], from)), "the oldest are let go instead");
+}
+
+#[test]
 fn a_server_that_starts_again_holds_what_waits_until_its_leader_is_back() {
     let (queue, mut next) = level(20);
     let rows: Vec<_> = queue.planned().map(|planned| planned.queued).collect();
