@@ -82,8 +82,7 @@ fn scheduler(answers: watch::Receiver<bool>) -> (Addr<Scheduler>, Arc<Mutex<Vec<
     let asked = Arc::default();
     let own = Arc::clone(&asked);
     let mut health = Vec::new();
-    let server =
-        start(&mut health, &guarding, ActorName::Queue, move |_| Server { asked: own, answers });
+    let server = start(&mut health, &guarding, ActorName::Queue, move |_| Server { asked: own, answers });
     let settings = Settings {
         client: "a test".to_owned(),
         epoch: LeaseEpoch::sole(1),

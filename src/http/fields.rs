@@ -291,7 +291,10 @@ mod tests {
             (r#"{"epoch":"1"}"#, r#"`epoch` is `"1"`: expected an integer of 0..=9"#),
             (r#"{"epoch":-1}"#, "`epoch` is `-1`"),
             (r#"{"epoch":null}"#, "`epoch` is `null`"),
-            (r#"{"epoch":1,"slots":[]}"#, "`slots` is not known here: expected {epoch, set: [{execution}], last}"),
+            (
+                r#"{"epoch":1,"slots":[]}"#,
+                "`slots` is not known here: expected {epoch, set: [{execution}], last}",
+            ),
             (r#"{"epoch":1,"last":1}"#, "`last` is `1`: expected true or false"),
             (r#"{"epoch":1,"last":"true"}"#, "expected true or false"),
             (r#"{"epoch":1,"set":{}}"#, "`set` is `{}`: expected a list of {execution}"),

@@ -36,7 +36,10 @@ const READ: usize = 30_000;
 #[derive(Clone, Copy)]
 enum Goes {
     /// A signal to the client, with a standby or without one.
-    Client { signal: &'static str, standby: bool },
+    Client {
+        signal: &'static str,
+        standby: bool,
+    },
     ClientStops(u64),
     RedisDies(u64),
     RedisStops(u64),

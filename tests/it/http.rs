@@ -180,7 +180,8 @@ fn a_handover_leaves_slots_without_a_lease_and_anybody_may_take_that() {
     running.wait_until_ready();
     running.post("/api/v1/control", &control(1_000, &json!([])));
     let chosen = id(queued(&running).last().unwrap());
-    let far = running.post("/api/v1/control", &control(1_000, &json!([]))).json()["tick"].as_u64().unwrap() + 600;
+    let far =
+        running.post("/api/v1/control", &control(1_000, &json!([]))).json()["tick"].as_u64().unwrap() + 600;
     let handover = |handover: Value| {
         let set = json!([{"execution": chosen, "due_tick": far, "reason": "left by the test"}]);
         json!({"client": "a test", "epoch": 1_000, "set": set, "handover": handover}).to_string()
@@ -189,7 +190,8 @@ fn a_handover_leaves_slots_without_a_lease_and_anybody_may_take_that() {
     assert_eq!(first.status, 200, "{first:?}");
     let first = first.json();
     assert_eq!(first["lease_until"], first["tick"], "the lease is over");
-    assert_eq!(running.get("/readyz").json()["lease"]["lives"], false);
+    let lease = || running.get("/readyz").json()["lease"].clone();
+    wait_until("everybody sees that", || lease()["lives"] == false);
     let again = running.post("/api/v1/control", &handover(json!(true))).json();
     assert_eq!(first["results"], again["results"], "the same request twice changes nothing");
     assert_eq!(again["results"][0]["due_tick"], far);
@@ -203,7 +205,7 @@ fn a_handover_leaves_slots_without_a_lease_and_anybody_may_take_that() {
         "set": [{"execution": chosen, "due_tick": 0}]});
     let taken = running.post("/api/v1/control", &standby.to_string());
     assert_eq!(taken.status, 200, "{taken:?} {held}");
-    assert_eq!(running.get("/readyz").json()["lease"]["client"], "standby");
+    wait_until("everybody sees that, too", || lease()["client"] == "standby");
     wait_until("it runs as the next plan says", || planned().is_none());
     assert!(taken.json()["tick"].as_u64() < Some(far));
 }

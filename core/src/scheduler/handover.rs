@@ -86,7 +86,8 @@ fn first<'a>(
 fn spread(from: Tick, length: u64, second: &[&Pending], estimates: &Estimates, pace: f64) -> Vec<SetSlot> {
     let mut costs: Vec<_> = second.iter().map(|of| (of.execution, cost(of.query, estimates))).collect();
     let sums = costs.iter().fold([0.0; 3], |sums, (_, cost)| plus(sums, *cost));
-    let relative = |units: Units| (0..3).map(|r| units[r] / sums[r].max(f64::MIN_POSITIVE)).fold(0.0, f64::max);
+    let relative =
+        |units: Units| (0..3).map(|r| units[r] / sums[r].max(f64::MIN_POSITIVE)).fold(0.0, f64::max);
     costs.sort_by(|(a, a_cost), (b, b_cost)| relative(*b_cost).total_cmp(&relative(*a_cost)).then(a.cmp(b)));
     let upto = |ticks: u64| (libm::ceil(pace * ticks as f64) as usize).min(costs.len());
     let mut rooms: Vec<_> = (0..length).map(|n| upto(n + 1) - upto(n)).collect();

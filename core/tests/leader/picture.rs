@@ -65,7 +65,10 @@ fn panel(svg: &mut String, top: f64, title: &str, counts: &[f64]) {
         let within = n as u64 <= BEFORE || (LIMITS[0]..=LIMITS[1]).contains(&share);
         let colour = if within { "#1f5fa8" } else { "#d55e00" };
         let (x, height) = (LEFT + TICK * n as f64, bottom - y(share));
-        line(format!(r#"<rect x="{x:.0}" y="{:.1}" width="{TICK}" height="{height:.1}" fill="{colour}"/>"#, y(share)));
+        line(format!(
+            r#"<rect x="{x:.0}" y="{:.1}" width="{TICK}" height="{height:.1}" fill="{colour}"/>"#,
+            y(share)
+        ));
     }
     for share in [0.0, 0.5, 1.0, 1.5, 2.0] {
         let (at, dash) = (y(share), if LIMITS.contains(&share) { "4 3" } else { "none" });
