@@ -48,11 +48,11 @@ enum Goes {
 
 const CASES: [(&str, Goes); 11] = [
     ("SIGINT of the client", Goes::Client { signal: "INT", standby: false }),
-    ("the same, a standby", Goes::Client { signal: "INT", standby: true }),
+    ("SIGINT, a standby", Goes::Client { signal: "INT", standby: true }),
     ("SIGTERM of the client", Goes::Client { signal: "TERM", standby: false }),
-    ("the same, a standby", Goes::Client { signal: "TERM", standby: true }),
+    ("SIGTERM, a standby", Goes::Client { signal: "TERM", standby: true }),
     ("kill -9 of the client", Goes::Client { signal: "KILL", standby: false }),
-    ("the same, a standby", Goes::Client { signal: "KILL", standby: true }),
+    ("kill -9, a standby", Goes::Client { signal: "KILL", standby: true }),
     ("SIGSTOP of the client, 5 s", Goes::ClientStops(5)),
     ("kill -9 of Redis, 3 s", Goes::RedisDies(3)),
     ("SIGSTOP of Redis, 10 s", Goes::RedisStops(10)),
@@ -64,18 +64,20 @@ const CASES: [(&str, Goes); 11] = [
 pub(crate) fn goes(seed: u64) {
     let mut three = Three::start(Pair::new(World::new("x10", &["--seed", &seed.to_string()])));
     three.settle();
-    println!("two minutes of learning, then a case a minute");
+    println!("two minutes of learning, then about a minute a case");
     wait_until_tick(&three, Tick(LEARNING));
-    println!("{:<28} {:>6} {:>6} {:>8}  beside a load of", "who goes", "least", "most", "a second");
-    let mut broken = Vec::new();
+    let (mut table, mut broken) = (Vec::new(), Vec::new());
     for (name, goes) in CASES {
-        let after = play(&mut three, goes);
+        let After { least, most, second, fault } = play(&mut three, goes);
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();
-        let After { least, most, second, fault } = after;
-        println!("{name:<28} {least:>6.2} {most:>6.2} {second:>8.2}  {load}");
+        let row = format!("{name:<28} {least:>6.2} {most:>6.2} {second:>8.2} {load:>6}");
+        println!("{row}");
+        table.push(row);
         broken.extend(fault.map(|fault| format!("{name}: {fault}")));
     }
+    println!("\n{:<28} {:>6} {:>6} {:>8} {:>6}", "who goes", "least", "most", "a second", "load");
+    println!("{}", table.join("\n"));
     let pair = three.end();
     let verified = output(&["journal", "verify", "--redis", &pair.redis.url("inspection")]);
     assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));

@@ -68,16 +68,16 @@ fn length(from: Tick, ready: usize, pace: f64) -> u64 {
 }
 
 /// The first `count` of `all` that are `ready`, and the others.
-fn first<'a>(
-    all: Vec<&'a Pending>,
+fn first(
+    all: Vec<&Pending>,
     count: usize,
     ready: impl Fn(&Pending) -> bool,
-) -> (Vec<&'a Pending>, Vec<&'a Pending>) {
-    let mut taken = 0;
+) -> (Vec<&Pending>, Vec<&Pending>) {
+    let mut room = count;
     all.into_iter().partition(|of| {
-        let takes = taken < count && ready(of);
-        taken += usize::from(takes);
-        takes
+        let is_first = room > 0 && ready(of);
+        room -= usize::from(is_first);
+        is_first
     })
 }
 
@@ -98,7 +98,7 @@ fn spread(from: Tick, length: u64, second: &[&Pending], estimates: &Estimates, p
     let reason = format!(
         "its leader ended and left this slot: oldest first, {pace:.1} executions a tick, as many as arrive"
     );
-    let place = |(execution, cost): (ExecutionId, Units)| {
+    let to_slot = |(execution, cost): (ExecutionId, Units)| {
         let after = |n: usize| relative(plus(loads[n], cost));
         let with_room = (0..rooms.len()).filter(|n| rooms[*n] > 0);
         let least = with_room.min_by(|a, b| after(*a).total_cmp(&after(*b))).unwrap_or_default();
@@ -106,7 +106,7 @@ fn spread(from: Tick, length: u64, second: &[&Pending], estimates: &Estimates, p
         loads[least] = plus(loads[least], cost);
         SetSlot { execution, due_tick: from.after(least as u64), reason: reason.clone() }
     };
-    costs.into_iter().map(place).collect()
+    costs.into_iter().map(to_slot).collect()
 }
 
 /// What one execution costs; before anything is known executions are counted.

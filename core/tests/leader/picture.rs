@@ -81,7 +81,7 @@ fn panel(svg: &mut String, top: f64, title: &str, counts: &[f64]) {
         line(format!(r#"<text x="{x}" y="{:.0}" text-anchor="middle">{second} s</text>"#, bottom + 16.0));
     }
     let goes = LEFT + TICK * BEFORE as f64;
-    line(format!(r#"<path d="M{goes} {bottom}V{:.1}" stroke="#333"/>"#, y(SHARE_MAX)));
+    line(format!(r##"<path d="M{goes} {bottom}V{:.1}" stroke="#333"/>"##, y(SHARE_MAX)));
     line(format!(r#"<text x="{}" y="{:.1}">killed</text>"#, goes + 4.0, y(SHARE_MAX) + 10.0));
 }
 
@@ -91,7 +91,8 @@ fn picture(before: &[f64], now: &[f64]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height:.0}\" font-family=\"sans-serif\" \
          font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
-    let what = "executions a tick over the minute's mean, x10, the only client killed";
+    let what =
+        "executions a tick over the minute's mean, x10, the only client killed; orange: beyond the limits";
     panel(&mut svg, 0.0, &format!("before: {what}"), before);
     panel(&mut svg, PANEL, &format!("now: {what}"), now);
     svg + "</svg>\n"
