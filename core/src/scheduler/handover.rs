@@ -151,7 +151,9 @@ mod tests {
     /// Executions in each tick of the slots.
     fn counts(slots: &[SetSlot]) -> BTreeMap<u64, usize> {
         let mut counts = BTreeMap::new();
-        slots.iter().for_each(|slot| *counts.entry(slot.due_tick.0).or_default() += 1);
+        for slot in slots {
+            *counts.entry(slot.due_tick.0).or_default() += 1;
+        }
         counts
     }
 

@@ -73,11 +73,6 @@ impl Circle {
         (commit, executed, usage)
     }
 
-    /// How many arrive at `tick`.
-    pub(crate) fn arrivals(&self, tick: Tick) -> usize {
-        self.world.arrivals(tick).len()
-    }
-
     /// The client reads what `commit` recorded.
     pub(crate) fn read(&mut self, commit: &Commit) {
         for record in &commit.records {

@@ -4,7 +4,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use evenkeel_core::{server::control::LEASE_TICKS_DEFAULT, units::tick::Tick, world::Scenario};
+use evenkeel_core::{
+    server::control::LEASE_TICKS_DEFAULT,
+    units::tick::Tick,
+    world::{Scenario, World},
+};
 
 use super::{After, CASES, GOES, JUDGED, MINUTE, after, circle::Circle, counts, wish};
 
@@ -34,6 +38,8 @@ fn as_it_was(scenario: Scenario, seed: u64) -> Vec<f64> {
             circle.queue.control(&request).unwrap();
         }
     }
+    let world = World::new(scenario.parameters(), seed).unwrap();
+    let arrivals = |tick| world.arrivals(tick).len();
     let most = (2 * counts[counts.len() - MINUTE..].iter().sum::<usize>()).div_ceil(MINUTE);
     let mut waiting = circle.queue.queue().len();
     let mut slots = BTreeMap::<Tick, usize>::new();
@@ -44,11 +50,11 @@ fn as_it_was(scenario: Scenario, seed: u64) -> Vec<f64> {
         let ran = if tick.0 < GOES + LEASE_TICKS_DEFAULT {
             slots.get(&tick).copied().unwrap_or_default()
         } else {
-            let on_time = circle.arrivals(tick.previous());
+            let on_time = arrivals(tick.previous());
             on_time + (waiting - on_time).min(most.saturating_sub(on_time).max(1))
         };
         counts.push(ran);
-        waiting = waiting - ran + circle.arrivals(tick);
+        waiting = waiting - ran + arrivals(tick);
     }
     counts.into_iter().map(|count| count as f64).collect()
 }
