@@ -6,6 +6,8 @@ mod circle;
 #[path = "leader/picture.rs"]
 mod picture;
 
+use std::collections::VecDeque;
+
 use evenkeel_core::{
     journal::{Mode, Recovered},
     server::queue::{HoldLimits, RecordedQueue},
@@ -30,6 +32,9 @@ struct Case {
     handover: bool,
     /// Ticks until somebody plans again; none for never.
     back_after: Option<u64>,
+    /// Whether whoever plans again has an old view at first: its first plan is as old as the silence, the next one comes two
+    /// ticks later and is two ticks old.
+    behind: bool,
     /// Whether the server starts anew, too, so that slots are gone.
     restart: bool,
     /// The mode that somebody sets instead.
@@ -42,13 +47,28 @@ const CASES: [Case; 10] = [
     Case { name: "kill -9 of the client", ..GONE },
     Case { name: "the same, a standby", back_after: Some(35), ..GONE },
     Case { name: "SIGSTOP of the client, 5 s", back_after: Some(50), ..GONE },
-    Case { name: "kill -9 of Redis, 3 s", back_after: Some(30), ..GONE },
-    Case { name: "SIGSTOP of Redis, 10 s", back_after: Some(100), ..GONE },
+    Case { name: "kill -9 of Redis, 3 s", back_after: Some(30), behind: true, ..GONE },
+    Case { name: "SIGSTOP of Redis, 10 s", back_after: Some(100), behind: true, ..GONE },
     Case { name: "kill -9 of all, client back in 2 s", back_after: Some(20), restart: true, ..GONE },
     Case { name: "the mode becomes off", mode: Some(Mode::Off), ..GONE },
     Case { name: "the mode becomes shadow", mode: Some(Mode::Shadow), back_after: Some(0), ..GONE },
 ];
-const GONE: Case = Case { name: "", handover: false, back_after: None, restart: false, mode: None };
+const GONE: Case =
+    Case { name: "", handover: false, back_after: None, behind: false, restart: false, mode: None };
+
+impl Case {
+    /// How old the view is of whoever plans at a tick since the leader went; none where nobody plans.
+    fn age(&self, since: Option<u64>) -> Option<u64> {
+        let Some(since) = since else { return Some(0) };
+        let back = since.checked_sub(self.back_after?)?;
+        match back {
+            0 if self.behind => Some(since),
+            1 if self.behind => None,
+            2 if self.behind => Some(2),
+            _ => Some(0),
+        }
+    }
+}
 
 /// The half minute after, in shares of the minute's mean of executions a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,25 +83,28 @@ struct After {
 fn counts(scenario: Scenario, seed: u64, case: Case) -> Vec<f64> {
     let mut circle = Circle::new(scenario, seed, None);
     let mut counts = Vec::<f64>::new();
+    let mut unread = VecDeque::new();
     for tick in (0..=GOES + JUDGED).map(Tick) {
         let (commit, executed, _) = circle.tick(tick);
         counts.push(executed.len() as f64);
-        circle.read(&commit);
         if tick.0 == GOES && case.restart {
             let rows = circle.queue.queue().planned().map(|planned| planned.queued).collect();
-            let recovered = Recovered { state: commit.state, queue: rows, ..Recovered::default() };
+            let recovered = Recovered { state: commit.state.clone(), queue: rows, ..Recovered::default() };
             circle.queue = RecordedQueue::recover(circle.lengths(), HoldLimits::default(), &recovered);
         }
         if let Some(mode) = case.mode.filter(|_| tick.0 == GOES) {
             circle.queue.set_mode(mode, 0);
         }
         let since = tick.0.checked_sub(GOES);
-        let silent = since.is_some_and(|since| case.back_after.is_none_or(|back| since < back));
         let last = since == Some(0) && case.handover;
-        if !silent || last {
-            let request = circle.plan(tick, 1 + u64::from(tick.0 > GOES), last);
-            circle.queue.control(&request).unwrap();
+        unread.push_back(commit);
+        let age = if last { Some(0) } else { case.age(since) };
+        let Some(age) = age else { continue };
+        while unread.len() as u64 > age {
+            circle.read(&unread.pop_front().unwrap());
         }
+        let request = circle.plan(Tick(tick.0 - age), 1 + u64::from(tick.0 > GOES), last);
+        circle.queue.control(&request).unwrap();
     }
     counts
 }

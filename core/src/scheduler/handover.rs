@@ -2,7 +2,7 @@
 //! somebody plans again.
 //!
 //! ```text
-//! the plan's own slots │ what is left, oldest first: a second, spread by cost │ the next second │ …
+//! the plan's own slots │ what is left, oldest first: a window, spread by cost │ the next window │ …
 //! ```
 //!
 //! Each tick gets as many executions as arrive in one. The server adds what arrives afterwards, where a tick has room.
@@ -15,22 +15,23 @@ use crate::{
     server::control::SetSlot,
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         resource::Resource,
         tick::Tick,
-        window::WINDOW_TICKS,
     },
 };
 
 /// Units of cpu, io and memory.
 type Units = [f64; 3];
 
-/// How far ahead the slots of a plan are kept: it composes at most the open second and the next. What it holds for
+/// How many windows ahead the slots of a plan are kept: it composes at most the open one and the next. What it holds for
 /// longer is held for plans that do not come.
-const KEPT_TICKS: u64 = 2 * WINDOW_TICKS;
+const KEPT_WINDOWS: u64 = 2;
 
 /// Slots for all of `pending`: those of `plan`, and then, from the tick after its last one on, `pace` a tick. `tick` is
 /// the last that has begun.
 pub(super) fn hand_over(
+    lengths: Lengths,
     tick: Tick,
     pending: &[Pending],
     plan: Vec<SetSlot>,
@@ -38,7 +39,7 @@ pub(super) fn hand_over(
     pace: f64,
 ) -> Vec<SetSlot> {
     let mut slots = plan;
-    slots.retain(|slot| slot.due_tick <= tick.after(KEPT_TICKS));
+    slots.retain(|slot| slot.due_tick <= tick.after(KEPT_WINDOWS * lengths.window_ticks));
     let planned: BTreeSet<ExecutionId> = slots.iter().map(|slot| slot.execution).collect();
     let mut left: Vec<_> = pending.iter().filter(|of| !planned.contains(&of.execution)).collect();
     // With equal maximum delays that is the oldest first; who may wait for less time goes earlier.
@@ -48,21 +49,21 @@ pub(super) fn hand_over(
     while let Some(earliest) = left.iter().map(|of| of.due_tick).min() {
         from = from.max(earliest);
         let ready = left.iter().filter(|of| of.due_tick <= from).count();
-        let length = length(from, ready, pace);
+        let length = length(lengths, from, ready, pace);
         credit += pace * length as f64;
         // At least one, so that all of them get a slot whatever the pace.
         let count = (libm::floor(credit) as usize).clamp(1, ready);
         credit = (credit - count as f64).clamp(0.0, 1.0);
-        let (second, later) = first(left, count, |of| of.due_tick <= from);
-        slots.extend(spread(from, length, &second, estimates, pace));
+        let (window, later) = first(left, count, |of| of.due_tick <= from);
+        slots.extend(spread(from, length, &window, estimates, pace));
         (left, from) = (later, from.after(length));
     }
     slots
 }
 
 /// Ticks from `from` on that are filled together: to the end of its window, or as many as `ready` executions fill.
-fn length(from: Tick, ready: usize, pace: f64) -> u64 {
-    let window = WINDOW_TICKS - from.0 % WINDOW_TICKS;
+fn length(lengths: Lengths, from: Tick, ready: usize, pace: f64) -> u64 {
+    let window = lengths.window_ticks - lengths.into_window(from);
     let filled = libm::ceil(ready as f64 / pace.max(f64::MIN_POSITIVE));
     window.min(filled as u64).max(1)
 }
@@ -81,10 +82,10 @@ fn first(
     })
 }
 
-/// Spreads `second` over `length` ticks from `from` on: the costliest first, each to the tick with the least load. Only
+/// Spreads `window` over `length` ticks from `from` on: the costliest first, each to the tick with the least load. Only
 /// the last ticks may have fewer executions than `pace`.
-fn spread(from: Tick, length: u64, second: &[&Pending], estimates: &Estimates, pace: f64) -> Vec<SetSlot> {
-    let mut costs: Vec<_> = second.iter().map(|of| (of.execution, cost(of.query, estimates))).collect();
+fn spread(from: Tick, length: u64, window: &[&Pending], estimates: &Estimates, pace: f64) -> Vec<SetSlot> {
+    let mut costs: Vec<_> = window.iter().map(|of| (of.execution, cost(of.query, estimates))).collect();
     let sums = costs.iter().fold([0.0; 3], |sums, (_, cost)| plus(sums, *cost));
     let relative =
         |units: Units| (0..3).map(|r| units[r] / sums[r].max(f64::MIN_POSITIVE)).fold(0.0, f64::max);
@@ -126,6 +127,7 @@ mod tests {
     use crate::{estimator::CostEstimate, units::resource::PerResource};
 
     const NOW: Tick = Tick(1_003);
+    const LENGTHS: Lengths = Lengths { tick_ms: 100, window_ticks: 10, default_delay_ticks: 1 };
 
     fn pending(n: u64, queued_tick: u64) -> Pending {
         Pending {
@@ -161,7 +163,7 @@ mod tests {
     fn everything_has_a_slot_once_and_the_load_goes_on_at_the_pace() {
         for pace in [0.4, 1.0, 3.3, 16.7] {
             let waiting: Vec<_> = (0..300).map(|n| pending(n, 900 + n / 3)).collect();
-            let slots = hand_over(NOW, &waiting, Vec::new(), &estimates(), pace);
+            let slots = hand_over(LENGTHS, NOW, &waiting, Vec::new(), &estimates(), pace);
             let ids: BTreeSet<_> = slots.iter().map(|slot| slot.execution).collect();
             assert_eq!((slots.len(), ids.len()), (300, 300));
             let counts = counts(&slots);
@@ -178,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_second_after_second_and_costs_are_level_in_each() {
+    fn the_oldest_go_first_window_after_window_and_costs_are_level_in_each() {
         let waiting: Vec<_> = (0..400).map(|n| pending(n, 900 + n / 4)).collect();
         let estimates = estimates();
-        let slots = hand_over(NOW, &waiting, Vec::new(), &estimates, 8.0);
+        let slots = hand_over(LENGTHS, NOW, &waiting, Vec::new(), &estimates, 8.0);
         let tick_of: BTreeMap<_, _> = slots.iter().map(|slot| (slot.execution, slot.due_tick)).collect();
-        let second = |of: &Pending| tick_of[&of.execution].0 / WINDOW_TICKS;
-        assert!(waiting.windows(2).all(|pair| second(&pair[0]) <= second(&pair[1])));
+        let window = |of: &Pending| tick_of[&of.execution].0 / LENGTHS.window_ticks;
+        assert!(waiting.windows(2).all(|pair| window(&pair[0]) <= window(&pair[1])));
         let mut sums = BTreeMap::<u64, f64>::new();
         for of in &waiting {
             *sums.entry(tick_of[&of.execution].0).or_default() += cost(of.query, &estimates)[0];
@@ -210,7 +212,7 @@ mod tests {
         let held =
             SetSlot { execution: waiting[1].execution, due_tick: waiting[1].deadline, reason: String::new() };
         let all = plan.iter().chain([&held]).cloned().collect();
-        let slots = hand_over(NOW, &waiting, all, &estimates(), 5.0);
+        let slots = hand_over(LENGTHS, NOW, &waiting, all, &estimates(), 5.0);
         assert_eq!(slots[..15], plan);
         let ids: BTreeSet<_> = slots.iter().map(|slot| slot.execution).collect();
         assert_eq!((slots.len(), ids.len()), (40, 40));
@@ -223,7 +225,7 @@ mod tests {
         let mut waiting: Vec<_> = (0..30).map(|n| pending(n, 1_000)).collect();
         waiting[3].due_tick = Tick(90_000);
         waiting[29].deadline = Tick(1_006);
-        let slots = hand_over(NOW, &waiting, Vec::new(), &estimates(), 5.0);
+        let slots = hand_over(LENGTHS, NOW, &waiting, Vec::new(), &estimates(), 5.0);
         let of = |n: usize| slots.iter().find(|slot| slot.execution == waiting[n].execution).unwrap();
         assert_eq!(of(3).due_tick, Tick(90_000));
         assert!(of(29).due_tick < Tick(1_010), "{:?}", of(29));
@@ -233,8 +235,8 @@ mod tests {
     #[test]
     fn nothing_known_of_arrivals_or_costs_still_gives_each_a_slot() {
         let waiting: Vec<_> = (0..5).map(|n| pending(n, 1_000)).collect();
-        let slots = hand_over(NOW, &waiting, Vec::new(), &Estimates::default(), 0.0);
+        let slots = hand_over(LENGTHS, NOW, &waiting, Vec::new(), &Estimates::default(), 0.0);
         assert_eq!(slots.len(), 5);
-        assert_eq!(hand_over(NOW, &[], Vec::new(), &Estimates::default(), 1.0), []);
+        assert_eq!(hand_over(LENGTHS, NOW, &[], Vec::new(), &Estimates::default(), 1.0), []);
     }
 }

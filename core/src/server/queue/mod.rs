@@ -247,7 +247,6 @@ impl Queue {
             // What a leader leaves is all that there is, until somebody plans again: of both nothing else counts.
             self.void_slots();
         }
-        self.silence.planned(request.handover);
         self.lease = Some(Lease {
             client: request.client.clone(),
             epoch: request.epoch,
@@ -255,6 +254,7 @@ impl Queue {
             ticks: request.lease_ticks,
         });
         let results = request.set.iter().map(|set| self.set_slot(set)).collect();
+        self.silence.planned(request.handover, self.is_served_by(&request.set));
         Ok(ControlResponse {
             tick: self.last_tick(),
             tick_ms: self.lengths.tick_ms,
