@@ -24,10 +24,11 @@ use evenkeel_core::{
     scheduler::PolicyName,
     server::{
         control::{ControlRequest, ControlResponse},
-        queue::HoldLimits,
+        queue::HoldSettings,
     },
     units::{
         ids::{ExecutionId, QueryId},
+        lengths::Lengths,
         tick::Tick,
     },
 };
@@ -87,7 +88,8 @@ fn scheduler(answers: watch::Receiver<bool>) -> (Addr<Scheduler>, Arc<Mutex<Vec<
         client: "a test".to_owned(),
         epoch: LeaseEpoch::sole(1),
         policy: PolicyName::Evenkeel,
-        limits: HoldLimits::default(),
+        lengths: Lengths::default(),
+        limits: HoldSettings::default(),
         delay_budget: None,
     };
     let control = server.recipient().into();

@@ -128,7 +128,10 @@ impl Scheduler {
     pub fn hand_over(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
         let Plan { set, feasibility } = self.decide(tick, estimates);
         let pace = self.fold.arrivals.per_tick(tick);
-        Plan { set: handover::hand_over(self.lengths, tick, &self.pending(), set, estimates, pace), feasibility }
+        Plan {
+            set: handover::hand_over(self.lengths, tick, &self.pending(), set, estimates, pace),
+            feasibility,
+        }
     }
 
     /// What waits, as far as the server has not said otherwise.

@@ -25,9 +25,7 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
-use self::steps::{
-    Outcome, Said, apply, collect, hand_over, release, restore, until_applied, with,
-};
+use self::steps::{Outcome, Said, apply, collect, hand_over, release, restore, until_applied, with};
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{

@@ -37,7 +37,7 @@ impl Queue {
 
     /// Slots of one tick. Right after a silence, slots of two plans may meet, of which neither knows the other.
     fn most_on_time(&self) -> usize {
-        match self.mean_per_tick() {
+        match self.minute.mean_per_tick() {
             Some(mean) if !self.silence.is_long_over() => silence::most(mean) + 1,
             _ => usize::MAX,
         }
@@ -54,7 +54,7 @@ impl Queue {
         if !self.silence.was_silent() {
             return set.iter().any(is_ahead);
         }
-        let least = self.mean_per_tick().map_or(1, silence::least);
+        let least = self.minute.mean_per_tick().map_or(1, silence::least);
         self.by_slot.iter().take_while(|(due, _)| *due <= next).count() >= least
     }
 
