@@ -32,8 +32,8 @@ struct Case {
     handover: bool,
     /// Ticks until somebody plans again; none for never.
     back_after: Option<u64>,
-    /// Whether whoever plans again has an old view at first: its first plan is as old as the silence, the next one comes two
-    /// ticks later and is two ticks old.
+    /// Whether whoever plans again has an old view at first: its first plan is as old as the silence, the next one comes
+    /// two ticks later and is two ticks old.
     behind: bool,
     /// Whether the server starts anew, too, so that slots are gone.
     restart: bool,

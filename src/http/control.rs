@@ -31,8 +31,8 @@ pub(super) struct ControlBody {
     /// Slots.
     #[schema(max_items = 10_000, required = false)]
     set: Vec<Slot>,
-    /// Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease until
-    /// they have run or somebody else plans, and the lease is free at once.
+    /// Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease
+    /// until they have run or somebody else plans, and the lease is free at once.
     #[schema(default = false, required = false)]
     handover: bool,
 }

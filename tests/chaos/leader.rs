@@ -1,6 +1,6 @@
-//! `make chaos LEADER=1 SEED=1`: the leader goes, in each way, live at `x10` over Redis. What ran in the half minute after is
-//! read from the server's journal, in shares of the mean of the minute before. About 14 minutes; with `ONLY=Redis` the cases
-//! whose names have that word.
+//! `make chaos LEADER=1 SEED=1`: the leader goes, in each way, live at `x10` over Redis. What ran in the half minute
+//! after is read from the server's journal, in shares of the mean of the minute before. About 14 minutes; with
+//! `ONLY=Redis` the cases whose names have that word.
 
 use std::time::Duration;
 

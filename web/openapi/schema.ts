@@ -504,8 +504,8 @@ export interface components {
              */
             epoch: number;
             /**
-             * @description Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease until
-             *     they have run or somebody else plans, and the lease is free at once.
+             * @description Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease
+             *     until they have run or somebody else plans, and the lease is free at once.
              * @default false
              */
             handover: boolean;

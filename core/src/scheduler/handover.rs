@@ -24,8 +24,8 @@ use crate::{
 /// Units of cpu, io and memory.
 type Units = [f64; 3];
 
-/// How many windows ahead the slots of a plan are kept: it composes at most the open one and the next. What it holds for
-/// longer is held for plans that do not come.
+/// How many windows ahead the slots of a plan are kept: it composes at most the open one and the next. What it holds
+/// for longer is held for plans that do not come.
 const KEPT_WINDOWS: u64 = 2;
 
 /// Slots for all of `pending`: those of `plan`, and then, from the tick after its last one on, `pace` a tick. `tick` is

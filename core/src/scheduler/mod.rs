@@ -123,8 +123,8 @@ impl Scheduler {
         })
     }
 
-    /// The same for a leader that ends after `tick`: everything that waits has a slot, and the load goes on at the pace at
-    /// which executions arrive.
+    /// The same for a leader that ends after `tick`: everything that waits has a slot, and the load goes on at the pace
+    /// at which executions arrive.
     pub fn hand_over(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
         let Plan { set, feasibility } = self.decide(tick, estimates);
         let pace = self.fold.arrivals.per_tick(tick);

@@ -21,8 +21,8 @@ use crate::{
     supervise::port::Port,
 };
 
-/// Longest that an end waits until the server has taken what is left to it: a second for the request that is on its way,
-/// and one for the last.
+/// Longest that an end waits until the server has taken what is left to it: a second for the request that is on its
+/// way, and one for the last.
 const HAND_OVER_MAX: Duration = Duration::from_secs(2);
 
 /// When no batch is on its way any more.
@@ -91,7 +91,8 @@ pub(super) async fn with<T: Send + 'static, E: From<StateError> + Send + 'static
     called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
 }
 
-/// Leaves what waits to the server, once no batch is on its way. A server that does not answer holds what waits by itself.
+/// Leaves what waits to the server, once no batch is on its way. A server that does not answer holds what waits by
+/// itself.
 pub(super) async fn hand_over(scheduler: Option<Port<HandOver>>, applying: watch::Receiver<bool>) {
     let Some(scheduler) = scheduler else { return };
     let handed_over = async {

@@ -22,8 +22,9 @@ impl Queue {
         self.due_in_silence(tick)
     }
 
-    /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan came
-    /// late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a peak.
+    /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan
+    /// came late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a
+    /// peak.
     fn due_by_slot(&self, tick: Tick) -> Vec<ExecutionId> {
         let due = self.by_slot.iter().copied().take_while(|(due, _)| *due <= tick);
         let must_run = |id: &ExecutionId| self.waiting[id].deadline <= tick;
@@ -43,8 +44,8 @@ impl Queue {
         }
     }
 
-    /// Whether the next tick has what it needs from a plan that has just been placed. After a silence the first plan may be
-    /// made for ticks that have begun: those executions have run, and the load would stand still.
+    /// Whether the next tick has what it needs from a plan that has just been placed. After a silence the first plan may
+    /// be made for ticks that have begun: those executions have run, and the load would stand still.
     pub(super) fn is_served_by(&self, set: &[SetSlot]) -> bool {
         let next = self.next_tick;
         let is_ahead = |slot: &SetSlot| slot.due_tick >= next && self.waiting.contains_key(&slot.execution);

@@ -16,7 +16,8 @@ const HOLD_MS: u64 = 60_000;
 const STOCK_TICKS: f64 = 50.0;
 /// The pace stays between these shares of the mean.
 const PACE: [f64; 2] = [0.75, 1.25];
-/// Ticks with a plan after which whoever was silent is really back: a lease. The first plans may be made from an old view.
+/// Ticks with a plan after which whoever was silent is really back: a lease. The first plans may be made from an old
+/// view.
 const BACK_TICKS: u64 = LEASE_TICKS_DEFAULT;
 
 /// The most executions of a tick at a mean of so many.
