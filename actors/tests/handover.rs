@@ -107,7 +107,7 @@ fn the_last_request_has_slots_for_everything_and_comes_after_the_one_on_its_way(
         let (scheduler, asked) = scheduler(answers);
         scheduler.send(RestoreScheduler(None)).await.unwrap().unwrap();
         let entries = Arc::new((0..WAITING).map(arrived).collect());
-        let batch = Batch { entries, observed: None, caught_up: Some(Tick(3)) };
+        let batch = Batch { entries, observed: None, lengths: None, caught_up: Some(Tick(3)) };
         scheduler.send(Learned { batch, estimates: Arc::default() }).await.unwrap().unwrap();
         let last = actix::spawn(scheduler.send(HandOver));
         // Whatever is sent after it is answered after it has been taken.
