@@ -6,6 +6,8 @@ SEED ?= 1
 KILLS ?= 200
 MINUTES ?= 0
 POINTS ?= 0
+LEADER ?= 0
+ONLY ?=
 SECONDS ?= 60
 .PHONY: help run web docs check test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
 
@@ -68,8 +70,8 @@ test: tools node web ## Run all tests
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
 
-chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0
-	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) $(CARGO) test --features faults --locked --release --test chaos
+chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0; LEADER=1: the leader goes, in each way
+	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) LEADER=$(LEADER) ONLY='$(ONLY)' $(CARGO) test --features faults --locked --release --test chaos
 
 # Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
 fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz

@@ -8,14 +8,15 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Arbiter, Context, Handler, MessageResult, Supervised, System};
+use actix::{Actor, Arbiter, Context, Handler, MessageResult, ResponseFuture, Supervised, System};
 use evenkeel_actors::{
     leveller::{
         acceptance::Acceptance,
         consumer::{self, Consumer, Role},
     },
     messages::{
-        Batch, GetEstimator, GetScheduler, LearnError, Lost, RestoreEstimator, RestoreScheduler, SaveState,
+        Batch, GetEstimator, GetScheduler, HandOver, LearnError, Lost, RestoreEstimator, RestoreScheduler,
+        SaveState,
     },
     ports::{
         lease::{LeaseError, LeaseStore},
@@ -95,10 +96,16 @@ impl Source for Parts {
     }
 }
 
+/// What happens at an end, in this order.
+type Ends = Arc<Mutex<Vec<&'static str>>>;
+
 /// Stands for estimator and scheduler: notes what it was given since it was restored, and fails on some.
 struct Probe {
     poison: Option<u64>,
     seen: Arc<Mutex<Vec<u64>>>,
+    ends: Ends,
+    /// Whether there is no server that would take what is left to it.
+    unanswered: bool,
 }
 
 impl Actor for Probe {
@@ -152,6 +159,20 @@ impl Handler<GetScheduler> for Probe {
     }
 }
 
+impl Handler<HandOver> for Probe {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: HandOver, _context: &mut Self::Context) -> Self::Result {
+        self.ends.lock().unwrap().push("handed over");
+        let unanswered = self.unanswered;
+        Box::pin(async move {
+            if unanswered {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
 struct Reading {
     consumer: actix::Addr<Consumer>,
     role: watch::Receiver<Role>,
@@ -160,20 +181,26 @@ struct Reading {
 }
 
 fn reading(source: Parts, states: Box<dyn LeasedStates>, poison: Option<u64>) -> Reading {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let probe = Probe { poison, seen: Arc::clone(&seen), ends: Arc::default(), unanswered: false };
+    reading_with(source, states, probe)
+}
+
+fn reading_with(source: Parts, states: Box<dyn LeasedStates>, probe: Probe) -> Reading {
     let (gave_up_sender, gave_up) = mpsc::channel(4);
     let policy = RestartPolicy { backoff_first: Duration::from_millis(1), ..RestartPolicy::default() };
     let guarding = Guarding { policy, gave_up: gave_up_sender };
     let arbiter = Arbiter::current();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let own = Arc::clone(&seen);
+    let seen = Arc::clone(&probe.seen);
     let health = ActorHealth::new(ActorName::Estimator);
-    let probe = guard::start(&arbiter, 16, health, guarding.clone(), move |_| Probe { poison, seen: own });
+    let probe = guard::start(&arbiter, 16, health, guarding.clone(), move |_| probe);
     let ports = consumer::Ports {
         estimator: probe.clone().recipient().into(),
         estimator_state: probe.clone().recipient().into(),
         restore_estimator: probe.clone().recipient().into(),
         scheduler_state: probe.clone().recipient().into(),
-        restore_scheduler: probe.recipient().into(),
+        restore_scheduler: probe.clone().recipient().into(),
+        hand_over: probe.recipient().into(),
         acceptance: watch::channel(Acceptance::default()).1,
         journal: None,
     };
@@ -229,6 +256,76 @@ impl LeaseStore for Script {
         *self.asked.lock().unwrap() += 1;
         self.asks.pop_front().unwrap_or(Ok(()))
     }
+}
+
+/// Notes what is done at an end; somebody else may level afterwards, or nobody.
+struct Shared {
+    ends: Ends,
+    others: bool,
+    held: bool,
+}
+
+impl LeaseStore for Shared {
+    fn acquire(&mut self) -> Result<(), LeaseError> {
+        if self.held { Err(LeaseError::Held { holder: "the other".to_owned() }) } else { Ok(()) }
+    }
+
+    fn release(&mut self) {
+        self.ends.lock().unwrap().push("released");
+    }
+
+    fn is_shared(&self) -> bool {
+        self.others
+    }
+}
+
+impl StateStore for Shared {
+    fn load(&mut self) -> Result<ClientState, StateError> {
+        Ok(ClientState::default())
+    }
+
+    fn store(&mut self, _: &ClientState) -> Result<(), StateError> {
+        self.ends.lock().unwrap().push("saved");
+        Ok(())
+    }
+
+    fn bury(&mut self, _: &DeadLetter) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+/// What an end does, in this order, once it plays the role that is waited for.
+async fn end(others: bool, held: bool, unanswered: bool) -> Vec<&'static str> {
+    let ends = Ends::default();
+    let states = Shared { ends: Arc::clone(&ends), others, held };
+    let probe = Probe { poison: None, seen: Arc::default(), ends: Arc::clone(&ends), unanswered };
+    let mut reading = reading_with(SHORT, Box::new(states), probe);
+    let plays = |role: &Role| matches!(role, Role::Levelling | Role::StandingBy { .. });
+    tokio::time::timeout(PATIENCE, reading.role.wait_for(plays)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, reading.consumer.send(SaveState)).await.unwrap().unwrap();
+    let mut ends = ends.lock().unwrap().clone();
+    // These two are done side by side.
+    if ends.get(..2) == Some(&["saved", "handed over"]) {
+        ends.swap(0, 1);
+    }
+    ends
+}
+
+#[test]
+fn who_ends_leaves_what_waits_to_the_server_before_somebody_else_may_level() {
+    System::new().block_on(async {
+        assert_eq!(end(true, false, false).await, ["handed over", "saved", "released"]);
+        // The server is away: the end does not wait for it for ever.
+        assert_eq!(end(true, false, true).await, ["handed over", "saved", "released"]);
+    });
+}
+
+#[test]
+fn who_stands_by_or_is_alone_leaves_nothing() {
+    System::new().block_on(async {
+        assert!(!end(true, true, false).await.contains(&"handed over"));
+        assert_eq!(end(false, false, false).await, ["saved", "released"]);
+    });
 }
 
 impl StateStore for Script {

@@ -179,6 +179,7 @@ fn circle() -> Circle {
         restore_estimator: estimator.clone().recipient().into(),
         scheduler_state: scheduler.clone().recipient().into(),
         restore_scheduler: scheduler.clone().recipient().into(),
+        hand_over: scheduler.clone().recipient().into(),
         acceptance: acceptance.clone(),
         journal: Some(journal.clone().recipient().into()),
     };

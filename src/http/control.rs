@@ -31,6 +31,10 @@ pub(super) struct ControlBody {
     /// Slots.
     #[schema(max_items = 10_000, required = false)]
     set: Vec<Slot>,
+    /// Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease
+    /// until they have run or somebody else plans, and the lease is free at once.
+    #[schema(default = false, required = false)]
+    handover: bool,
 }
 
 /// Run `execution` at `due_tick`; one that has passed means the next tick.
@@ -90,6 +94,7 @@ const CONTROL: Body = Body {
         Field::required("epoch", EPOCH),
         Field::optional("lease_ticks", Kind::Integer { min: 1, max: LEASE_TICKS_MAX }),
         Field::optional("set", Kind::List(SLOT)),
+        Field::optional("handover", Kind::Bool),
     ],
     refuses_unknown: true,
 };

@@ -48,6 +48,8 @@ pub(super) enum Kind {
     /// Of an entry of the journal.
     EntryId,
     Text,
+    /// Only in bodies.
+    Bool,
     OneOf(&'static [&'static str]),
     /// Objects with these fields.
     List(&'static [Field]),
@@ -60,6 +62,7 @@ impl fmt::Display for Kind {
             Self::Uuid => f.write_str("a uuid, like 01890000-0000-7000-8000-000000000000"),
             Self::EntryId => f.write_str("an entry id, like 1800000000000-0"),
             Self::Text => f.write_str("a text in quotes"),
+            Self::Bool => f.write_str("true or false"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::List(fields) => write!(f, "a list of {}", Shape(fields)),
         }
@@ -101,7 +104,7 @@ impl Kind {
             }
             (Self::Uuid, Value::String(text)) => Uuid::try_parse(text).is_ok(),
             (Self::EntryId, Value::String(text)) => is_entry_id(text),
-            (Self::Text, Value::String(_)) => true,
+            (Self::Text, Value::String(_)) | (Self::Bool, Value::Bool(_)) => true,
             (Self::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
             (Self::List(fields), Value::Array(values)) => {
                 let within = |(at, value)| object_fault(fields, true, &format!("{name}[{at}]"), value);
@@ -257,6 +260,8 @@ mod tests {
         epoch: u64,
         #[serde(default)]
         set: Vec<Slot>,
+        #[serde(default)]
+        last: bool,
     }
 
     #[derive(Debug, Deserialize)]
@@ -271,6 +276,7 @@ mod tests {
         fields: &[
             Field::required("epoch", Kind::Integer { min: 0, max: 9 }),
             Field::optional("set", Kind::List(SLOT)),
+            Field::optional("last", Kind::Bool),
         ],
         refuses_unknown: true,
     };
@@ -278,14 +284,19 @@ mod tests {
     #[test]
     fn a_body_that_cannot_be_read_is_told_by_field_and_never_in_a_readers_words() {
         for (body, says) in [
-            ("", "the body is empty: expected {epoch, set: [{execution}]}"),
+            ("", "the body is empty: expected {epoch, set: [{execution}], last}"),
             ("{", "the body is no JSON from line 1, column 1"),
             ("[]", "the body is `[]`: expected an object"),
             ("{}", "`epoch` is missing: expected an integer of 0..=9"),
             (r#"{"epoch":"1"}"#, r#"`epoch` is `"1"`: expected an integer of 0..=9"#),
             (r#"{"epoch":-1}"#, "`epoch` is `-1`"),
             (r#"{"epoch":null}"#, "`epoch` is `null`"),
-            (r#"{"epoch":1,"slots":[]}"#, "`slots` is not known here: expected {epoch, set: [{execution}]}"),
+            (
+                r#"{"epoch":1,"slots":[]}"#,
+                "`slots` is not known here: expected {epoch, set: [{execution}], last}",
+            ),
+            (r#"{"epoch":1,"last":1}"#, "`last` is `1`: expected true or false"),
+            (r#"{"epoch":1,"last":"true"}"#, "expected true or false"),
             (r#"{"epoch":1,"set":{}}"#, "`set` is `{}`: expected a list of {execution}"),
             (r#"{"epoch":1,"set":[{"execution":7}]}"#, "`set[0].execution` is `7`: expected a uuid"),
             (r#"{"epoch":1,"set":[{"x":7}]}"#, "`set[0].x` is not known here: expected {execution}"),

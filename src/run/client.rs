@@ -72,7 +72,7 @@ async fn find_redis(settings: &ClientSettings) -> Result<(), ExitError> {
     }
 }
 
-/// Ends in this order, too: the state, the lease.
+/// Ends in this order, too: slots for what waits, beside the state; the lease.
 fn start(settings: &ClientSettings, process: &mut Process) -> anyhow::Result<()> {
     let ClientSettings { common, levelling, server, token, redis } = settings;
     let arbiter = Arbiter::try_new()?;

@@ -81,6 +81,7 @@ impl ClientHalf {
             restore_estimator: estimator.port(),
             scheduler_state: scheduler.port(),
             restore_scheduler: scheduler.port(),
+            hand_over: scheduler.port(),
             acceptance: acceptance.clone(),
             journal: applied,
         };
@@ -92,7 +93,7 @@ impl ClientHalf {
 }
 
 impl Work for ClientHalf {
-    /// Saves the state, and gives up the right to level.
+    /// Leaves what waits to the server, saves the state, and gives up the right to level.
     fn drain(&mut self) -> LocalBoxFuture<'_, ()> {
         Box::pin(async {
             // A consumer that is away has saved before, at the latest 5 s ago.

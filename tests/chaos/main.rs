@@ -1,12 +1,15 @@
 //! `make chaos SEED=1 KILLS=200 MINUTES=0 POINTS=0`: real processes, a real Redis, faults at random, until so many processes have been killed
 //! and so many minutes have passed. Exit 0 only when nothing was lost; on failure the command that repeats it is printed.
 //!
+//! With `LEADER=1` the leader goes in each way instead, and the load must go on: see `leader.rs`.
+//!
 //! With the cargo feature `faults` actors panic, too, and with `POINTS=2` the server dies at each named point so often first. With
 //! the feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
 mod faults;
+mod leader;
 #[path = "../it/support/mod.rs"]
 mod support;
 
@@ -49,9 +52,18 @@ fn main() {
     let kills: u64 = number("KILLS", 200);
     let minutes: u64 = number("MINUTES", 0);
     let points: u64 = number("POINTS", 0);
+    let leader: u64 = number("LEADER", 0);
     std::panic::set_hook(Box::new(move |panic| {
-        eprintln!("{panic}\nagain: make chaos SEED={seed} KILLS={kills} MINUTES={minutes} POINTS={points}");
+        let what = if leader > 0 {
+            format!("LEADER={leader}")
+        } else {
+            format!("KILLS={kills} MINUTES={minutes} POINTS={points}")
+        };
+        eprintln!("{panic}\nagain: make chaos SEED={seed} {what}");
     }));
+    if leader > 0 {
+        return leader::goes(seed);
+    }
     let begun = Instant::now();
     let mut totals = Totals::default();
     if cfg!(feature = "mutants") {

@@ -163,7 +163,7 @@ fn any_body_is_answered_with_a_reason_and_the_server_lives() {
     let world = World::new("x10", &["--mode", "off", "--seed", "3"]);
     let running = world.start();
     running.wait_until_ready();
-    let control = r#"{"client":"a test","epoch":1,"lease_ticks":10,"set":[{"execution":"01a1fee0-cda3-74de-869e-ea810930f872","due_tick":9,"reason":"x"}]}"#;
+    let control = r#"{"client":"a test","epoch":1,"lease_ticks":10,"set":[{"execution":"01a1fee0-cda3-74de-869e-ea810930f872","due_tick":9,"reason":"x"}],"handover":false}"#;
     let delay = r#"{"id":"01a1fee0-cda3-74de-869e-ea810930f872","delay":20}"#;
     let bodies = |whole: &'static str| {
         prop_oneof!["\\PC{0,60}", spoilt(whole), r#"\{("[a-z]{1,5}":[0-9]{1,25},?){0,4}\}"#]

@@ -172,6 +172,44 @@ fn control_places_slots_holds_the_rest_and_fences() {
     assert_problem(&running.get("/api/v1/control"), 405, "use POST");
 }
 
+#[test]
+fn a_handover_leaves_slots_without_a_lease_and_anybody_may_take_that() {
+    // As above: nobody but this test asks for the lease.
+    let pair = Pair::new(World::with_parameters("rate = 5.0\n", &["--mode", "enforce"]));
+    let running = pair.start_server();
+    running.wait_until_ready();
+    running.post("/api/v1/control", &control(1_000, &json!([])));
+    let chosen = id(queued(&running).last().unwrap());
+    let far =
+        running.post("/api/v1/control", &control(1_000, &json!([]))).json()["tick"].as_u64().unwrap() + 600;
+    let handover = |handover: Value| {
+        let set = json!([{"execution": chosen, "due_tick": far, "reason": "left by the test"}]);
+        json!({"client": "a test", "epoch": 1_000, "set": set, "handover": handover}).to_string()
+    };
+    let first = running.post("/api/v1/control", &handover(json!(true)));
+    assert_eq!(first.status, 200, "{first:?}");
+    let first = first.json();
+    assert_eq!(first["lease_until"], first["tick"], "the lease is over");
+    let lease = || running.get("/readyz").json()["lease"].clone();
+    wait_until("everybody sees that", || lease()["lives"] == false);
+    let again = running.post("/api/v1/control", &handover(json!(true))).json();
+    assert_eq!(first["results"], again["results"], "the same request twice changes nothing");
+    assert_eq!(again["results"][0]["due_tick"], far);
+    for wrong in [json!(1), json!("true"), Value::Null] {
+        assert_problem(&running.post("/api/v1/control", &handover(wrong)), 400, "expected true or false");
+    }
+    // What was left is what was asked for, and whoever comes next replaces it.
+    let planned = || queued(&running).into_iter().find(|item| id(item) == chosen);
+    let held = planned().expect("it waits for its slot, a minute from now");
+    let standby = json!({"client": "standby", "epoch": 1_001,
+        "set": [{"execution": chosen, "due_tick": 0}]});
+    let taken = running.post("/api/v1/control", &standby.to_string());
+    assert_eq!(taken.status, 200, "{taken:?} {held}");
+    wait_until("everybody sees that, too", || lease()["client"] == "standby");
+    wait_until("it runs as the next plan says", || planned().is_none());
+    assert!(taken.json()["tick"].as_u64() < Some(far));
+}
+
 /// 2^53 once, or 6 in one process, and nobody but a stranger levelled any more.
 #[test]
 fn a_stranger_cannot_keep_the_client_of_the_process_from_levelling() {

@@ -12,6 +12,7 @@ mod cli;
 mod copies;
 mod events;
 mod failover;
+mod handover;
 mod http;
 mod lease;
 mod minutes;

@@ -526,6 +526,12 @@ export interface components {
              */
             epoch: number;
             /**
+             * @description Whether this is the last request of a client that ends: its slots, and no others, stay valid without a lease
+             *     until they have run or somebody else plans, and the lease is free at once.
+             * @default false
+             */
+            handover: boolean;
+            /**
              * Format: u-int64
              * @description How long the lease shall live from the last tick.
              * @default 10

@@ -1,6 +1,6 @@
 //! Scheduler: chooses when waiting executions run.
 //!
-//! In: [`Learned`] from the estimator, in journal order; [`GetScheduler`] and [`RestoreScheduler`]. Out:
+//! In: [`Learned`] from the estimator, in journal order; [`GetScheduler`], [`RestoreScheduler`] and [`HandOver`]. Out:
 //! [`Control`] to the server's queue, once a tick. What it thinks is published after each decision, and how the
 //! queue takes it after each answer.
 //!
@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, Supervised, WrapFuture,
+};
 use evenkeel_core::{
     estimator::Estimates,
     insight::{
@@ -32,7 +34,9 @@ use tokio::sync::watch;
 
 use crate::{
     leveller::acceptance::Acceptance,
-    messages::{Control, ControlRefused, GetScheduler, LearnError, Learned, Lost, RestoreScheduler},
+    messages::{
+        Control, ControlRefused, GetScheduler, HandOver, LearnError, Learned, Lost, RestoreScheduler,
+    },
     ports::lease::LeaseEpoch,
     supervise::{fault, health::ActorHealth, port::Port},
 };
@@ -94,7 +98,7 @@ pub struct Scheduler {
     control: Port<Control>,
     acceptance: watch::Sender<Acceptance>,
     /// One request at a time: the next one says everything again.
-    asking: bool,
+    asking: watch::Sender<bool>,
     refused: bool,
     health: ActorHealth,
     published: watch::Sender<LastDecision>,
@@ -117,7 +121,7 @@ impl Scheduler {
             settings,
             control,
             acceptance,
-            asking: false,
+            asking: watch::Sender::new(false),
             refused: false,
             health,
             published,
@@ -126,7 +130,7 @@ impl Scheduler {
 
     fn lose_state(&mut self) {
         self.core = None;
-        self.asking = false;
+        self.asking.send_replace(false);
         self.health.set_recovering(true);
     }
 
@@ -188,12 +192,14 @@ impl Scheduler {
             tick_ms: self.settings.lengths.tick_ms,
         };
         self.published.send_replace(Some(decision));
-        if !self.asking {
-            self.ask(plan, context);
+        if !*self.asking.borrow() {
+            let asked = self.ask(plan, false);
+            context.spawn(asked);
         }
     }
 
-    fn ask(&mut self, plan: Plan, context: &mut Context<Self>) {
+    /// Sends a plan, and takes the answer. One that hands over is the last.
+    fn ask(&self, plan: Plan, handover: bool) -> impl ActorFutureExt<Self, Output = ()> + use<> {
         let set = plan.into_request();
         let Settings { client, epoch, .. } = &self.settings;
         let request = ControlRequest {
@@ -201,18 +207,28 @@ impl Scheduler {
             epoch: epoch.held(),
             lease_ticks: LEASE_TICKS_DEFAULT,
             set,
-            handover: false,
+            handover,
         };
-        self.asking = true;
+        self.asking.send_replace(true);
         let answer = self.control.send(Control(request));
-        context.spawn(answer.into_actor(self).map(|answer, actor, _context| {
-            actor.asking = false;
+        answer.into_actor(self).map(|answer, actor, _context| {
+            actor.asking.send_replace(false);
             let failed = |_| {
                 let cause = "the way to its queue failed, and starts again".to_owned();
                 Err(ControlRefused::Unreachable(cause))
             };
             actor.answered(answer.unwrap_or_else(failed));
-        }));
+        })
+    }
+
+    /// Sends the last request. One that has decided nothing has nothing to leave.
+    fn hand_over(&mut self) -> ResponseActFuture<Self, ()> {
+        let (Some(core), Some(tick)) = (&mut self.core, self.decided) else {
+            return Box::pin(actix::fut::ready(()));
+        };
+        let plan = core.hand_over(tick, self.outlook.known());
+        tracing::info!(slots = plan.set.len(), %tick, "what waits is left to the server, with slots");
+        Box::pin(self.ask(plan, true))
     }
 
     /// A twin shows what the mode does not do.
@@ -281,6 +297,17 @@ impl Handler<Learned> for Scheduler {
             self.decide(tick, context);
         }
         Ok(())
+    }
+}
+
+impl Handler<HandOver> for Scheduler {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: HandOver, _context: &mut Self::Context) -> Self::Result {
+        // A request that is on its way would take the lease again.
+        let mut asking = self.asking.subscribe();
+        let answered = async move { drop(asking.wait_for(|asking| !asking).await) };
+        Box::pin(answered.into_actor(self).then(|(), actor, _context| actor.hand_over()))
     }
 }
 

@@ -42,6 +42,12 @@ pub enum DelayRefused {
 #[rtype(result = "Result<ControlResponse, ControlRefused>")]
 pub struct Control(pub ControlRequest);
 
+/// Consumer → Scheduler: this process levels no more, so leave slots for what waits to the server. Answered once the
+/// server has answered, or cannot be reached. A lost one leaves what waits to the server without slots.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HandOver;
+
 /// Why a client was refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ControlRefused {

@@ -11,7 +11,7 @@ mod tick;
 mod watch;
 
 pub use self::{
-    control::{Control, ControlRefused, Delay, DelayRefused, SetMode, SetModeRefused},
+    control::{Control, ControlRefused, Delay, DelayRefused, HandOver, SetMode, SetModeRefused},
     learn::{
         Batch, GetEstimator, GetScheduler, LearnError, Learned, RestoreEstimator, RestoreScheduler, SaveState,
     },

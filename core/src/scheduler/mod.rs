@@ -10,6 +10,7 @@ mod backlog;
 mod decay;
 mod delays;
 mod fold;
+mod handover;
 mod levelling;
 mod policies;
 mod problem;
@@ -109,8 +110,7 @@ impl Scheduler {
         }
         let backlog = &self.fold.backlog;
         self.gone.retain(|execution| backlog.contains(*execution));
-        let pending: Vec<_> =
-            backlog.pending().filter(|pending| !self.gone.contains(&pending.execution)).copied().collect();
+        let pending = self.pending();
         self.policy.plan(&Problem {
             lengths: self.lengths,
             tick,
@@ -121,5 +121,22 @@ impl Scheduler {
             recent_delay: self.fold.delays.mean_ticks(tick),
             delay_budget: self.delay_budget,
         })
+    }
+
+    /// The same for a leader that ends after `tick`: everything that waits has a slot, and the load goes on at the pace
+    /// at which executions arrive.
+    pub fn hand_over(&mut self, tick: Tick, estimates: &Estimates) -> Plan {
+        let Plan { set, feasibility } = self.decide(tick, estimates);
+        let pace = self.fold.arrivals.per_tick(tick);
+        Plan {
+            set: handover::hand_over(self.lengths, tick, &self.pending(), set, estimates, pace),
+            feasibility,
+        }
+    }
+
+    /// What waits, as far as the server has not said otherwise.
+    fn pending(&self) -> Vec<Pending> {
+        let pending = self.fold.backlog.pending();
+        pending.filter(|pending| !self.gone.contains(&pending.execution)).copied().collect()
     }
 }

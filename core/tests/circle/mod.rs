@@ -83,7 +83,13 @@ impl Circle {
 
     /// What a client of `epoch` decides after `tick`.
     pub(crate) fn plan(&mut self, tick: Tick, epoch: u64, handover: bool) -> ControlRequest {
-        let set = self.scheduler.decide(tick, self.estimator.estimates()).into_request();
+        let estimates = self.estimator.estimates();
+        let plan = if handover {
+            self.scheduler.hand_over(tick, estimates)
+        } else {
+            self.scheduler.decide(tick, estimates)
+        };
+        let set = plan.into_request();
         let client = format!("client {epoch}");
         ControlRequest { client, epoch, lease_ticks: LEASE_TICKS_DEFAULT, set, handover }
     }

@@ -23,7 +23,7 @@ const TICK_MS: u64 = 10;
 /// Of the windows that count towards a minute's mean.
 const MINUTE: usize = 60;
 /// What a minute's largest tick may be of its mean.
-const PEAK_MAX: f64 = 3.0;
+const PEAK_MAX: f64 = 2.0;
 
 fn windows(three: &Three) -> Vec<Window> {
     let reader = OutboxReader::open(&three.pair.world.data_dir()).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! In: entries from a [`Source`], as its own `EntriesRead`; [`SaveState`]. Out: [`Batch`] to the estimator
 //! (which passes it on to the scheduler), state to both when they start again, [`Applied`] when a
-//! snapshot is durable.
+//! snapshot is durable, [`HandOver`] when a leader ends.
 //!
 //! Invariant: the snapshot is one value, positions and what was folded up to them. Start, restart after
 //! a panic, recovery of the others and taking over from another client are one path: load, restore, read on.
@@ -25,11 +25,12 @@ use evenkeel_core::{
 use tokio::{sync::watch, time::Instant};
 
 pub(crate) use self::states::States;
-use self::steps::{Outcome, Said, apply, collect, release, restore, until_applied, with};
+use self::steps::{Outcome, Said, apply, collect, hand_over, release, restore, until_applied, with};
 use crate::{
     leveller::acceptance::Acceptance,
     messages::{
-        Applied, Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler, SaveState,
+        Applied, Batch, GetEstimator, GetScheduler, HandOver, LearnError, RestoreEstimator, RestoreScheduler,
+        SaveState,
     },
     ports::{
         lease::LeaseError,
@@ -64,6 +65,8 @@ pub struct Ports {
     pub scheduler_state: Port<GetScheduler>,
     /// Takes a state.
     pub restore_scheduler: Port<RestoreScheduler>,
+    /// Leaves slots to the server.
+    pub hand_over: Port<HandOver>,
     /// How the server takes what is decided.
     pub acceptance: watch::Receiver<Acceptance>,
     /// Trims what is durable, where the journal is in this process.
@@ -299,6 +302,12 @@ impl Consumer {
         self.progress.save_is_due(self.saved_at.elapsed() >= SNAPSHOT_EVERY, SNAPSHOT_ENTRIES)
     }
 
+    /// Leaves what waits to the server, where somebody else can level next. Only who levels has something to leave.
+    fn hand_over(&self) -> impl Future<Output = ()> + use<> {
+        let leads = self.replaceable && *self.role.borrow() == Role::Levelling;
+        hand_over(leads.then(|| self.ports.hand_over.clone()), self.applying.subscribe())
+    }
+
     /// Writes the last state of all.
     fn write_if_any(&mut self, state: Result<ClientState, String>) -> ResponseActFuture<Self, ()> {
         match state {
@@ -401,9 +410,12 @@ impl Handler<SaveState> for Consumer {
 
     fn handle(&mut self, _: SaveState, _context: &mut Self::Context) -> Self::Result {
         self.progress.end();
+        let handed_over = actix::spawn(self.hand_over());
         let applied = until_applied(self.applying.subscribe()).into_actor(self);
         let collected = applied.then(|(), actor, _context| actor.collect().into_actor(actor));
         let saved = collected.then(|state, actor, _context| actor.write_if_any(state));
-        Box::pin(saved.then(|(), actor, _context| release(Arc::clone(&actor.states)).into_actor(actor)))
+        // Whoever comes next finds the slots: before the right to level is free they are there.
+        let handed_over = saved.then(|(), actor, _context| handed_over.into_actor(actor));
+        Box::pin(handed_over.then(|_, actor, _context| release(Arc::clone(&actor.states)).into_actor(actor)))
     }
 }

@@ -16,10 +16,14 @@ use tokio::sync::watch;
 
 use super::{Ports, SharedStates, States};
 use crate::{
-    messages::{Batch, GetEstimator, GetScheduler, LearnError, RestoreEstimator, RestoreScheduler},
+    messages::{Batch, GetEstimator, GetScheduler, HandOver, LearnError, RestoreEstimator, RestoreScheduler},
     ports::state_store::{StateError, TakeOverError},
     supervise::port::Port,
 };
+
+/// Longest that an end waits until the server has taken what is left to it: a second for the request that is on its
+/// way, and one for the last.
+const HAND_OVER_MAX: Duration = Duration::from_secs(2);
 
 /// When no batch is on its way any more.
 pub(super) async fn until_applied(mut applying: watch::Receiver<bool>) {
@@ -85,6 +89,19 @@ pub(super) async fn with<T: Send + 'static, E: From<StateError> + Send + 'static
         call(&mut states)
     });
     called.await.map_err(|error| StateError::Unavailable(error.to_string()))?
+}
+
+/// Leaves what waits to the server, once no batch is on its way. A server that does not answer holds what waits by
+/// itself.
+pub(super) async fn hand_over(scheduler: Option<Port<HandOver>>, applying: watch::Receiver<bool>) {
+    let Some(scheduler) = scheduler else { return };
+    let handed_over = async {
+        until_applied(applying).await;
+        scheduler.send(HandOver).await
+    };
+    if tokio::time::timeout(HAND_OVER_MAX, handed_over).await.is_err() {
+        tracing::warn!("the server has not taken what waits: it goes on without slots");
+    }
 }
 
 /// Gives the right to level back. A thread that fails has given nothing back, and the right ends by itself.

@@ -3,6 +3,7 @@
 use super::{Queue, silence};
 use crate::{
     journal::Mode,
+    server::control::SetSlot,
     units::{ids::ExecutionId, tick::Tick},
 };
 
@@ -21,14 +22,41 @@ impl Queue {
         self.due_in_silence(tick)
     }
 
-    /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan came
-    /// late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a peak.
+    /// What has its slot at `tick` runs, and what has reached its deadline. What should have run before, because a plan
+    /// came late, leaves oldest first, within the same room as what is overdue: the end of a late plan's wait is not a
+    /// peak.
     fn due_by_slot(&self, tick: Tick) -> Vec<ExecutionId> {
         let due = self.by_slot.iter().copied().take_while(|(due, _)| *due <= tick);
-        let is_late = |&(due, id): &(Tick, ExecutionId)| due < tick && self.waiting[&id].deadline > tick;
+        let must_run = |id: &ExecutionId| self.waiting[id].deadline <= tick;
+        let is_late = |(due, id): &(Tick, ExecutionId)| *due < tick && !must_run(id);
         let (late, on_time): (Vec<_>, Vec<_>) = due.partition(is_late);
-        let room = self.drain_per_tick().saturating_sub(on_time.len()).max(1);
-        late.into_iter().take(room).chain(on_time).map(|(_, id)| id).collect()
+        let (must, mut on_time): (Vec<_>, Vec<_>) = on_time.into_iter().partition(|(_, id)| must_run(id));
+        on_time.truncate(self.most_on_time().saturating_sub(must.len()));
+        let room = self.drain_per_tick().saturating_sub(must.len() + on_time.len()).max(1);
+        late.into_iter().take(room).chain(must).chain(on_time).map(|(_, id)| id).collect()
+    }
+
+    /// Slots of one tick. Right after a silence, slots of two plans may meet, of which neither knows the other.
+    fn most_on_time(&self) -> usize {
+        match self.minute.mean_per_tick() {
+            Some(mean) if !self.silence.is_long_over() => silence::most(mean) + 1,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Whether the next tick has what it needs from a plan that has just been placed. After a silence the first plan may
+    /// be made for ticks that have begun: those executions have run, and the load would stand still.
+    pub(super) fn is_served_by(&self, set: &[SetSlot]) -> bool {
+        let next = self.next_tick;
+        let is_ahead = |slot: &SetSlot| slot.due_tick >= next && self.waiting.contains_key(&slot.execution);
+        if set.is_empty() || set.iter().all(|slot| slot.due_tick >= next) {
+            return true;
+        }
+        if !self.silence.was_silent() {
+            return set.iter().any(is_ahead);
+        }
+        let least = self.minute.mean_per_tick().map_or(1, silence::least);
+        self.by_slot.iter().take_while(|(due, _)| *due <= next).count() >= least
     }
 
     /// The same in a tick that nobody has planned; what has no slot then fills it up to the pace, oldest first.
@@ -58,8 +86,8 @@ impl Queue {
         overdue.take(room).chain(on_time).collect()
     }
 
-    /// Slots of a leader whose lease is over count no more.
-    fn void_slots(&mut self) {
+    /// Slots count no more: those of a leader whose lease is over, or who has been replaced.
+    pub(super) fn void_slots(&mut self) {
         let slotted = self.waiting.values().filter(|waiting| waiting.slot.is_some());
         let slotted: Vec<_> = slotted.map(|waiting| waiting.queued).collect();
         for queued in slotted {

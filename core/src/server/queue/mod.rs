@@ -244,7 +244,10 @@ impl Queue {
         // A leader that hands over leaves slots that need no lease, and the lease to whom comes next.
         let lease_until =
             if request.handover { self.last_tick() } else { self.last_tick().after(request.lease_ticks) };
-        self.silence.planned(request.handover);
+        if request.handover || self.silence.keeps_slots() {
+            // What a leader leaves is all that there is, until somebody plans again: of both nothing else counts.
+            self.void_slots();
+        }
         self.lease = Some(Lease {
             client: request.client.clone(),
             epoch: request.epoch,
@@ -252,6 +255,7 @@ impl Queue {
             ticks: request.lease_ticks,
         });
         let results = request.set.iter().map(|set| self.set_slot(set)).collect();
+        self.silence.planned(request.handover, self.is_served_by(&request.set));
         Ok(ControlResponse {
             tick: self.last_tick(),
             tick_ms: self.lengths.tick_ms,
@@ -298,10 +302,11 @@ impl Queue {
 
     /// What waits, in the order of the ids.
     pub fn planned(&self) -> impl Iterator<Item = Planned<'_>> {
-        let levelled = self.levelled();
+        let (levelled, slots_count) = (self.levelled(), self.slots_count());
+        let by_slot = move |waiting: &Waiting| levelled || slots_count && waiting.slot.is_some();
         self.waiting.values().map(move |waiting| Planned {
             queued: waiting.queued,
-            tick: if levelled { waiting.levelled_tick() } else { waiting.queued.due_tick }
+            tick: if by_slot(waiting) { waiting.levelled_tick() } else { waiting.queued.due_tick }
                 .max(self.next_tick),
             held: levelled && waiting.slot.is_none(),
             reason: waiting.slot.as_ref().map(|slot| &slot.reason),
@@ -319,13 +324,19 @@ impl Queue {
         self.mode == Mode::Enforce && self.lease_lives()
     }
 
+    /// Whether the slots that there are count at the next tick.
+    fn slots_count(&self) -> bool {
+        let handed_over = self.mode == Mode::Enforce && self.silence.keeps_slots() && self.silence.holds();
+        self.levelled() || handed_over
+    }
+
     fn lease_lives(&self) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.until >= self.next_tick)
     }
 
     fn run(&mut self, execution: ExecutionId, tick: Tick, at_ms: u64) -> Executed {
         let levelled = self.levelled();
-        let slots_count = levelled || self.mode == Mode::Enforce && self.silence.keeps_slots();
+        let slots_count = self.slots_count();
         let shadow = self.mode == Mode::Shadow && self.lease_lives();
         let waiting = self.remove(execution).expect("due executions wait");
         self.executed.note(execution, tick);

@@ -8,7 +8,7 @@
 //!
 //! Released at once, what waits would be a peak; held until the lease is over, the load would stand still.
 
-use crate::units::lengths::Lengths;
+use crate::{server::control::LEASE_TICKS_DEFAULT, units::lengths::Lengths};
 
 /// How long the stock is held, and then how long it fades, in milliseconds.
 const HOLD_MS: u64 = 60_000;
@@ -16,10 +16,18 @@ const HOLD_MS: u64 = 60_000;
 const STOCK_TICKS: f64 = 50.0;
 /// The pace stays between these shares of the mean.
 const PACE: [f64; 2] = [0.75, 1.25];
+/// Ticks with a plan after which whoever was silent is really back: a lease. The first plans may be made from an old
+/// view.
+const BACK_TICKS: u64 = LEASE_TICKS_DEFAULT;
 
 /// The most executions of a tick at a mean of so many.
 pub(super) fn most(mean: f64) -> usize {
     libm::ceil(PACE[1] * mean) as usize
+}
+
+/// The fewest of a tick that a late plan must have placed, at a mean of so many.
+pub(super) fn least(mean: f64) -> usize {
+    libm::ceil(PACE[0] * mean) as usize
 }
 
 /// See the module.
@@ -30,6 +38,8 @@ pub(super) struct Silence {
     ticks: Option<u64>,
     /// Whether a plan has come since the last tick.
     has_plan: bool,
+    /// Ticks with a plan since the last one without, up to [`BACK_TICKS`].
+    back_ticks: u64,
     /// Whether the last leader has left slots that need no lease.
     handed_over: bool,
     /// The mean of what waited while there were plans, over about a minute.
@@ -46,6 +56,7 @@ impl Silence {
             hold_ticks: HOLD_MS.div_ceil(lengths.tick_ms.max(1)),
             ticks: None,
             has_plan: false,
+            back_ticks: BACK_TICKS,
             handed_over: false,
             stock: 0.0,
             planned_ticks: 0,
@@ -57,12 +68,13 @@ impl Silence {
     pub(super) fn begin(&mut self, waiting: usize) {
         self.ticks = Some(0);
         self.stock = waiting as f64;
+        self.back_ticks = 0;
     }
 
-    /// A plan has come.
-    pub(super) fn planned(&mut self, handover: bool) {
+    /// A plan has come. One that does not serve was made for ticks that have begun: the next one is silent.
+    pub(super) fn planned(&mut self, handover: bool, serves: bool) {
         // One that hands over is the last: the next tick has its slots, and is silent.
-        self.has_plan = !handover;
+        self.has_plan = !handover && serves;
         self.handed_over = handover;
         self.ticks = Some(0);
         self.credit = 0.0;
@@ -71,10 +83,12 @@ impl Silence {
     /// A tick is over, and so many wait.
     pub(super) fn ticked(&mut self, waiting: usize) {
         if self.has_plan {
+            self.back_ticks = (self.back_ticks + 1).min(BACK_TICKS);
             self.planned_ticks = (self.planned_ticks + 1).min(self.hold_ticks);
             self.stock += (waiting as f64 - self.stock) / self.planned_ticks as f64;
-        } else {
-            self.ticks = self.ticks.map(|ticks| ticks + 1);
+        } else if let Some(ticks) = &mut self.ticks {
+            *ticks += 1;
+            self.back_ticks = 0;
         }
         self.has_plan = false;
     }
@@ -82,6 +96,16 @@ impl Silence {
     /// Whether the tick that begins has a new plan.
     pub(super) fn has_plan(&self) -> bool {
         self.has_plan
+    }
+
+    /// Whether the last tick was silent.
+    pub(super) fn was_silent(&self) -> bool {
+        self.back_ticks == 0
+    }
+
+    /// Whether plans have come for long enough to be taken as they are.
+    pub(super) fn is_long_over(&self) -> bool {
+        self.back_ticks == BACK_TICKS
     }
 
     /// Whether slots count though nobody holds a lease.

@@ -69,6 +69,36 @@ fn a_plan_ends_the_silence() {
 }
 
 #[test]
+fn a_plan_that_is_made_from_an_old_view_is_no_stall_and_meets_the_next_one_without_a_peak() {
+    let (mut queue, mut next) = level(20);
+    let first = *queue.waiting.keys().next().unwrap();
+    let first = first.0.as_u128();
+    let from = queue.next_tick().0;
+    silent(&mut queue, &mut next, 5);
+    // Made five ticks ago: all of it has run.
+    let slots: Vec<_> =
+        (first..first + 6).map(|n| (n, from + u64::try_from(n - first).unwrap() / 2)).collect();
+    queue.control(&request(1, &slots)).unwrap();
+    let mut ran = silent(&mut queue, &mut next, 2);
+    // Two ticks old: one of its slots is left for the next tick.
+    let oldest = queue.waiting.keys().next().unwrap().0.as_u128();
+    let now = queue.next_tick().0;
+    queue
+        .control(&request(
+            1,
+            &[(first, now - 2), (oldest, now), (oldest + 1, now + 1), (oldest + 2, now + 1)],
+        ))
+        .unwrap();
+    ran.extend(silent(&mut queue, &mut next, 1));
+    // A new one, which knows nothing of the slots that the last one has placed.
+    let waiting: Vec<_> = queue.waiting.keys().rev().take(6).map(|id| (id.0.as_u128(), now + 1)).collect();
+    queue.control(&request(1, &waiting)).unwrap();
+    ran.push(step(&mut queue, &[]).len());
+    assert!(ran[..3].iter().all(|ran| (1..=3).contains(ran)), "the load stands still: {ran:?}");
+    assert_eq!(ran[3], 4, "a quarter more than two, and one: {ran:?}");
+}
+
+#[test]
 fn a_delay_and_a_maximum_delay_count_in_silence_too() {
     let (mut queue, mut next) = level(20);
     let last = *queue.waiting.keys().next_back().unwrap();
@@ -117,6 +147,40 @@ fn slots_that_were_handed_over_run_without_a_lease_and_the_lease_is_free() {
     // Whoever comes next needs no higher epoch than one more.
     let standby = ControlRequest { client: "standby".to_owned(), ..request(2, &[]) };
     assert!(queue.control(&standby).is_ok() && queue.levelled());
+}
+
+#[test]
+fn a_standbys_first_plan_replaces_what_was_handed_over() {
+    let (mut queue, _) = level(20);
+    let waiting: Vec<_> = queue.waiting.keys().map(|id| id.0.as_u128()).collect();
+    let from = queue.next_tick().0;
+    let slots: Vec<_> = waiting.iter().map(|n| (*n, from + 2)).collect();
+    queue.control(&ControlRequest { handover: true, ..request(1, &slots) }).unwrap();
+    let chosen = [(waiting[7], from)];
+    queue.control(&ControlRequest { client: "standby".to_owned(), ..request(2, &chosen) }).unwrap();
+    assert_eq!(step(&mut queue, &[]), chosen);
+    for _ in 0..5 {
+        queue.control(&ControlRequest { client: "standby".to_owned(), ..request(2, &[]) }).unwrap();
+        assert_eq!(step(&mut queue, &[]), [], "what the new plan does not name is held for its next one");
+    }
+}
+
+#[test]
+fn a_handover_twice_changes_nothing_and_is_all_that_counts() {
+    let (mut queue, _) = level(20);
+    let waiting: Vec<_> = queue.waiting.keys().map(|id| id.0.as_u128()).collect();
+    let from = queue.next_tick().0;
+    // A slot of an earlier plan, which the last request does not name.
+    queue.control(&request(1, &[(waiting[19], from)])).unwrap();
+    let slots: Vec<_> = waiting[..4].iter().map(|n| (*n, from + 1)).collect();
+    let handover = ControlRequest { handover: true, ..request(1, &slots) };
+    let first = queue.control(&handover).unwrap();
+    let planned: Vec<_> = queue.planned().map(|planned| (planned.queued, planned.tick)).collect();
+    assert!(planned.iter().filter(|(_, tick)| tick.0 == from + 1).count() == 4, "{planned:?}");
+    assert_eq!(queue.control(&handover).unwrap(), first);
+    let again: Vec<_> = queue.planned().map(|planned| (planned.queued, planned.tick)).collect();
+    assert_eq!(planned, again);
+    assert!(!step(&mut queue, &[]).contains(&(waiting[19], from)), "the oldest are let go instead");
 }
 
 #[test]
