@@ -12,7 +12,8 @@
 //!
 //!   leveller    the client's durable state: how far it has read, and what it made of that
 //!   insight     what people are told, by the client (forecast, benefit) and by the server (recap)
-//!   simulate    runs that circle in virtual time, with the same parts as live
+//!   circle      queue, steps and scheduler together, without a clock
+//!   simulate    runs that circle on the simulated database, with the same parts as live
 //!   foreign     a server that is watched from outside, turned into what its journal would say
 //!   invariants  what must hold of a journal, written once, checked everywhere
 //!   units       ticks, windows, resources, names: what everything is counted in
@@ -22,6 +23,7 @@
 //! `world` is the simulator's secret: nothing under `estimator` or `scheduler` names it.
 
 pub mod chance;
+pub mod circle;
 pub mod estimator;
 pub mod foreign;
 pub mod insight;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
+    circle::{Circle, Ticked},
     estimator::Estimator,
     insight::shadow::{Summary, Tally, Twin, TwinSettings},
     journal::{Executed, Mode, Record},
     scheduler::{PolicyName, Scheduler},
     server::queue::HoldLimits,
-    simulate::{Circle, Ticked},
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,

@@ -4,18 +4,17 @@
 //! World ─arrivals, costs─▶ Circle: steps, queue, scheduler ─records─▶ Estimator ─estimates─▶ Circle
 //! ```
 
-mod circle;
 mod report;
 mod trace;
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 pub use self::{
-    circle::{Circle, Ticked},
     report::{DelayTicks, EstimateError, Report},
     trace::Trace,
 };
 use crate::{
+    circle::{Circle, Ticked},
     estimator::{CostEstimate, Estimates, Estimator},
     journal::{Commit, Executed, Mode, Queued},
     scheduler::{PolicyName, Scheduler},

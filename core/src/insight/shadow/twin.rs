@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    circle::{Circle, Ticked},
     estimator::Estimates,
     journal::{Executed, Mode, QueueEvent, QueueRecord, Record},
     scheduler::{Feasibility, PolicyName, Scheduler},
     server::queue::HoldLimits,
-    simulate::{Circle, Ticked},
     units::{
         lengths::Lengths,
         resource::{PerResource, Usage},
