@@ -1,7 +1,7 @@
 //! A day, minute by minute: what the page shows of longer ago than windows are remembered, and after a restart.
 //!
 //! A fold over windows and the delays in them. Minutes are those of the wall clock that stands in the entries' ids. A
-//! window is counted once it is [`SETTLED_MS`] old: the client tells of it later than the journal does.
+//! window is counted five seconds after it has closed: the client tells of it later than the journal does.
 
 use std::collections::VecDeque;
 
