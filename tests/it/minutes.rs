@@ -73,6 +73,8 @@ fn a_wait_beyond_the_objective_is_told_everywhere() {
         String::from_utf8(shown.stdout).unwrap().contains("the delay objective is 0.1 s")
     };
     wait_until("`status` says it", told);
+    // A line a second: some have been printed by then.
+    wait_until("some seconds have passed", || status()["tick"].as_u64() > Some(50));
     running.signal("TERM");
     let (_, printed) = running.wait();
     assert!(printed.iter().any(|line| line.ends_with(", objective 0.1 s")), "{printed:?}");

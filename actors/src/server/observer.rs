@@ -103,11 +103,11 @@ impl Observer {
         Some(Waiting { executions: queue.waiting.len() as u64, oldest_ticks })
     }
 
-    fn remember(&mut self, read: Result<Recap, ReadError>, stored: Vec<Minute>) {
+    fn remember(&mut self, read: Result<(Recap, Tick), ReadError>, stored: Vec<Minute>) {
         let next_tick = match read {
-            Ok(recap) => {
+            Ok((recap, next_tick)) => {
                 self.recap = recap;
-                self.recap.next_tick()
+                next_tick
             }
             Err(cause) => {
                 tracing::warn!(%cause, "what was recorded before is missing in the history");
@@ -154,8 +154,8 @@ fn stored(kept: Option<&Kept>) -> Vec<Minute> {
     minutes
 }
 
-/// What is still recorded of the last hours. Blocking.
-fn recall(lengths: Lengths, history: &OpenHistory) -> Result<Recap, ReadError> {
+/// What is still recorded of the last hours, and the journal's next tick. Blocking.
+fn recall(lengths: Lengths, history: &OpenHistory) -> Result<(Recap, Tick), ReadError> {
     let mut history = history()?;
     // A tick is recorded whole; what is recorded while this reads comes as a message.
     let next_tick = history.next_tick()?;
@@ -194,7 +194,7 @@ fn recall(lengths: Lengths, history: &OpenHistory) -> Result<Recap, ReadError> {
         let tick = window.record.tick().next();
         recap.apply(&[window], tick, None);
     }
-    Ok(recap)
+    Ok((recap, next_tick))
 }
 
 /// Applies one tick's executions, and the windows that had closed by then.

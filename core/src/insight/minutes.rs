@@ -1,7 +1,7 @@
 //! A day, minute by minute: what the page shows of longer ago than windows are remembered, and after a restart.
 //!
 //! A fold over windows and the delays in them. Minutes are those of the wall clock that stands in the entries' ids. A
-//! window is counted once it is [`SETTLED_MS`] old: the client tells of it later than the journal does.
+//! window is counted five seconds after it has closed: the client tells of it later than the journal does.
 
 use std::collections::VecDeque;
 
@@ -61,7 +61,7 @@ pub struct WithoutMinute {
 /// The last [`MINUTES`] in which windows closed, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Minutes {
-    minutes: VecDeque<Minute>,
+    all: VecDeque<Minute>,
     /// Delays of the last minute, and those that an earlier process saw in it.
     counts: DelayCounts,
     before: Option<(u64, DelaySummary)>,
@@ -75,7 +75,7 @@ impl Minutes {
         stored.dedup_by_key(|minute| minute.minute);
         let skipped = stored.len().saturating_sub(MINUTES);
         let before = stored.last().and_then(|last| Some((last.executed, last.delays?)));
-        Self { minutes: stored.into_iter().skip(skipped).collect(), counts: DelayCounts::default(), before }
+        Self { all: stored.into_iter().skip(skipped).collect(), counts: DelayCounts::default(), before }
     }
 
     /// Counts those of `steps` that have settled and are newer than what has been counted; oldest first, each with the
@@ -86,7 +86,7 @@ impl Minutes {
     ) {
         let Some((newest, _)) = steps.clone().next_back() else { return };
         let settled = newest.closed_at_ms.saturating_sub(SETTLED_MS);
-        let counted = self.minutes.back().map(|last| last.last_tick);
+        let counted = self.all.back().map(|last| last.last_tick);
         for (step, delays) in steps {
             if Some(step.window.first_tick) > counted && step.closed_at_ms <= settled {
                 self.count(step, delays);
@@ -96,25 +96,25 @@ impl Minutes {
 
     /// Oldest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Minute> + DoubleEndedIterator {
-        self.minutes.iter()
+        self.all.iter()
     }
 
     fn count(&mut self, step: &Step, delays: Option<&DelayCounts>) {
         // Entry ids never go back, and a file may be from a later time.
-        let last = self.minutes.back().map_or(0, |last| last.minute);
+        let last = self.all.back().map_or(0, |last| last.minute);
         let minute = (step.closed_at_ms / MINUTE_MS).max(last);
-        if self.minutes.is_empty() || minute > last {
-            if self.minutes.len() == MINUTES {
-                self.minutes.pop_front();
+        if self.all.is_empty() || minute > last {
+            if self.all.len() == MINUTES {
+                self.all.pop_front();
             }
-            self.minutes.push_back(Minute::begun(minute, step));
+            self.all.push_back(Minute::begun(minute, step));
             (self.counts, self.before) = (DelayCounts::default(), None);
         }
         if let Some(delays) = delays {
             self.counts.merge(delays);
         }
         let all = together(self.before, &self.counts);
-        let Some(minute) = self.minutes.back_mut() else { return };
+        let Some(minute) = self.all.back_mut() else { return };
         minute.count(step);
         minute.delays = all;
     }
@@ -227,7 +227,7 @@ mod tests {
                 last_tick: Tick(n * 10 + 9),
                 usage: PerResource::all(extent),
                 executed: 2,
-                in_corridor: n % 2 == 0,
+                in_corridor: n.is_multiple_of(2),
                 running: 0,
                 incomplete: false,
             },
@@ -237,14 +237,16 @@ mod tests {
             forecast: Some(Forecast {
                 first_tick,
                 predicted: None,
-                without: Some(Without { usage, in_corridor: n % 4 == 0 }),
+                without: Some(Without { usage, in_corridor: n.is_multiple_of(4) }),
             }),
         }
     }
 
     fn counts(delays: &[u64]) -> DelayCounts {
         let mut counts = DelayCounts::default();
-        delays.iter().for_each(|delay| counts.add(*delay));
+        for delay in delays {
+            counts.add(*delay);
+        }
         counts
     }
 

@@ -167,16 +167,17 @@ mod tests {
 
     #[test]
     fn a_bare_number_is_ticks_and_a_unit_makes_it_a_time() {
-        let ticks = |text: &str, tick_ms| text.parse::<Given>().unwrap().ticks(tick_ms);
-        assert_eq!([ticks("6", 100), ticks("6", 10), ticks("2.5 ticks", 10)], [6.0, 6.0, 2.5]);
-        assert_eq!([ticks("6s", 100), ticks("6 s", 10), ticks("1.5s", 100)], [60.0, 600.0, 15.0]);
-        assert_eq!([ticks("250ms", 100), ticks("2min", 100)], [2.5, 1_200.0]);
-        assert_eq!("250ms".parse::<Given>().unwrap().whole_ticks(100), 3);
-        assert_eq!("1ms".parse::<Given>().unwrap().whole_ticks(100), 1);
+        let of = |text: &str| text.parse::<Given>().unwrap();
+        assert_eq!([of("6"), of("2.5 ticks")], [Given::Ticks(6.0), Given::Ticks(2.5)]);
         assert_eq!(
-            ["1ms", "1.5s"].map(|text| text.parse::<Given>().unwrap().budget_ticks(100).round()),
-            [1.0, 15.0]
+            [of("6s"), of("6 s"), of("250ms"), of("2min")].map(|given| given.whole_ticks(100)),
+            [60, 60, 3, 1_200]
         );
+        assert_eq!([of("6"), of("6s"), of("1ms")].map(|given| given.whole_ticks(10)), [6, 600, 1]);
+        // A ceiling keeps its fraction.
+        for (text, ticks) in [("250ms", 2.5), ("1.5s", 15.0), ("1ms", 1.0), ("2.5", 2.5)] {
+            assert!((of(text).budget_ticks(100) - ticks).abs() < 1e-9, "{text}");
+        }
     }
 
     #[test]

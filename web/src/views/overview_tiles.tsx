@@ -14,7 +14,7 @@ interface Props {
 export function Headline({ status }: Props) {
   if (status === null) return null;
   const said = status.headline ?? "What levelling brings is said here once costs are known";
-  return <p class="headline">{`${said}.`}</p>;
+  return <p class="headline">{`${capitalised(said)}.`}</p>;
 }
 
 export function HealthTile({ status }: Props) {

@@ -10,7 +10,7 @@ test("the first sentence names peak, share and delay, with and without", async (
   await expect.poll(async () => (await status(server)).headline, { timeout: 60_000 }).not.toBeNull();
   const page = await open();
   await expect(page.locator(".headline")).toHaveText(
-    /^(CPU|IO|memory) peak [\d,]+ instead of [\d,]+, .+ % of windows in the corridor instead of .+ %, for [\d.]+ s of delay\.$/,
+    /^(CPU|IO|Memory) peak [\d,]+ instead of [\d,]+, .+ % of windows in the corridor instead of .+ %, for [\d.]+ s of delay\.$/,
   );
 });
 

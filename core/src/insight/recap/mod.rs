@@ -241,11 +241,6 @@ impl Recap {
         first.zip(self.applied).map_or(0, |(first, last)| last.next().since(first))
     }
 
-    /// The first tick of which nothing has been applied.
-    pub fn next_tick(&self) -> Tick {
-        self.applied.map_or(Tick(0), Tick::next)
-    }
-
     /// Delays of everything that has been applied.
     pub fn delay_totals(&self) -> &DelayTotals {
         &self.totals
