@@ -72,6 +72,21 @@ mod tests {
     }
 
     #[test]
+    fn coarse_executions_are_levelled_from_a_larger_stock_once_costs_are_known() {
+        let load = |dispersion, uncertainty| Load {
+            rate: 6.0,
+            work: [300.0; 3],
+            uncertainty,
+            dispersion,
+            by_query: Vec::new(),
+        };
+        let knee = |load: &Load| of(10).grained(load).knee_fine_max / of(10).knee_fine_max;
+        assert!((knee(&load(0.3, 0.01)) - 1.0).abs() < 1e-12);
+        assert!((2.5..3.5).contains(&knee(&load(0.54, 0.01))));
+        assert!((knee(&load(0.54, 0.1)) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn the_target_moves_as_far_in_a_long_window_as_in_a_short_one() {
         let (ten, thirty) = (of(10), of(30));
         assert!((10.0 * ten.step_inside - 30.0 * thirty.step_inside).abs() < 1e-12);
