@@ -18,6 +18,8 @@ const MORE_STOCK: f64 = 1.37;
 const FINE: f64 = 0.35;
 /// Power of the dispersion above that with which the stock grows: at 0.54 three times as much is needed.
 const COARSE: f64 = 2.5;
+/// Delay in ticks that all of that comes to at most: where it is not enough, long windows fail whatever is held.
+const KNEE_MAX: f64 = 20.0;
 /// Most that the target moves inside a window, over what it does in one of ten ticks.
 const STEP_MAX: f64 = 2.0;
 
@@ -28,7 +30,8 @@ impl Settings {
             return self;
         }
         let more = libm::pow((load.dispersion / FINE).max(1.0), COARSE);
-        Self { knee_by_tick: self.knee_by_tick * more, knee_fine_max: self.knee_fine_max * more, ..self }
+        let knee_fine_max = (self.knee_fine_max * more).min(KNEE_MAX);
+        Self { knee_by_tick: self.knee_by_tick * more, knee_fine_max, ..self }
     }
 
     /// Those for a database of these lengths.
@@ -84,6 +87,7 @@ mod tests {
         assert!((knee(&load(0.3, 0.01)) - 1.0).abs() < 1e-12);
         assert!((2.5..3.5).contains(&knee(&load(0.54, 0.01))));
         assert!((knee(&load(0.54, 0.1)) - 1.0).abs() < 1e-12);
+        assert!((of(30).grained(&load(2.0, 0.01)).knee_fine_max - KNEE_MAX).abs() < 1e-12);
     }
 
     #[test]
