@@ -163,6 +163,7 @@ bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over 
 	$(CARGO) build --release --locked --quiet
 	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench levelling
+	$(CARGO) bench --locked --quiet --package evenkeel-core --bench parameters
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench estimates -- seed 1 10 3000,20000
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench outbox
 	$(CARGO) bench --locked --quiet --package evenkeel-actors --bench capture

@@ -20,6 +20,7 @@ mod network;
 mod openapi;
 mod output;
 mod pair;
+mod parameters;
 mod prometheus;
 mod restart;
 mod revocation;

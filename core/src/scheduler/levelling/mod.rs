@@ -66,9 +66,9 @@ pub fn plan(problem: &Problem<'_>, carry: &Carry) -> (Plan, Carry) {
         return (Plan { set: carry.set(), feasibility }, carry.clone());
     }
     let problem = &of_base(problem);
-    let settings = Settings::of(problem.lengths);
     let mut kinds = Kinds::new(problem.lengths, problem.estimates);
     let load = Load::new(problem.expected, problem.estimates);
+    let settings = Settings::of(problem.lengths).grained(&load);
     let items: Vec<Item> = problem.pending.iter().map(|p| kinds.item(p, problem.tick)).collect();
     let mut planning = Planning { problem, settings, load, kinds, items };
     let late = carry.late.after(carry, problem);
