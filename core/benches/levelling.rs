@@ -4,6 +4,7 @@
 //! cargo bench -p evenkeel-core --bench levelling -- [FIRST..LAST] [ROW…] [-v]
 //! ROW = SCENARIO[@BUDGET][:known][:POLICY][/TICKS]    `x5@6`, `many@4:known`, `seed@8:least-loaded`, `seed/40000`
 //! ```
+//! `learning` instead of rows: how soon windows are level when nothing is known at first.
 //! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait.
 //! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
 //! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it.
@@ -13,6 +14,9 @@
     clippy::disallowed_types,
     reason = "a measuring tool: it has a clock, and ends when asked for nonsense"
 )]
+
+#[path = "levelling/learning.rs"]
+mod learning;
 
 use std::{ops::RangeInclusive, time::Instant};
 
@@ -53,6 +57,9 @@ fn main() {
         } else {
             rows.push(arg);
         }
+    }
+    if rows.first().is_some_and(|row| row == "learning") {
+        return learning::print(seeds, verbose, &rows[1..]);
     }
     if rows.iter().any(|row| row == "thinking") {
         return [10_000, 100_000].into_iter().for_each(thinking);

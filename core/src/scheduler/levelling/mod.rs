@@ -23,6 +23,7 @@ mod reason;
 mod settings;
 mod stock;
 mod subset;
+mod teach;
 mod under_cap;
 mod units;
 mod way;
@@ -159,12 +160,14 @@ impl Planning<'_> {
         let mut waiting = self.items.clone();
         let mut slots = BTreeMap::new();
         let (mut target, mut first_target) = (carry.target, None);
+        let teaches = self.load.uncertainty > settings.uncertain;
         let mut feasibility = Feasibility::FEASIBLE;
         for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
             let ready = waiting.iter().filter(|item| item.earliest <= tick);
             let stock = sum(ready.map(|item| item.cost));
-            let goal =
-                by_tick::target(settings, self.lengths().is_border(tick), target, &self.load, stock, delay);
+            let border = self.lengths().is_border(tick);
+            let level = by_tick::target(settings, border, target, &self.load, stock, delay);
+            let goal = if teaches { teach::goal(settings, tick, level) } else { level };
             let chosen = if committed && n == 0 {
                 // What this plan says of the next tick comes too late: what was said before stands.
                 carry.planned(tick, &waiting)
@@ -186,8 +189,8 @@ impl Planning<'_> {
                 slots.insert(item.execution, Slot { tick, reason });
             }
             take(&mut waiting, &chosen);
-            first_target.get_or_insert(goal);
-            target = Some(goal);
+            first_target.get_or_insert(level);
+            target = Some(level);
         }
         Carry { target: first_target, ..self.carry(feasibility, slots) }
     }

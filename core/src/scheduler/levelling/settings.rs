@@ -24,6 +24,10 @@ pub(super) struct Settings {
     pub(super) uncertain: f64,
     /// The same, above which costs are so little known that delay buys nothing.
     pub(super) unknown: f64,
+    /// How far below its goal one tick of each window is while costs are unknown, as a share…
+    pub(super) teach_below: f64,
+    /// …and how far above another one.
+    pub(super) teach_above: f64,
     /// How far a limit must be passed before another way is taken, as a share.
     pub(super) hysteresis: f64,
     /// Ceiling for the mean delay when none is given, in ticks.
@@ -114,6 +118,8 @@ impl Default for Settings {
             cap_spends: 0.45,
             uncertain: 0.045,
             unknown: 0.1,
+            teach_below: 0.4,
+            teach_above: 0.25,
             hysteresis: 0.07,
             delay_ticks_max: 120.0,
             credit: 6.0,
