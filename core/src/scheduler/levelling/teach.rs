@@ -5,10 +5,19 @@
 //! is anybody's guess.
 
 use super::{
+    load::Load,
     settings::Settings,
     units::{Units, times},
 };
 use crate::units::{tick::Tick, window::WINDOW_TICKS};
+
+/// Queries up to which it is a matter of minutes: three unknown costs are learned from a window.
+const QUERIES_MAX: usize = 600;
+
+/// Whether costs are unknown and soon need not be.
+pub(super) fn is_worth_it(settings: &Settings, load: &Load) -> bool {
+    load.uncertainty > settings.uncertain && load.by_query.len() <= QUERIES_MAX
+}
 
 /// What `tick` shall sum to, so that a window of the goal `level` teaches. The mean stays what it is.
 pub(super) fn goal(settings: &Settings, tick: Tick, level: Units) -> Units {
