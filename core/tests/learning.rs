@@ -5,7 +5,7 @@ use evenkeel_core::{
     scheduler::PolicyName,
     server::queue::HoldLimits,
     simulate::{Costs, Run, Simulation},
-    units::{resource::Resource, tick::Tick, window::WINDOW_TICKS},
+    units::{lengths::Lengths, resource::Resource, tick::Tick},
     world::{Scenario, World},
 };
 
@@ -17,6 +17,7 @@ fn run(policy: PolicyName, scenario: Scenario, seed: u64, delay_budget: f64) -> 
         delay_budget: Some(delay_budget),
         limits: HoldLimits::default(),
         ticks: 600,
+        warm_up_ticks: 0,
     }
     .run(|_| ())
 }
@@ -37,7 +38,7 @@ fn windows_are_level_within_the_first_minute() {
         for seed in 421..425 {
             let run = run(PolicyName::Evenkeel, scenario, seed, budget);
             let windows: Vec<bool> =
-                (0..).map_while(|n| run.trace.is_level(Tick(n * WINDOW_TICKS))).collect();
+                (0..).map_while(|n| run.trace.is_level(Tick(n * Lengths::default().window_ticks))).collect();
             let level = |row: &[bool]| row.iter().filter(|level| **level).count() >= 8;
             assert!(windows.windows(10).any(level), "{scenario} {seed}: {windows:?}");
         }

@@ -4,14 +4,15 @@ use std::ops::RangeInclusive;
 
 use evenkeel_core::{
     scheduler::PolicyName,
-    simulate::{Costs, Run, Simulation},
-    units::{resource::Resource, tick::Tick, window::WINDOW_TICKS},
+    server::queue::HoldLimits,
+    simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
+    units::{lengths::Lengths, resource::Resource, tick::Tick},
     world::{Scenario, World},
 };
 
 /// Scenario, delay budget, ticks.
 const ROWS: [(Scenario, f64, u64); 3] =
-    [(Scenario::X10, 4.0, 2_000), (Scenario::X5, 6.0, 2_000), (Scenario::Seed, 60.0, 2_400)];
+    [(Scenario::X10, 4.0, 2_000), (Scenario::X5, 6.0, 2_000), (Scenario::Seed, 60.0, 3_100)];
 /// Windows in a row…
 const WINDOWS: usize = 10;
 /// …of which so many are level.
@@ -30,6 +31,8 @@ struct Figures {
     delay: f64,
     peak: f64,
     peak_without: f64,
+    /// Median and 95th percentile of costs' relative errors at the end.
+    errors: [f64; 2],
 }
 
 pub(crate) fn print(seeds: RangeInclusive<u64>, verbose: bool, only: &[String]) {
@@ -44,8 +47,8 @@ pub(crate) fn print(seeds: RangeInclusive<u64>, verbose: bool, only: &[String]) 
         let mut of: Vec<Figures> = seeds.clone().map(|seed| figures(scenario, budget, ticks, seed)).collect();
         for f in of.iter().filter(|_| verbose) {
             eprintln!(
-                "{scenario} {} level from {:?} minutes {:.2?} delay {:.2} peak {:.2}, without {:.2}",
-                f.seed, f.level_tick, f.minutes, f.delay, f.peak, f.peak_without
+                "{scenario} {} level from {:?} minutes {:.2?} delay {:.2} peak {:.2}, without {:.2}, errors {:.5?}",
+                f.seed, f.level_tick, f.minutes, f.delay, f.peak, f.peak_without, f.errors
             );
         }
         of.sort_by_key(|f| f.level_tick.unwrap_or(u64::MAX));
@@ -54,7 +57,7 @@ pub(crate) fn print(seeds: RangeInclusive<u64>, verbose: bool, only: &[String]) 
         let minutes: Vec<String> =
             (0..of[0].minutes.len()).map(|m| format!("{:.2}", mean(&|f| f.minutes[m]))).collect();
         println!(
-            "| `{scenario}@{budget}` | {}..{}, {} (seed {}) | {} | {:.2}, {:.2} ({:.2}) |",
+            "| `{scenario}@{budget}` | {}..{}, {} (seed {}) | {} | {:.2}, {:.2} ({:.2}) | {:.3} %, {:.2} % (tick {ticks}) |",
             at((of.len() - 1) / 2),
             at(of.len() / 2),
             at(of.len() - 1),
@@ -63,6 +66,8 @@ pub(crate) fn print(seeds: RangeInclusive<u64>, verbose: bool, only: &[String]) 
             mean(&|f| f.delay),
             mean(&|f| f.peak),
             mean(&|f| f.peak_without),
+            100.0 * mean(&|f| f.errors[0]),
+            100.0 * mean(&|f| f.errors[1]),
         );
     }
 }
@@ -74,13 +79,15 @@ fn figures(scenario: Scenario, budget: f64, ticks: u64, seed: u64) -> Figures {
             policy,
             costs: Costs::Learned,
             delay_budget: Some(budget),
-            limits: Default::default(),
+            limits: HoldLimits::default(),
             ticks,
+            warm_up_ticks: WARM_UP_TICKS,
         }
         .run(|_| ())
     };
     let (with, without) = (run(PolicyName::Evenkeel, ticks), run(PolicyName::None, MINUTE as u64));
-    let windows: Vec<bool> = (0..).map_while(|n| with.trace.is_level(Tick(n * WINDOW_TICKS))).collect();
+    let windows: Vec<bool> =
+        (0..).map_while(|n| with.trace.is_level(Tick(n * Lengths::default().window_ticks))).collect();
     let first = windows.windows(WINDOWS).position(|row| row.iter().filter(|level| **level).count() >= LEVEL);
     let share = |minute: &[bool]| minute.iter().filter(|level| **level).count() as f64 / minute.len() as f64;
     let early: Vec<f64> = with
@@ -92,11 +99,12 @@ fn figures(scenario: Scenario, budget: f64, ticks: u64, seed: u64) -> Figures {
         .collect();
     Figures {
         seed,
-        level_tick: first.map(|first| (first + WINDOWS) as u64 * WINDOW_TICKS),
-        minutes: windows.chunks_exact(MINUTE / WINDOW_TICKS as usize).map(share).collect(),
+        level_tick: first.map(|first| (first + WINDOWS) as u64 * Lengths::default().window_ticks),
+        minutes: windows.chunks_exact(MINUTE / Lengths::default().window_ticks as usize).map(share).collect(),
         delay: early.iter().sum::<f64>() / early.len() as f64,
         peak: peak(&with),
         peak_without: peak(&without),
+        errors: with.report.estimate_error.map_or([1.0; 2], |error| [error.median, error.p95]),
     }
 }
 

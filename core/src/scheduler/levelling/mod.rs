@@ -167,7 +167,7 @@ impl Planning<'_> {
             let stock = sum(ready.map(|item| item.cost));
             let border = self.lengths().is_border(tick);
             let level = by_tick::target(settings, border, target, &self.load, stock, delay);
-            let goal = if teaches { teach::goal(settings, tick, level) } else { level };
+            let goal = if teaches { teach::goal(settings, self.lengths(), tick, level) } else { level };
             let chosen = if committed && n == 0 {
                 // What this plan says of the next tick comes too late: what was said before stands.
                 carry.planned(tick, &waiting)
@@ -270,7 +270,11 @@ impl Planning<'_> {
             worth,
             tolerance: settings.tolerance,
             limit,
-            peak_worth: settings.peak_worth,
+            peak_worth: if self.load.rate < settings.ones_below_rate {
+                settings.peak_worth
+            } else {
+                settings.peak_worth_many
+            },
         };
         let situation = Situation {
             settings: &settings,
@@ -288,7 +292,7 @@ impl Planning<'_> {
             Feasibility::FEASIBLE
         } else if !forced.is_empty() {
             Feasibility::bound_by(Binding::Deadlines)
-        } else if self.load.rate < 1.0 {
+        } else if self.load.rate < settings.half_pace_rate {
             Feasibility::bound_by(Binding::Arrivals)
         } else {
             Feasibility::bound_by(Binding::Budget)

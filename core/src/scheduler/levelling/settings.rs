@@ -78,8 +78,11 @@ pub(super) struct Settings {
     pub(super) most_slack: f64,
     /// What a tick of a window should not pass, over the most executions of the mean cost that a tick may have.
     pub(super) window_limit: f64,
-    /// What a percentage point beyond that costs, in percentage points of deviation.
+    /// What a percentage point beyond that costs, in percentage points of deviation, while windows of one execution a
+    /// tick are needed…
     pub(super) peak_worth: f64,
+    /// …and while they are not: where more arrives peaks are lower anyway.
+    pub(super) peak_worth_many: f64,
     /// Share of the stock that may be planned away.
     pub(super) planned_share: f64,
     /// Ticks that must fit for a window to begin; the others wait for arrivals.
@@ -144,6 +147,7 @@ impl Default for Settings {
             most_slack: 0.08,
             window_limit: 1.05,
             peak_worth: 0.3,
+            peak_worth_many: 0.15,
             planned_share: 0.8,
             horizon_min: 6,
             steps_begin: 6_000,

@@ -9,7 +9,7 @@ use super::{
     settings::Settings,
     units::{Units, times},
 };
-use crate::units::{tick::Tick, window::WINDOW_TICKS};
+use crate::units::{lengths::Lengths, tick::Tick};
 
 /// Queries up to which it is a matter of minutes: three unknown costs are learned from a window.
 const QUERIES_MAX: usize = 600;
@@ -20,14 +20,14 @@ pub(super) fn is_worth_it(settings: &Settings, load: &Load) -> bool {
 }
 
 /// What `tick` shall sum to, so that a window of the goal `level` teaches. The mean stays what it is.
-pub(super) fn goal(settings: &Settings, tick: Tick, level: Units) -> Units {
-    let place = tick.0 % WINDOW_TICKS;
-    let share = if place == WINDOW_TICKS * 3 / 10 {
+pub(super) fn goal(settings: &Settings, lengths: Lengths, tick: Tick, level: Units) -> Units {
+    let (place, window) = (lengths.into_window(tick), lengths.window_ticks);
+    let share = if place == window * 3 / 10 {
         -settings.teach_below
-    } else if place == WINDOW_TICKS * 7 / 10 {
+    } else if place == window * 7 / 10 {
         settings.teach_above
     } else {
-        (settings.teach_below - settings.teach_above) / WINDOW_TICKS.saturating_sub(2).max(1) as f64
+        (settings.teach_below - settings.teach_above) / window.saturating_sub(2).max(1) as f64
     };
     times(level, 1.0 + share)
 }
@@ -35,18 +35,17 @@ pub(super) fn goal(settings: &Settings, tick: Tick, level: Units) -> Units {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::levelling::units::sum;
 
     #[test]
     fn one_tick_is_the_smallest_one_the_largest_and_the_mean_stays() {
-        let settings = Settings::default();
-        let goals: Vec<f64> = (0..WINDOW_TICKS)
-            .map(|tick| goal(&settings, Tick(70 + tick), [100.0, 200.0, 300.0])[0])
-            .collect();
-        let mean = sum(goals.iter().map(|goal| [*goal; 3]))[0] / goals.len() as f64;
-        assert!((mean - 100.0).abs() < 1e-9, "{goals:?}");
-        let near = goals.iter().filter(|goal| (**goal - 100.0).abs() < 3.0).count();
-        assert_eq!(near, goals.len() - 2, "{goals:?}");
-        assert!(goals.iter().any(|goal| *goal < 70.0) && goals.iter().any(|goal| *goal > 120.0), "{goals:?}");
+        for window_ticks in [3, 7, 10, 60] {
+            let lengths = Lengths { window_ticks, ..Lengths::default() };
+            let goal = |tick| goal(&Settings::default(), lengths, Tick(tick), [100.0; 3])[0];
+            let goals: Vec<f64> = (0..window_ticks).map(|tick| goal(7 * window_ticks + tick)).collect();
+            let mean = goals.iter().sum::<f64>() / goals.len() as f64;
+            assert!((mean - 100.0).abs() < 1e-9, "{goals:?}");
+            let count = |is: fn(&f64) -> bool| goals.iter().filter(|goal| is(goal)).count();
+            assert_eq!((count(|goal| *goal < 70.0), count(|goal| *goal > 120.0)), (1, 1), "{goals:?}");
+        }
     }
 }
