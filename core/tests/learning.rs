@@ -11,7 +11,7 @@ use evenkeel_core::{
 
 fn run(policy: PolicyName, scenario: Scenario, seed: u64, delay_budget: f64) -> Run {
     Simulation {
-        world: World::new(scenario.parameters(), seed).unwrap(),
+        world: World::new(scenario.parameters(), seed).expect("the parameters are valid"),
         policy,
         costs: Costs::Learned,
         delay_budget: Some(delay_budget),
