@@ -4,9 +4,11 @@
 //! cargo bench -p evenkeel-core --bench levelling -- [FIRST..LAST] [ROW…] [-v]
 //! ROW = SCENARIO[@BUDGET][:known][:POLICY][/TICKS]    `x5@6`, `many@4:known`, `seed@8:least-loaded`, `seed/40000`
 //! ```
-//! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait.
+//! `learning` instead of rows: how soon windows are level when nothing is known at first.
+//! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait, and one that rehearses.
 //! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
-//! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it.
+//! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it, `few` minutes apart in which enough
+//! arrives.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -14,14 +16,18 @@
     reason = "a measuring tool: it has a clock, and ends when asked for nonsense"
 )]
 
+#[path = "levelling/learning.rs"]
+mod learning;
+#[path = "levelling/thinking.rs"]
+mod thinking;
+
 use std::{ops::RangeInclusive, time::Instant};
 
 use evenkeel_core::{
-    estimator::{CostEstimate, Estimates},
-    scheduler::{Carry, Expected, Pending, PolicyName, Problem, plan},
+    scheduler::{Binding, PolicyName},
     server::queue::HoldLimits,
     simulate::{Costs, Run, Simulation, WARM_UP_TICKS},
-    units::{ids::ExecutionId, lengths::Lengths, resource::PerResource, tick::Tick},
+    units::{lengths::Lengths, tick::Tick},
     world::{Parameters, Scenario, World},
 };
 
@@ -42,6 +48,10 @@ const ROWS: [&str; 13] = [
 ];
 /// Ticks after a change of costs from which on it should be learned.
 const RELEARNED_TICKS: u64 = 900;
+/// Arrivals a tick from which on every tick can have one.
+const ENOUGH: f64 = 1.05;
+/// Ticks of a minute at the default pace.
+const MINUTE_TICKS: u64 = 600;
 
 fn main() {
     let (mut seeds, mut rows, mut verbose) = (1..=10, Vec::new(), false);
@@ -54,8 +64,11 @@ fn main() {
             rows.push(arg);
         }
     }
+    if rows.first().is_some_and(|row| row == "learning") {
+        return learning::print(seeds, verbose, &rows[1..]);
+    }
     if rows.iter().any(|row| row == "thinking") {
-        return [10_000, 100_000].into_iter().for_each(thinking);
+        return thinking::print();
     }
     if rows.is_empty() {
         rows = ROWS.map(str::to_owned).to_vec();
@@ -64,57 +77,6 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         Row::parse(&row).print(&row, seeds.clone(), verbose);
-    }
-}
-
-/// Prints how long decisions take when `waiting` executions of a hundred queries wait, as after an outage.
-fn thinking(waiting: usize) {
-    let world = World::new(Scenario::X10.parameters(), 1).unwrap();
-    let queries: Vec<_> = (0..world.query_count()).map(|index| (world.query(index), index)).collect();
-    let estimate = |index| CostEstimate {
-        cost: world.cost(index, Tick(0)).map(|cost| cost as f64),
-        standard_error: PerResource::default(),
-        observations: 9,
-        identifiable: true,
-    };
-    let estimates =
-        Estimates::new(queries.iter().map(|(query, index)| (*query, estimate(*index))).collect(), None);
-    for rate in [2.0, 10.0, 50.0] {
-        let mean = rate / queries.len() as f64;
-        let tick = Tick(1_000);
-        let mut expected: Vec<Expected> = queries
-            .iter()
-            .map(|(query, _)| Expected { tick, query: *query, mean, spread: libm::sqrt(mean) })
-            .collect();
-        expected.sort_by_key(|expected| expected.query);
-        let pending: Vec<Pending> = (0..waiting)
-            .map(|n| Pending {
-                execution: ExecutionId::new(1, n as u128),
-                query: queries[n % queries.len()].0,
-                queued_tick: Tick(900),
-                due_tick: Tick(901),
-                deadline: Tick(2_100),
-            })
-            .collect();
-        let (mut carry, mut took) = (Carry::default(), Vec::new());
-        for tick in (1_000..1_040).map(Tick) {
-            let problem = Problem {
-                lengths: Lengths::default(),
-                tick,
-                pending: &pending,
-                estimates: &estimates,
-                expected: &expected,
-                recent: &[],
-                recent_delay: None,
-                delay_budget: None,
-            };
-            let begun = Instant::now();
-            (_, carry) = plan(&problem, &carry);
-            took.push(begun.elapsed().as_secs_f64() * 1e3);
-        }
-        let most = took.iter().copied().fold(0.0, f64::max);
-        let mean = took.iter().sum::<f64>() / took.len() as f64;
-        println!("{waiting} waiting, {rate} arrivals a tick: {mean:.1} ms in the mean, {most:.1} at most");
     }
 }
 
@@ -222,6 +184,9 @@ impl Row {
             let without = self.share(&without, from, |_| true);
             note = format!("without the change {without:.4}, {:+.4}", share - without);
         }
+        if self.scenario == Scenario::Few {
+            note = self.by_minute(&run);
+        }
         let report = run.report;
         Figures {
             share,
@@ -249,6 +214,32 @@ impl Row {
         }
         .run(|_| ());
         (run, begun.elapsed().as_secs_f64())
+    }
+
+    /// Windows of minutes in which enough arrives, and what the plan says of the others that are not level.
+    fn by_minute(&self, run: &Run) -> String {
+        let mut arrivals = vec![0.0; self.ticks.div_ceil(MINUTE_TICKS) as usize];
+        for (queued, _) in &run.trace.delays {
+            arrivals[(queued.0 / MINUTE_TICKS) as usize] += 1.0;
+        }
+        let enough =
+            |first: Tick| arrivals[(first.0 / MINUTE_TICKS) as usize] >= ENOUGH * MINUTE_TICKS as f64;
+        let firsts =
+            || (WARM_UP_TICKS..self.ticks).step_by(Lengths::default().window_ticks as usize).map(Tick);
+        let named = |first: Tick| {
+            let said =
+                &run.trace.said[first.0 as usize..(first.0 + Lengths::default().window_ticks) as usize];
+            said.iter().any(|said| said.binding == Some(Binding::Arrivals))
+        };
+        let lost: Vec<Tick> =
+            firsts().filter(|first| !enough(*first) && run.trace.is_level(*first) == Some(false)).collect();
+        format!(
+            "enough arrives in {} windows, level {:.3}; elsewhere {} are not level, `arrivals` is said in {:.3}",
+            firsts().filter(|first| enough(*first)).count(),
+            self.share(run, WARM_UP_TICKS, enough),
+            lost.len(),
+            lost.iter().filter(|first| named(**first)).count() as f64 / lost.len().max(1) as f64,
+        )
     }
 
     /// Share in the corridor of the windows from tick `from` on that `counts` says yes to.

@@ -105,13 +105,16 @@ proptest! {
         let mut stopped = Estimator::default();
         for (index, event) in events.iter().enumerate() {
             if index == at {
+                let open = serde_json::to_string(&stopped.open_windows()).unwrap();
                 stopped = serde_json::from_str(&text(&stopped)).unwrap();
+                stopped.restore_open_windows(&serde_json::from_str::<Vec<_>>(&open).unwrap()).unwrap();
             }
             give(&mut whole, event);
             give(&mut stopped, event);
         }
         prop_assert_eq!(text(&whole).contains("\"sparse\""), many);
         prop_assert!(text(&whole) == text(&stopped));
+        prop_assert!(whole == stopped);
         let bits = |estimator: &Estimator| -> Vec<(QueryId, u64, u64)> {
             let estimates = estimator.estimates().iter();
             estimates.map(|(query, e)| (query, e.cost.io.to_bits(), e.standard_error.io.to_bits())).collect()
@@ -170,6 +173,29 @@ fn costs_are_learned_and_their_errors_are_honest() {
         });
         assert!(within.iter().all(|share| *share >= 0.93), "seed {seed} grouped {grouped}: {within:?}");
     }
+}
+
+/// A hundred queries cost a hundred unknown numbers a resource, and a window tells three of them.
+#[test]
+fn windows_tell_later_what_they_did_not_tell_at_once() {
+    for (scenario, seed) in [(Scenario::X10, 407), (Scenario::X5, 408)] {
+        let mut medians = Vec::new();
+        Scene::new(scenario, seed).run(&mut Estimator::default(), 500, &[200, 500], |judged| {
+            medians.push(judged.median);
+        });
+        assert!(medians[0] > 0.05 && medians[1] < 5e-3, "{scenario}: {medians:?}");
+    }
+}
+
+#[test]
+fn open_windows_of_another_state_are_refused() {
+    let (executions, windows) = Scene::new(Scenario::X10, 409).journal(100);
+    let mut estimator = Estimator::default();
+    give_journal(&mut estimator, &executions, &windows);
+    let open = estimator.open_windows();
+    assert!(!open.is_empty());
+    assert!(Estimator::default().restore_open_windows(&open).is_err());
+    assert!(estimator.restore_open_windows(&open).is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) const BACKGROUND: usize = 1;
 pub(super) const QUERIES: usize = 2;
 
 /// A window with its queries numbered as the belief numbers them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Equations {
     /// Each tick's executions, the background included, and how likely it belongs to the window.
     pub(super) ticks: Vec<(Vec<(usize, f64)>, f64)>,

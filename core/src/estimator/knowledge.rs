@@ -4,6 +4,7 @@ use super::{
     borders,
     equations::{BACKGROUND, Equations, QUERIES, TYPICAL},
     learner::Learner,
+    memory::Memory,
     sparse::{General, Sparse},
     truncated::Moments,
 };
@@ -29,12 +30,19 @@ impl Knowledge {
         Self::Dense(Box::new(PerResource::from_fn(|r| Learner::new(usage[r], equations))))
     }
 
-    /// Learns from a window, after which `count` queries have been seen.
-    pub(super) fn learn(&mut self, usage: &PerResource<Extent>, mut equations: Equations, count: usize) {
+    /// Learns from a window, after which `count` queries have been seen, and from what `memory` has of earlier ones.
+    pub(super) fn learn(
+        &mut self,
+        memory: &mut Memory,
+        usage: &PerResource<Extent>,
+        mut equations: Equations,
+        count: usize,
+    ) {
         if let Self::Dense(learners) = self
             && count > DENSE_MAX
         {
             *self = Self::Sparse(Box::new(go_sparse(learners)));
+            *memory = Memory::default();
         }
         match self {
             Self::Dense(learners) => {
@@ -48,8 +56,11 @@ impl Knowledge {
         match self {
             Self::Dense(learners) => {
                 for r in Resource::ALL {
-                    learners[r].learn(usage[r], &equations);
+                    if learners[r].learn(usage[r], &equations) {
+                        memory.forget(r);
+                    }
                 }
+                memory.look_back(learners, usage, equations);
             }
             Self::Sparse(sparse) => sparse.learn(usage, &equations),
         }
@@ -92,6 +103,14 @@ impl Knowledge {
         match self {
             Self::Dense(learners) => moments(&learners[r], BACKGROUND),
             Self::Sparse(sparse) => sparse.general[r].moments(BACKGROUND),
+        }
+    }
+
+    /// Variables of the dense belief; none when covariances are not kept.
+    pub(super) fn dense_variables(&self) -> Option<usize> {
+        match self {
+            Self::Dense(learners) => Some(learners.cpu.exact.belief.len()),
+            Self::Sparse(_) => None,
         }
     }
 

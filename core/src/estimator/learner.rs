@@ -38,11 +38,12 @@ impl Learner {
         self.noisy.admit(count);
     }
 
-    /// Learns from a window.
-    pub(super) fn learn(&mut self, usage: Extent, equations: &Equations) {
+    /// Learns from a window. Whether the exact model forgot what was before it.
+    pub(super) fn learn(&mut self, usage: Extent, equations: &Equations) -> bool {
         let exact = self.exact.learn(usage, equations);
         let noisy = self.noisy.learn(usage, equations);
-        self.exact_leads = KEEP * self.exact_leads + exact - noisy;
+        self.exact_leads = KEEP * self.exact_leads + exact.likelihood - noisy.likelihood;
+        exact.forgot
     }
 
     /// The model that has predicted better of late.

@@ -19,6 +19,7 @@ mod equations;
 mod estimates;
 mod knowledge;
 mod learner;
+mod memory;
 mod model;
 mod noise;
 mod numbers;
@@ -34,11 +35,13 @@ use self::{
     assembly::Assembly,
     equations::{BACKGROUND, Equations, QUERIES},
     knowledge::Knowledge,
+    memory::Memory,
     truncated::Moments,
 };
 pub use self::{
     assembly::LateWindow,
     estimates::{Background, CostEstimate, Estimates},
+    memory::OpenWindow,
     observation::{Observation, TickRuns},
     snapshot::{Snapshot, SnapshotError},
 };
@@ -61,6 +64,7 @@ pub struct Estimator {
     /// Executions seen in applied windows, by number.
     observed: Vec<f64>,
     knowledge: Option<Knowledge>,
+    memory: Memory,
     estimates: Estimates,
 }
 
@@ -97,6 +101,21 @@ impl Estimator {
     /// [`SnapshotError`] when it belongs to another state.
     pub fn restore_late_windows(&mut self, late: &[LateWindow]) -> Result<(), SnapshotError> {
         self.assembly.restore_late(late)
+    }
+
+    /// What of the state its stored form has no place for, either: windows that may still tell something.
+    pub fn open_windows(&self) -> Vec<OpenWindow> {
+        self.memory.stored()
+    }
+
+    /// Puts back what [`Estimator::open_windows`] said.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when it belongs to another state.
+    pub fn restore_open_windows(&mut self, open: &[OpenWindow]) -> Result<(), SnapshotError> {
+        let variables = self.knowledge.as_ref().and_then(Knowledge::dense_variables).unwrap_or_default();
+        self.memory = Memory::restore(open, variables)?;
+        Ok(())
     }
 
     /// What is known.
@@ -139,7 +158,7 @@ impl Estimator {
             self.knowledge = Some(Knowledge::new(&observation.usage, &equations));
         }
         if let Some(knowledge) = &mut self.knowledge {
-            knowledge.learn(&observation.usage, equations, self.observed.len());
+            knowledge.learn(&mut self.memory, &observation.usage, equations, self.observed.len());
         }
     }
 

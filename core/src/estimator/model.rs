@@ -11,6 +11,8 @@ use crate::units::window::Extent;
 
 /// Standard errors of the difference by which a tick must lead to be the extreme one.
 pub(super) const CERTAIN: f64 = 3.0;
+/// The same where it is asked again and again: a window that is looked back on has many chances to look certain.
+const CERTAIN_LATER: f64 = 4.0;
 /// Standard deviations beyond which what was measured contradicts what is believed.
 pub(super) const CONTRADICTION: f64 = 5.0;
 /// Standard deviations beyond which an interval's border tells nothing. What has been learned from an
@@ -29,9 +31,20 @@ pub(super) const STRAYS: f64 = 3.0;
 /// unit. What is known better than that is not improved any more: the same sums measured again are the
 /// same fact, not more evidence.
 pub(super) const EXACT: f64 = 1e-4;
+/// Variance below which a tick sum is known.
+const KNOWN: f64 = 0.01;
 /// Tick sums are integers, so a bound on one is good to half a unit. Without it a sum that is known and
 /// lies on its bound would be cut in half by every window.
 pub(super) const HALF_A_UNIT: f64 = 0.5;
+
+/// What became of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Learned {
+    /// How likely its average was, as a logarithm, up to a constant.
+    pub(super) likelihood: f64,
+    /// Whether so much had changed that all was forgotten.
+    pub(super) forgot: bool,
+}
 
 /// What is believed of one resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +81,8 @@ impl Model {
         }
     }
 
-    /// Learns from a window. How likely its average was, as a logarithm, up to a constant.
-    pub(super) fn learn(&mut self, usage: Extent, equations: &Equations) -> f64 {
+    /// Learns from a window.
+    pub(super) fn learn(&mut self, usage: Extent, equations: &Equations) -> Learned {
         // Costs are not negative, so a tick in which nothing ran is the smallest.
         let idle = equations.ticks.iter().find(|(tick, share)| tick.len() == 1 && *share >= 1.0);
         if let Some((tick, _)) = idle {
@@ -84,12 +97,34 @@ impl Model {
         }
         self.contradictions = self.contradictions << 1 | u32::from(!believed);
         let changed = if self.noise.is_noisy() { CHANGED } else { 1 };
-        if (self.contradictions & RECENT).count_ones() >= changed {
+        let forgot = (self.contradictions & RECENT).count_ones() >= changed;
+        if forgot {
             self.contradictions = 0;
             self.forget();
         }
         self.population.learn(&mut self.belief);
-        likelihood
+        Learned { likelihood, forgot }
+    }
+
+    /// Learns an extreme tick's sum from an earlier window (`sign` as for [`Model::extreme_tick`]), if it is certain by
+    /// now which tick that was.
+    pub(super) fn look_back(&mut self, value: u64, equations: &Equations, sign: f64) -> bool {
+        let Some(tick) = self.extreme_tick(equations, sign) else { return false };
+        let value = value as f64;
+        let mean = self.belief.mean_of(tick);
+        let normal = Moments { mean, variance: self.belief.variance_of(tick) + EXACT };
+        // Known already, or of costs that have changed since: either way nothing is learned from it.
+        if normal.variance >= 2.0 * EXACT
+            && let Some(moments) = truncated::within(normal, value, value, CONTRADICTION)
+        {
+            self.assimilate(tick, normal, moments);
+        }
+        true
+    }
+
+    /// Whether every tick's sum is known to a tenth of a unit.
+    pub(super) fn knows_ticks(&self, equations: &Equations) -> bool {
+        equations.ticks.iter().all(|(tick, _)| self.belief.variance_of(tick) < KNOWN)
     }
 
     /// How likely a window's average is, as a logarithm, up to a constant.
@@ -133,6 +168,7 @@ impl Model {
 
     /// The tick whose sum is the largest (`sign` 1) or the smallest (−1), when that is certain.
     fn extreme_tick<'e>(&self, equations: &'e Equations, sign: f64) -> Option<&'e Combination> {
+        let certain = if self.noise.is_noisy() { CERTAIN } else { CERTAIN_LATER };
         let expected = |at: usize| sign * self.belief.mean_of(&equations.ticks[at].0);
         let mut order: Vec<(usize, f64)> = (0..equations.ticks.len()).map(|at| (at, expected(at))).collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -146,7 +182,7 @@ impl Model {
             let noise = |sum: f64| self.noise.of_tick(sum, equations.length);
             let variance = self.belief.variance_of(&difference) + noise(highest) + noise(value);
             let lead = highest - value;
-            lead > 0.0 && lead * lead >= CERTAIN * CERTAIN * variance
+            lead > 0.0 && lead * lead >= certain * certain * variance
         };
         (*share >= 1.0 && others.iter().all(leads)).then_some(tick)
     }

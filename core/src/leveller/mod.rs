@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{progress::Progress, standing::Standing};
 use crate::{
-    estimator::{Estimator, LateWindow, SnapshotError},
+    estimator::{Estimator, LateWindow, OpenWindow, SnapshotError},
     journal::Positions,
     scheduler::SchedulerSnapshot,
 };
@@ -17,7 +17,8 @@ use crate::{
 /// State and positions belong together: what is folded is exactly what lies up to the positions.
 ///
 /// As it is stored, later formats add lists to format 1, at the very end: format 2 what has been released and has no
-/// outcome, format 3 what waiting windows say of executions that go on.
+/// outcome, format 3 what waiting windows say of executions that go on, format 4 windows that costs may still be learned
+/// from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct ClientState {
@@ -35,12 +36,13 @@ struct Stored {
     estimator: Estimator,
     scheduler: Option<SchedulerSnapshot>,
     late_windows: Vec<LateWindow>,
+    open_windows: Vec<OpenWindow>,
 }
 
 impl From<ClientState> for Stored {
     fn from(ClientState { positions, estimator, scheduler }: ClientState) -> Self {
-        let late_windows = estimator.late_windows();
-        Self { positions, estimator, scheduler, late_windows }
+        let (late_windows, open_windows) = (estimator.late_windows(), estimator.open_windows());
+        Self { positions, estimator, scheduler, late_windows, open_windows }
     }
 }
 
@@ -48,8 +50,9 @@ impl TryFrom<Stored> for ClientState {
     type Error = SnapshotError;
 
     fn try_from(stored: Stored) -> Result<Self, SnapshotError> {
-        let Stored { positions, mut estimator, scheduler, late_windows } = stored;
+        let Stored { positions, mut estimator, scheduler, late_windows, open_windows } = stored;
         estimator.restore_late_windows(&late_windows)?;
+        estimator.restore_open_windows(&open_windows)?;
         Ok(Self { positions, estimator, scheduler })
     }
 }

@@ -29,6 +29,8 @@ pub struct Trace {
     pub only_peaks: u64,
     /// What the others said that binds.
     pub bindings: BTreeMap<Binding, u64>,
+    /// What each decision said, from that after tick 0 on.
+    pub said: Vec<Feasibility>,
 }
 
 impl Trace {
@@ -49,6 +51,7 @@ impl Trace {
 
     pub(super) fn decided(&mut self, feasibility: Feasibility) {
         self.decisions += 1;
+        self.said.push(feasibility);
         self.feasible += u64::from(feasibility.feasible);
         self.only_peaks += u64::from(feasibility.cuts_peaks);
         if let Some(binding) = feasibility.binding {

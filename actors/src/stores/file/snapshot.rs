@@ -25,7 +25,7 @@ pub(in crate::stores) const FILES: [&str; 2] = ["client-snapshot.0", "client-sna
 const NEW: &str = "client-snapshot.new";
 const MAGIC: &str = "evenkeel snapshot v";
 /// Format of the value behind the header. The header's line stays as it is in all of them.
-pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 3;
+pub(in crate::stores) const SNAPSHOT_FORMAT: u64 = 4;
 /// The first one. Each later format adds a list at the end.
 const FIRST_SNAPSHOT_FORMAT: u64 = 1;
 /// An empty list, as the value behind the header writes it.

@@ -24,6 +24,7 @@ mod scaled;
 mod settings;
 mod stock;
 mod subset;
+mod teach;
 mod under_cap;
 mod units;
 mod way;
@@ -176,12 +177,14 @@ impl Planning<'_> {
         let mut waiting = self.items.clone();
         let mut slots = BTreeMap::new();
         let (mut target, mut first_target) = (carry.target, None);
+        let teaches = teach::is_worth_it(settings, &self.load);
         let mut feasibility = Feasibility::FEASIBLE;
         for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
             let ready = waiting.iter().filter(|item| item.earliest <= tick);
             let stock = sum(ready.map(|item| item.cost));
-            let goal =
-                by_tick::target(settings, self.lengths().is_border(tick), target, &self.load, stock, delay);
+            let border = self.lengths().is_border(tick);
+            let level = by_tick::target(settings, border, target, &self.load, stock, delay);
+            let goal = if teaches { teach::goal(settings, self.lengths(), tick, level) } else { level };
             let chosen = if committed && n == 0 {
                 // What this plan says of the next tick comes too late: what was said before stands.
                 carry.planned(tick, &waiting)
@@ -203,8 +206,8 @@ impl Planning<'_> {
                 slots.insert(item.execution, Slot { tick, reason });
             }
             take(&mut waiting, &chosen);
-            first_target.get_or_insert(goal);
-            target = Some(goal);
+            first_target.get_or_insert(level);
+            target = Some(level);
         }
         Carry { target: first_target, ..self.carry(feasibility, slots) }
     }
@@ -284,7 +287,11 @@ impl Planning<'_> {
             worth,
             tolerance: settings.tolerance,
             limit,
-            peak_worth: settings.peak_worth,
+            peak_worth: if self.load.rate < settings.ones_below_rate {
+                settings.peak_worth
+            } else {
+                settings.peak_worth_many
+            },
         };
         let situation = Situation {
             settings: &settings,
@@ -302,7 +309,7 @@ impl Planning<'_> {
             Feasibility::FEASIBLE
         } else if !forced.is_empty() {
             Feasibility::bound_by(Binding::Deadlines)
-        } else if self.load.rate < 1.0 {
+        } else if self.load.rate < settings.half_pace_rate {
             Feasibility::bound_by(Binding::Arrivals)
         } else {
             Feasibility::bound_by(Binding::Budget)

@@ -26,6 +26,10 @@ pub(super) struct Settings {
     pub(super) uncertain: f64,
     /// The same, above which costs are so little known that delay buys nothing.
     pub(super) unknown: f64,
+    /// How far below its goal one tick of each window is while costs are unknown, as a share…
+    pub(super) teach_below: f64,
+    /// …and how far above another one.
+    pub(super) teach_above: f64,
     /// How far a limit must be passed before another way is taken, as a share.
     pub(super) hysteresis: f64,
     /// Ceiling for the mean delay when none is given, in ticks.
@@ -76,8 +80,11 @@ pub(super) struct Settings {
     pub(super) most_slack: f64,
     /// What a tick of a window should not pass, over the most executions of the mean cost that a tick may have.
     pub(super) window_limit: f64,
-    /// What a percentage point beyond that costs, in percentage points of deviation.
+    /// What a percentage point beyond that costs, in percentage points of deviation, while windows of one execution a
+    /// tick are needed…
     pub(super) peak_worth: f64,
+    /// …and while they are not: where more arrives peaks are lower anyway.
+    pub(super) peak_worth_many: f64,
     /// Share of the stock that may be planned away.
     pub(super) planned_share: f64,
     /// Ticks that must fit for a window to begin; the others wait for arrivals.
@@ -117,6 +124,8 @@ impl Default for Settings {
             cap_spends: 0.45,
             uncertain: 0.045,
             unknown: 0.1,
+            teach_below: 0.4,
+            teach_above: 0.25,
             hysteresis: 0.07,
             delay_ticks_max: 120.0,
             credit: 6.0,
@@ -141,6 +150,7 @@ impl Default for Settings {
             most_slack: 0.08,
             window_limit: 1.05,
             peak_worth: 0.3,
+            peak_worth_many: 0.15,
             planned_share: 0.8,
             horizon_min: 6,
             steps_begin: 6_000,
