@@ -7,8 +7,8 @@
 //! `learning` instead of rows: how soon windows are level when nothing is known at first.
 //! `thinking` instead of rows: how long a decision takes while 10,000 and 100,000 wait, and one that rehearses.
 //! Seeds 1..10 and the rows with a target when none are given; `-v` also prints every seed. `spiky` counts
-//! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it, `few` minutes apart in which enough
-//! arrives.
+//! windows that hold no burst tick, `drift` windows from 90 s after the change beside the same seed without it, `few`
+//! minutes apart in which enough arrives.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
