@@ -80,7 +80,9 @@ impl Circle {
                     steps.advanced(executed);
                 }
                 Action::Start(_, batch) => {
-                    batch.iter().for_each(|executed| used += cost(executed));
+                    for executed in batch {
+                        used += cost(executed);
+                    }
                     ran = batch.to_vec();
                     steps.started(used);
                 }

@@ -1,5 +1,7 @@
 //! A twin says what `enforce` then does: the same world, once in mode `shadow` with a twin beside it, once levelled.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 use std::collections::BTreeMap;
 
 use evenkeel_core::{
@@ -98,7 +100,10 @@ fn the_twin_tells_the_truth(scenario: Scenario, seed: u64, delay_budget: f64) {
     assert!((share(&twin) - share(&enforce)).abs() <= 0.03, "{said}");
     assert!((peak(&twin) / peak(&enforce) - 1.0).abs() <= 0.1, "{said}");
     assert!((delay(&twin) / delay(&enforce) - 1.0).abs() <= 0.1, "{said}");
-    assert!(share(&shadow) < 0.01 && delay(&shadow) == 1.0, "nothing is levelled in shadow: {said}");
+    assert!(
+        share(&shadow) < 0.01 && shadow.delays.unwrap().max == 1,
+        "nothing is levelled in shadow: {said}"
+    );
 }
 
 #[test]

@@ -309,13 +309,11 @@ impl ServingOptions {
         let file = &layers.file;
         let (named, seed) = (self.scenario.as_deref().or(file.scenario.as_deref()), self.seed.or(file.seed));
         let kept = if named.is_none() { SimulatedSettings::kept(data_dir) } else { None };
-        let (scenario, kept_seed) = match kept {
-            Some((scenario, seed)) => (scenario, Some(seed)),
-            None => {
-                let parsed = ScenarioChoice::parse(named.unwrap_or("seed"));
-                let refuse = |error| layers.refuse("scenario", file.scenario.is_some(), error);
-                (parsed.map_err(refuse)?, None)
-            }
+        let (scenario, kept_seed) = if let Some((scenario, seed)) = kept {
+            (scenario, Some(seed))
+        } else {
+            let parsed = ScenarioChoice::parse(named.unwrap_or("seed"));
+            (parsed.map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?, None)
         };
         let (seed, truth) = (seed.or(kept_seed).unwrap_or(1), self.truth.clone());
         Ok(Backend::Simulated(SimulatedSettings { scenario, seed, truth }))

@@ -102,9 +102,9 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let (actual, twins) = replay.finish();
     let span = (counted_from, Tick(head.next_tick.0.saturating_sub(1)));
     if options.which.json {
-        json(span, lengths, &asked, &actual, &twins)?
+        json(span, lengths, &asked, &actual, &twins)?;
     } else {
-        table(span, lengths, &asked, &actual, &twins)?
+        table(span, lengths, &asked, &actual, &twins)?;
     }
     Ok(Exit::Ok)
 }

@@ -179,7 +179,9 @@ impl Shadow {
         }
         while self.twin.next() <= through {
             let (records, feasibility) = self.twin.run(estimates);
-            records.iter().for_each(|record| self.twins.apply(record));
+            for record in &records {
+                self.twins.apply(record);
+            }
             self.feasibility = feasibility;
         }
         let compared = self.twin.next().since(self.since);

@@ -25,12 +25,12 @@ struct Parts {
     ticks: u64,
     most: usize,
     /// With the number of each, counted from tick 0; oldest first.
-    parts: VecDeque<(u64, Tally)>,
+    tallies: VecDeque<(u64, Tally)>,
 }
 
 impl Recent {
     pub(super) fn new(lengths: Lengths) -> Self {
-        let parts = |(ms, most)| Parts { ticks: lengths.ticks_in_ms(ms), most, parts: VecDeque::new() };
+        let parts = |(ms, most)| Parts { ticks: lengths.ticks_in_ms(ms), most, tallies: VecDeque::new() };
         Self { lengths, hour: parts(HOUR), day: parts(DAY) }
     }
 
@@ -60,18 +60,18 @@ impl Parts {
             Record::Window(window) => window.first_tick,
         };
         let number = tick.0 / self.ticks;
-        if self.parts.back().is_none_or(|(last, _)| *last < number) {
-            self.parts.push_back((number, Tally::default()));
-            if self.parts.len() > self.most {
-                self.parts.pop_front();
+        if self.tallies.back().is_none_or(|(last, _)| *last < number) {
+            self.tallies.push_back((number, Tally::default()));
+            if self.tallies.len() > self.most {
+                self.tallies.pop_front();
             }
         }
-        self.parts.iter_mut().rev().find(|(of, _)| *of == number).map(|(_, tally)| tally)
+        self.tallies.iter_mut().rev().find(|(of, _)| *of == number).map(|(_, tally)| tally)
     }
 
     fn whole(&self) -> Tally {
         let mut whole = Tally::default();
-        self.parts.iter().for_each(|(_, tally)| whole.merge(tally));
+        self.tallies.iter().for_each(|(_, tally)| whole.merge(tally));
         whole
     }
 }

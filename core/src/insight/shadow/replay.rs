@@ -68,7 +68,9 @@ impl Replay {
         for (twin, tally) in &mut self.twins {
             while twin.next() <= through {
                 let (records, _) = twin.run(estimates);
-                records.iter().for_each(|record| count(tally, record, self.counted_from, self.lengths));
+                for record in &records {
+                    count(tally, record, self.counted_from, self.lengths);
+                }
             }
         }
     }

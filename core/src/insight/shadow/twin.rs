@@ -8,11 +8,7 @@ use crate::{
     journal::{Executed, Mode, QueueEvent, QueueRecord, Record},
     scheduler::{Feasibility, PolicyName, Scheduler},
     server::queue::HoldLimits,
-    units::{
-        lengths::Lengths,
-        resource::{PerResource, Usage},
-        tick::Tick,
-    },
+    units::{lengths::Lengths, resource::Usage, tick::Tick},
 };
 
 /// How a twin is levelled.
@@ -75,7 +71,9 @@ impl Twin {
         let arrived = events.iter().filter(|event| event.event == QueueEvent::Queued);
         let arrivals = arrived.map(|event| (event.execution, event.query)).collect();
         let Ticked { commit, .. } = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
-        events.iter().for_each(|event| self.circle.repeat(event));
+        for event in &events {
+            self.circle.repeat(event);
+        }
         let feasibility = self.levels.then(|| self.circle.level(tick, estimates));
         self.next = tick.next();
         (commit.records, feasibility)
@@ -85,5 +83,5 @@ impl Twin {
 /// What an execution uses, as far as that is known: nothing before the first cost is.
 fn cost(executed: &Executed, estimates: &Estimates) -> Usage {
     let known = estimates.get(executed.query).map(|estimate| estimate.cost);
-    known.unwrap_or_else(PerResource::default).map(|units| libm::round(units.max(0.0)) as u64)
+    known.unwrap_or_default().map(|units| libm::round(units.max(0.0)) as u64)
 }
