@@ -42,7 +42,7 @@ fn a_disk_that_takes_nothing_is_told_everywhere_and_is_well_again_by_itself() {
     room(&running, "200000");
     wait_until("it is told", || cause(&running, "disk").is_some());
     let sentence = cause(&running, "disk").unwrap();
-    assert!(sentence.starts_with("nothing runs: the outbox"), "{sentence}");
+    assert!(sentence.starts_with("nothing runs: the journal"), "{sentence}");
     assert!(
         sentence.contains("200000 bytes, `ulimit -f`") && sentence.contains("goes on by itself"),
         "{sentence}"
@@ -60,7 +60,7 @@ fn a_disk_that_takes_nothing_is_told_everywhere_and_is_well_again_by_itself() {
     let (status, printed) = running.wait();
     assert!(status.success());
     world.assert_verified();
-    assert!(printed.iter().any(|line| line.contains("nothing runs: the outbox")), "{printed:#?}");
+    assert!(printed.iter().any(|line| line.contains("nothing runs: the journal")), "{printed:#?}");
 }
 
 #[test]
