@@ -57,7 +57,8 @@ impl Database {
         Self { estimates: Estimates::new(by_query.collect(), None), queries }
     }
 
-    /// Times of decisions in ms while `waiting` executions wait, as after an outage; each `anew` or one after the other.
+    /// Times of decisions in ms while `waiting` executions wait, as after an outage; each `anew` or one after
+    /// the other.
     fn decisions(&self, waiting: usize, rate: f64, delay_budget: Option<f64>, anew: bool) -> Vec<f64> {
         let mean = rate / self.queries.len() as f64;
         let mut expected: Vec<Expected> = self

@@ -17,8 +17,8 @@ use crate::{
 /// State and positions belong together: what is folded is exactly what lies up to the positions.
 ///
 /// As it is stored, later formats add lists to format 1, at the very end: format 2 what has been released and has no
-/// outcome, format 3 what waiting windows say of executions that go on, format 4 windows that costs may still be learned
-/// from.
+/// outcome, format 3 what waiting windows say of executions that go on, format 4 windows that costs may still be
+/// learned from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct ClientState {
