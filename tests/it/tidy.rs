@@ -79,6 +79,7 @@ const CORE: &[&str] = &[
     "scheduler",
     "leveller",
     "foreign",
+    "circle",
     "insight",
     "invariants",
     "world",

@@ -249,6 +249,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The database beside its twin. In mode `shadow` the twin is levelled as `enforce` would do it, in `enforce` nobody levels it. */
+        get: operations["get_api_v1_shadow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -487,6 +504,11 @@ export interface components {
             feasible: boolean | null;
             /** @description Who levels instead, what is waited for, or why what it decides has no effect. */
             holder: string | null;
+            /**
+             * Format: double
+             * @description Roughly, seconds until costs are known well enough; null when they are, or something else binds.
+             */
+            learning_s: number | null;
             /** @description The same in words; null when the corridor can be reached. */
             reach: string | null;
             /**
@@ -498,6 +520,15 @@ export interface components {
             role: string;
             /** @description Slots that it placed. */
             slots: number | null;
+        };
+        /** @description One stretch of time, twice. */
+        ComparisonView: {
+            /** @description As it was. */
+            actual: components["schemas"]["SummaryView"];
+            /** @description The queries that ran most often, at most 100, the most frequent first. */
+            queries: components["schemas"]["QueryComparisonView"][];
+            /** @description As it was in the twin. */
+            twin: components["schemas"]["SummaryView"];
         };
         /** @description What became of it. */
         ControlAnswer: {
@@ -975,6 +1006,18 @@ export interface components {
             query: string;
             standard_error: components["schemas"]["Numbers"] | null;
         };
+        /** @description Delays of one query, twice. */
+        QueryComparisonView: {
+            actual: components["schemas"]["DelayTicks"] | null;
+            /**
+             * Format: u-int64
+             * @description Executions, as it was.
+             */
+            executed: number;
+            /** Format: uuid */
+            query: string;
+            twin: components["schemas"]["DelayTicks"] | null;
+        };
         QueuedItem: {
             execution: components["schemas"]["PlannedExecution"];
             query: components["schemas"]["WithId"];
@@ -1020,6 +1063,34 @@ export interface components {
             open: boolean;
             /** @description `read`, `control`, `admin`: those that it has. */
             scopes: string[];
+        };
+        /** @description The database beside its twin: the same arrivals, learned costs. */
+        ShadowView: {
+            /** @description What keeps the twin out of the corridor by its last plan; null when nothing does. */
+            binding: string | null;
+            /** @description Whether its plan cuts peaks where the corridor is out of reach. */
+            cuts_peaks: boolean;
+            /** @description The last day, at most. */
+            day: components["schemas"]["ComparisonView"];
+            /** @description The last hour, at most. */
+            hour: components["schemas"]["ComparisonView"];
+            /**
+             * Format: u-int64
+             * @description The first tick that is compared.
+             */
+            since_tick: number;
+            /**
+             * Format: u-int64
+             * @description Length of a tick.
+             */
+            tick_ms: number;
+            /** @description What the twin shows. */
+            twin: components["schemas"]["TwinKind"];
+            /**
+             * Format: u-int64
+             * @description The first tick that is not compared yet.
+             */
+            until_tick: number;
         };
         /** @description Run `execution` at `due_tick`; one that has passed means the next tick. */
         Slot: {
@@ -1166,6 +1237,31 @@ export interface components {
             /** @description `executions`, `queue` or `windows`. */
             stream: string;
         };
+        /** @description What a stretch of time came to. */
+        SummaryView: {
+            delay_ticks: components["schemas"]["DelayTicks"] | null;
+            /**
+             * Format: u-int64
+             * @description Executions that ran.
+             */
+            executed: number;
+            /**
+             * Format: double
+             * @description Share of them in the corridor; null before the first.
+             */
+            in_corridor: number | null;
+            /**
+             * Format: double
+             * @description Per minute the largest over resources of largest tick / mean tick, the median over whole minutes; null before the
+             *     first.
+             */
+            peak_to_mean_60s: number | null;
+            /**
+             * Format: u-int64
+             * @description Windows that closed.
+             */
+            windows: number;
+        };
         /** @description Resource units a tick: mean, smallest and largest tick. */
         TickExtent: {
             /** Format: double */
@@ -1175,6 +1271,11 @@ export interface components {
             /** Format: double */
             min: number;
         };
+        /**
+         * @description What the twin shows.
+         * @enum {string}
+         */
+        TwinKind: "enforced" | "unlevelled";
         /** @description A waiting execution. */
         Waiting: {
             /**
@@ -1846,6 +1947,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description what was wrong, and what would be right (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_v1_shadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The database beside its twin. In mode `shadow` the twin is levelled as `enforce` would do it, in `enforce` nobody levels it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShadowView"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description what was wrong, and what would be right (RFC 9457) */

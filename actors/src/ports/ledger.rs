@@ -21,7 +21,8 @@ pub trait Ledger: Send + Sync {
     /// Makes `commit` durable.
     fn commit(&self, commit: Commit) -> Answer<Committed, CommitError>;
 
-    /// What a start would find, after the commits sent before.
+    /// What a start would find, after the commits sent before. Commits that were decided before are refused from then on,
+    /// however late they come: who recovers goes on alone.
     fn recover(&self) -> Answer<Recovered, ReadError>;
 
     /// Notes what has been handed out to other processes.
@@ -94,6 +95,12 @@ pub enum CommitError {
         at: u64,
         /// The commit's.
         got: u64,
+    },
+    /// It was decided before the journal was read anew: what came of that goes on.
+    #[error("commit {revision} was decided before the journal was read anew, and comes too late")]
+    Superseded {
+        /// The commit.
+        revision: u64,
     },
     /// It changes the queue in a way that its rows do not allow.
     #[error("commit {revision} cannot change the queue's row of {execution}: {what}")]

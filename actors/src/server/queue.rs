@@ -126,7 +126,7 @@ impl Queue {
 
     /// Sends a commit, and publishes or gives up what it was made from.
     fn append(&self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
-        let revision = commit.revision;
+        let (recovery, revision) = (commit.recovery, commit.revision);
         let sent = self.journal.send(Append(commit));
         let recorded = async move { sent.await.unwrap_or(Err(AppendError::Unknown)) };
         Box::pin(recorded.into_actor(self).map(move |recorded, actor, _context| {
@@ -135,7 +135,10 @@ impl Queue {
                 Err(cause) => {
                     // Whoever asked is told, and says so.
                     tracing::debug!(revision, %cause, "a commit failed: the queue is read again");
-                    actor.lose_state();
+                    // What has been restored meanwhile does not rest on it.
+                    if actor.recorded.as_ref().is_some_and(|recorded| recorded.recovery() == recovery) {
+                        actor.lose_state();
+                    }
                 }
             }
             recorded

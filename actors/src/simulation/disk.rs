@@ -50,7 +50,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes a commit durable; false when it is refused.
     pub(super) fn commit(&mut self, commit: Commit) -> bool {
-        let Commit { revision, at_ms, records, queue, released, state } = commit;
+        let Commit { recovery: _, revision, at_ms, records, queue, released, state } = commit;
         if revision != self.head.revision + 1 {
             return false;
         }
@@ -105,6 +105,7 @@ impl Disk {
             _ => None,
         });
         Recovered {
+            recovery: 0,
             revision: *revision,
             state: state.clone(),
             queue: queue.values().copied().collect(),

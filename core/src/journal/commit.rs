@@ -15,6 +15,8 @@ use crate::{
 /// Everything that one step changes: durable together or not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
+    /// The recovery that its queue began with: see [`Recovered::recovery`].
+    pub recovery: u64,
     /// Counts commits from 1. The store takes only the successor of its own revision, so what was
     /// decided on a state that never became durable is refused.
     pub revision: u64,
@@ -95,6 +97,9 @@ impl Ended {
 /// What the store found when it was opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
+    /// Counts the recoveries since the store was opened. Who goes on from this one says so in each commit, and what was
+    /// decided before is refused from then on: a revision alone does not tell two queues apart.
+    pub recovery: u64,
     /// Revision of the last commit; 0 in a new journal.
     pub revision: u64,
     /// The state rows.

@@ -112,9 +112,9 @@ test("shares are over the windows up to each point", () => {
   expect(shares.map(({ measured }) => measured)).toEqual([0, 0.5, 1]);
   expect(shares.map(({ without }) => without)).toEqual([0, 0, 0]);
   const minute = { ...point(600), windows: 60, windows_in_corridor: 45, windows_known_without: 40 };
-  const [share] = rollingShares([{ ...minute, windows_in_corridor_without: 10 }]);
+  const [share] = rollingShares([{ ...minute, windows_in_corridor_without: 10 }], 60);
   expect(share).toEqual({ measured: 0.75, without: 0.25 });
-  const unknown = rollingShares([{ ...minute, windows_known_without: 0 }]);
+  const unknown = rollingShares([{ ...minute, windows_known_without: 0 }], 60);
   expect(unknown.map(({ without }) => without)).toEqual([null]);
 });
 
@@ -142,6 +142,7 @@ const CLIENT: ClientStatus = {
   binding: null,
   cuts_peaks: false,
   reach: null,
+  learning_s: null,
   slots: 3,
   residual: 0.1,
 };

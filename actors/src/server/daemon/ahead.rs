@@ -7,14 +7,14 @@
 
 use std::time::Duration;
 
-use actix::{Addr, MailboxError};
+use actix::{MailboxError, Recipient};
 use evenkeel_core::units::tick::Tick;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 
-use super::{Daemon, Pace, TickDue};
+use super::{Pace, TickDue};
 use crate::clock::{self, Clock};
 
 /// Longest that a plan is waited for: a client that is away does not keep the database from its work.
@@ -35,7 +35,12 @@ pub struct FastForward {
 
 impl FastForward {
     /// Runs ticks until it is enough, or nobody plans.
-    pub(super) async fn run(mut self, address: &Addr<Daemon>, pace: watch::Receiver<Pace>, tick_ms: u64) {
+    pub(super) async fn run(
+        mut self,
+        ticker: &Recipient<TickDue>,
+        pace: watch::Receiver<Pace>,
+        tick_ms: u64,
+    ) {
         let began_ms = clock::unix_ms();
         loop {
             let next = pace.borrow().last.map_or(Tick(0), |last| last.tick.next());
@@ -44,7 +49,7 @@ impl FastForward {
             }
             self.clock.set(began_ms.saturating_sub(self.until.since(next).saturating_mul(tick_ms)));
             let at = Instant::now();
-            if address.send(TickDue { at }).await == Err(MailboxError::Closed) {
+            if ticker.send(TickDue { at }).await == Err(MailboxError::Closed) {
                 break;
             }
             if pace.borrow().last.is_none_or(|last| last.tick < next) {

@@ -208,7 +208,7 @@ impl Daemon {
             (self.fast_forward.clone(), self.published.subscribe(), self.tick_ms);
         let ticker = async move {
             if let Some(fast_forward) = fast_forward {
-                fast_forward.run(&address, pace, tick_ms).await;
+                fast_forward.run(&address.clone().recipient(), pace, tick_ms).await;
             }
             let mut interval = tokio::time::interval(Duration::from_millis(tick_ms));
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -110,6 +110,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<(Outbox, Recovered), OpenErr
         clock_behind_ms,
         clock_ahead_ms,
         clock_was_wrong,
+        recovery: 0,
         dir: dir.to_owned(),
         files,
         over: None,
@@ -209,8 +210,14 @@ pub(super) fn read_recovered(connection: &Connection) -> Result<Found, StoreErro
         check_ends(connection, stream, &head, &kept)?;
     }
     let last_batch = last_batch(connection, &head)?;
-    let recovered =
-        Recovered { revision: head.revision, state: head.state.clone(), queue, released, last_batch };
+    let recovered = Recovered {
+        recovery: 0,
+        revision: head.revision,
+        state: head.state.clone(),
+        queue,
+        released,
+        last_batch,
+    };
     Ok(Found { recovered, head, kept })
 }
 

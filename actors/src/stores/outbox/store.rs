@@ -41,6 +41,8 @@ pub struct Outbox {
     pub(super) clock_behind_ms: u64,
     pub(super) clock_ahead_ms: u64,
     pub(super) clock_was_wrong: bool,
+    /// Recoveries since it was opened: see [`Recovered::recovery`].
+    pub(super) recovery: u64,
     pub(super) dir: PathBuf,
     pub(super) files: Files,
     /// Why nothing more may be written; once it is so it stays so.
@@ -105,7 +107,17 @@ impl Outbox {
             fence::check(&moment, &self.meta)?;
             open::read_recovered(&moment)
         });
-        Ok(found.map_err(|error| error.read(&self.file))?.recovered)
+        let recovered = found.map_err(|error| error.read(&self.file))?.recovered;
+        Ok(Recovered { recovery: self.recovery, ..recovered })
+    }
+
+    /// The same for somebody who goes on from there: what was decided before is refused from now on, however late it comes.
+    ///
+    /// # Errors
+    /// [`ReadError`], as [`Outbox::recover`].
+    pub fn begin_anew(&mut self) -> Result<Recovered, ReadError> {
+        self.recovery += 1;
+        self.recover()
     }
 
     pub(super) fn unless_over(&self) -> Result<(), Over> {
@@ -157,6 +169,9 @@ impl Outbox {
         let alone = commits.len() == 1;
         for commit in commits {
             let answer = match self.limits.pressure(unshipped_bytes(&head, &self.kept)) {
+                _ if commit.recovery != self.recovery => {
+                    Err(CommitError::Superseded { revision: commit.revision })
+                }
                 Pressure::Full => {
                     let shipped_first = "the reserve for what has not been shipped to Redis is used up";
                     Err(CommitError::Full(shipped_first.to_owned()))
@@ -205,7 +220,7 @@ fn apply(
     head: &HeadRow,
     commit: Commit,
 ) -> Result<Result<(HeadRow, Committed), CommitError>, StoreError> {
-    let Commit { revision, at_ms, records, queue, released, state } = commit;
+    let Commit { recovery: _, revision, at_ms, records, queue, released, state } = commit;
     if revision != head.revision + 1 {
         return Ok(Err(CommitError::OutOfOrder { at: head.revision, got: revision }));
     }

@@ -109,7 +109,7 @@ impl OutboxHandle {
         self.ask(|answer| Request::Commit(Box::new(commit), answer)).answer()
     }
 
-    /// What a start would find, after the commits sent before.
+    /// What a start would find, after the commits sent before. Commits that were decided before are refused from then on.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -248,7 +248,7 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
                     let _ = answer.send(result);
                 }
             }
-            Request::Recover(answer) => drop(answer.send(outbox.recover())),
+            Request::Recover(answer) => drop(answer.send(outbox.begin_anew())),
             Request::Trim(trim, answer) => drop(answer.send(outbox.trim(&trim))),
             Request::MarkShipped(up_to, answer) => {
                 let marked = outbox.mark_shipped(up_to);

@@ -26,6 +26,8 @@ pub struct RecordedQueue {
     pub(super) queue: Queue,
     pub(super) measured: Measured,
     revision: u64,
+    /// See [`Recovered::recovery`].
+    recovery: u64,
     /// Whether a batch can be started only once, and tells its outcome later.
     pub(super) uncertain: bool,
     pub(super) outcomes: Outcomes,
@@ -37,12 +39,13 @@ pub struct RecordedQueue {
 impl RecordedQueue {
     /// The queue that the store found.
     pub fn recover(lengths: Lengths, limits: HoldLimits, recovered: &Recovered) -> Self {
-        let Recovered { revision, state, queue, .. } = recovered;
+        let Recovered { revision, recovery, state, queue, .. } = recovered;
         let measured = Measured::recover(lengths, state.open_window, state.last_window);
         Self {
             queue: Queue::recover(lengths, limits, state, queue),
             measured,
             revision: *revision,
+            recovery: *recovery,
             uncertain: false,
             outcomes: Outcomes::recover(lengths, recovered),
             #[cfg(feature = "mutants")]
@@ -116,6 +119,11 @@ impl RecordedQueue {
         self.queue.control(request)
     }
 
+    /// The recovery that it began with: see [`Recovered::recovery`].
+    pub fn recovery(&self) -> u64 {
+        self.recovery
+    }
+
     /// The queue itself, to be read.
     pub fn queue(&self) -> &Queue {
         &self.queue
@@ -138,6 +146,6 @@ impl RecordedQueue {
             lease: self.queue.lease().cloned(),
             ended: self.outcomes.ended.clone(),
         };
-        Commit { revision: self.revision, at_ms, records, queue, released, state }
+        Commit { recovery: self.recovery, revision: self.revision, at_ms, records, queue, released, state }
     }
 }

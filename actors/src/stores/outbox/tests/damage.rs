@@ -49,6 +49,7 @@ fn read(dir: &Path) -> Result<Everything, ReadError> {
     let moment = reader.moment()?;
     let entries = PerStream::try_from_fn(|stream| reader.after(stream, EntryId::default(), usize::MAX))?;
     let recovered = Recovered {
+        recovery: 0,
         revision: moment.head.revision,
         state: moment.head.state,
         queue: moment.queue,

@@ -34,6 +34,22 @@ async fn requests_take_effect_in_the_order_of_the_calls_whoever_waits_for_them()
 }
 
 #[tokio::test]
+async fn what_was_decided_before_a_recovery_comes_too_late_even_at_the_right_revision() {
+    let dir = tempfile::tempdir().unwrap();
+    let (outbox, recovered) = open(dir.path());
+    let mut old = Decider::new(&recovered);
+    let writer = OutboxWriter::spawn(outbox).unwrap();
+    writer.commit(old.tick(1)).await.unwrap();
+    let mut new = Decider::new(&writer.recover().await.unwrap());
+    // Both go on from revision 1. Taken in turns, each would be the successor of the other's.
+    let (late, [first, second]) = (old.tick(2), [new.tick(3), new.tick(3)]);
+    assert_eq!(writer.commit(late).await.unwrap_err(), CommitError::Superseded { revision: 2 });
+    assert_eq!(writer.commit(first).await.unwrap().revision, 2);
+    assert_eq!(writer.commit(old.tick(2)).await.unwrap_err(), CommitError::Superseded { revision: 3 });
+    assert_eq!(writer.commit(second).await.unwrap().revision, 3);
+}
+
+#[tokio::test]
 async fn trimming_goes_on_until_nothing_is_left_to_remove() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { entries_max: 10, ..Limits::default() };

@@ -13,7 +13,7 @@ fn recorded() -> RecordedQueue {
     RecordedQueue::recover(
         Lengths::default(),
         HoldLimits::default(),
-        &Recovered { revision: 7, ..Recovered::default() },
+        &Recovered { recovery: 3, revision: 7, ..Recovered::default() },
     )
 }
 
@@ -55,6 +55,7 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
     };
     let state = ServerState { next_tick: Tick(1), ..ServerState::default() };
     let expected = Commit {
+        recovery: 3,
         revision: 8,
         at_ms: 5,
         records: vec![Record::Queue(queued)],
