@@ -134,7 +134,8 @@ fn a_journal_is_replayed_under_other_policies_and_budgets() {
         "a tick is 10 ms here"
     );
     let mean = |line: &Value| line["delays"]["mean"].as_f64().unwrap();
-    assert!((mean(&lines[0]) - 1.0).abs() < 1e-9 && (mean(&lines[1]) - 1.0).abs() < 1e-9);
+    // The mode is set once the queue is there: before that, some may have been held.
+    assert!(mean(&lines[0]) < 1.2 && (mean(&lines[1]) - 1.0).abs() < 1e-9, "{} {}", lines[0], lines[1]);
     assert!(mean(&lines[3]) > 1.5 && mean(&lines[3]) <= 4.4, "{}", lines[3]);
     // The same arrivals, but for those that wait at the end.
     let executed = |line: &Value| line["executed"].as_u64().unwrap();
