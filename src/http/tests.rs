@@ -74,6 +74,7 @@ pub(super) fn still<T>(value: T) -> watch::Receiver<T> {
 pub(super) fn views(access: Arc<Access>) -> Views {
     let nobody = Nobody.start();
     let about = About {
+        ahead_until: evenkeel_core::units::tick::Tick(0),
         name: "main".to_owned(),
         form: Form::Embedded,
         database: "none".to_owned(),

@@ -43,6 +43,8 @@ pub struct About {
     pub database: String,
     /// How long its ticks and windows are, and the delay that nobody asked for.
     pub lengths: Lengths,
+    /// Ticks before this one run ahead of their time.
+    pub ahead_until: Tick,
     /// When the process started, Unix ms.
     pub started_ms: u64,
     /// Delay within which executions should run.

@@ -163,6 +163,10 @@ fn client_behind(views: &Views, told: &ClientTold) -> Option<(Kind, String)> {
         return None;
     }
     let tick = views.pace.borrow().last?.tick;
+    // Ticks that run ahead wait for each plan, and pass faster than the client tells of itself.
+    if tick < views.about.ahead_until {
+        return None;
+    }
     let ticks = tick.since(told.report.decided?.tick);
     let behind = Span::of(ticks, views.about.lengths.tick_ms);
     (behind.seconds() >= BEHIND_SECONDS).then(|| {

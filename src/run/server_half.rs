@@ -137,9 +137,10 @@ impl ServerHalf {
         let clock = Clock::default();
         let (of_queue, of_monitor) = (clock.clone(), clock.clone());
         let (planned_sender, planned) = watch::channel(None);
-        let ahead = Tick(serving.fast_forward_ticks);
-        let fast_forward = (recovered.state.next_tick == Tick(0) && ahead > Tick(0)).then(|| FastForward {
-            until: ahead,
+        let new = recovered.state.next_tick == Tick(0);
+        let ahead_until = Tick(if new { serving.fast_forward_ticks } else { 0 });
+        let fast_forward = (ahead_until > Tick(0)).then(|| FastForward {
+            until: ahead_until,
             planned,
             clock: clock.clone(),
         });
@@ -172,7 +173,10 @@ impl ServerHalf {
         let (redis, redis_reader) = watch::channel(RedisView::default());
         let views = Views {
             access: Arc::clone(&process.access),
-            about: Arc::new(about(common, serving, writer.meta(), redis_target, executed_before)),
+            about: Arc::new(About {
+                ahead_until,
+                ..about(common, serving, writer.meta(), redis_target, executed_before)
+            }),
             history,
             overview,
             outbox: writer.published(),
@@ -225,6 +229,7 @@ fn about(
         form: if redis.is_some() { Form::Server } else { Form::Embedded },
         database: serving.backend.label(),
         lengths: serving.backend.lengths(),
+        ahead_until: Tick(0),
         started_ms: unix_ms(),
         delay_objective_ticks: serving.delay_objective.whole_ticks(serving.backend.lengths().tick_ms),
         limits: common.limits.of(serving.backend.lengths()),
