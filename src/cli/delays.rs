@@ -140,7 +140,7 @@ mod tests {
         let own = of(&format!("{QUERY}=2s")).unwrap();
         assert_eq!(own.query, Some(QUERY.parse().unwrap()));
         assert!(of("a=2s").unwrap_err().contains("QUERY="), "{:?}", of("a=2s"));
-        assert!(of(&format!("{QUERY}=2h")).unwrap_err().contains(EXPECTED));
+        assert!(of(&format!("{QUERY}=2d")).unwrap_err().contains(EXPECTED));
     }
 
     #[test]

@@ -132,7 +132,7 @@ const KEYS: [Key; 26] = [
     ),
     key(
         "delay_budget",
-        "ticks, or text with a unit: ms, s or min",
+        "ticks, or text with a unit: ms, s, min or h",
         Some("\"12s\""),
         "It is a ceiling and not a sum to be spent. Past the knee more delay buys little share, so none is spent.",
     ),
@@ -146,21 +146,21 @@ const KEYS: [Key; 26] = [
     key("default_delay_ticks", "ticks", None, "As tick_ms."),
     key(
         "delay_objective",
-        "ticks, or text with a unit: ms, s, m or h",
+        "ticks, or text with a unit: ms, s, min or h",
         None,
         "What waits longer is told as amber, and as red where that is so on average or far beyond. 10 s is the limit for \
          keeping a person's attention. The objective changes no plan; the delay budget does.",
     ),
     key(
         "max_delay",
-        "ticks, or text with a unit: ms, s or min",
+        "ticks, or text with a unit: ms, s, min or h",
         Some("\"2min\""),
         "No execution is held longer by a slot. It does not bind /delay. The \
          key's earlier name is max_delay_ticks.",
     ),
     key(
         "max_delay_by_query",
-        "ticks, or text with a unit: ms, s or min",
+        "ticks, or text with a unit: ms, s, min or h",
         Some("{ \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\" = \"2s\" }"),
         "Somebody waits for some queries. The others have max_delay. The key's earlier name is max_delay_ticks_by_query.",
     ),

@@ -68,9 +68,10 @@ fn in_enforce_nobody_levels_the_twin_and_in_off_there_is_none() {
 #[test]
 fn a_new_journal_gets_a_past_once_and_is_as_if_it_had_run_all_the_time() {
     let world = World::new("x10", &["--fast-forward", "30s", "--until-tick", "310"]);
-    let (ended, _) = world.start().wait();
+    let (ended, printed) = world.start().wait();
     assert_eq!(ended.code(), Some(0));
     world.assert_verified();
+    the_sample_of_the_readme_is_of_this_form(&printed);
     let executions = entries(&world, Stream::Executions);
     let ran_at = |tick: u64| executions.iter().find(|entry| entry.record.tick().0 == tick).unwrap().id.ms;
     assert_eq!(ran_at(299) - ran_at(1), 298 * 100, "a tick of the past is as long as any other");
@@ -88,6 +89,31 @@ fn a_new_journal_gets_a_past_once_and_is_as_if_it_had_run_all_the_time() {
     let again = output(&[&again[..], &["--fast-forward", "60s", "--until-tick", "313"]].concat());
     assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stderr));
     assert!(entries(&world, Stream::Windows).len() <= first + 1);
+}
+
+/// What README shows is what is printed, column for column.
+fn the_sample_of_the_readme_is_of_this_form(printed: &[String]) {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let heading = printed.iter().find(|line| line.contains("corridor")).expect("a heading is printed");
+    let sample = readme.split_once(heading.as_str()).expect("README has this heading").1;
+    let rows = sample.lines().skip(1).take_while(|line| *line != "```");
+    let ends = |line: &str| {
+        let words = line.split_whitespace().take(11).collect::<Vec<_>>();
+        let mut from = 0;
+        let mut ends = Vec::new();
+        for word in words {
+            from += line[from..].find(word).unwrap() + word.len();
+            ends.push(from);
+        }
+        ends
+    };
+    // The tick, the share and what follows stand where a printed row has them; a mode is left-aligned.
+    let row = printed.iter().rev().find(|line| line.contains(" enforce ")).expect("a row is printed");
+    let mut rows = rows.peekable();
+    assert!(rows.peek().is_some(), "README shows rows");
+    for shown in rows {
+        assert_eq!(ends(shown)[..9], ends(row)[..9], "{shown}\n{row}");
+    }
 }
 
 #[test]
