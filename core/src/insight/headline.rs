@@ -1,6 +1,9 @@
 //! The first sentence of all: what levelling does to the peak and to the share, and for which delay.
 
-use super::recap::{Peak, SpanSummary};
+use super::{
+    recap::{Peak, SpanSummary},
+    shadow::{Other, ShadowReport},
+};
 use crate::units::{
     resource::{PerResource, Resource},
     span::Span,
@@ -18,6 +21,21 @@ pub fn headline(minute: &SpanSummary, tick_ms: u64) -> Option<String> {
         grouped(peak.without),
         percent(share),
         percent(without),
+    ))
+}
+
+/// What the last hour would have been like under `enforce`, beside what it was; none while nobody compares that.
+pub fn would(report: &ShadowReport, tick_ms: u64) -> Option<String> {
+    let (actual, twin) = (report.hour.actual, report.hour.twin);
+    let peak = actual.peak_to_mean_60s.zip(twin.peak_to_mean_60s);
+    let peak = peak.map(|(is, would)| format!("a peak of {would:.2} times the mean instead of {is:.2}, "));
+    let delay = Span { ticks: twin.delays?.mean, tick_ms }.time();
+    (report.other == Other::Enforced).then_some(())?;
+    Some(format!(
+        "enforce would bring {}{} of windows in the corridor instead of {}, for {delay} of delay",
+        peak.unwrap_or_default(),
+        percent(twin.in_corridor?),
+        percent(actual.in_corridor?),
     ))
 }
 
@@ -63,7 +81,13 @@ fn grouped(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::insight::recap::DelaySummary;
+    use crate::{
+        insight::{
+            recap::DelaySummary,
+            shadow::{Comparison, Summary},
+        },
+        units::tick::Tick,
+    };
 
     fn minute() -> SpanSummary {
         let peak = |with, without| Peak { with, without, mean: 500.0 };
@@ -79,6 +103,37 @@ mod tests {
                 memory: peak(900.0, 1_449.0),
             }),
         }
+    }
+
+    #[test]
+    fn in_shadow_it_says_what_enforce_would_bring() {
+        let summary = |share, peak, mean| Summary {
+            windows: 60,
+            in_corridor: Some(share),
+            peak_to_mean_60s: Some(peak),
+            executed: 9,
+            delays: Some(DelaySummary { mean, p50: 4, p95: 5, p99: 6, max: 7 }),
+        };
+        let hour = Comparison {
+            actual: summary(0.0, 1.72, 1.0),
+            twin: summary(0.97, 1.12, 4.2),
+            queries: Vec::new(),
+        };
+        let (since, until) = (Tick(0), Tick(600));
+        let report = |other| ShadowReport {
+            other,
+            since,
+            until,
+            feasibility: None,
+            hour: hour.clone(),
+            day: hour.clone(),
+        };
+        assert_eq!(
+            would(&report(Other::Enforced), 100).unwrap(),
+            "enforce would bring a peak of 1.12 times the mean instead of 1.72, 97 % of windows in the corridor instead of \
+             0 %, for 0.4 s of delay"
+        );
+        assert_eq!(would(&report(Other::Unlevelled), 100), None);
     }
 
     #[test]

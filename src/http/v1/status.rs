@@ -5,7 +5,11 @@ use std::sync::Arc;
 use actix_web::web;
 use evenkeel_actors::{clock::unix_ms, server::daemon::Pace};
 use evenkeel_core::{
-    insight::{headline::headline, report::Report},
+    insight::{
+        headline::{headline, would},
+        recap::SpanSummary,
+        report::Report,
+    },
     journal::{Lease, Mode, Stream},
 };
 use serde::{Deserialize, Serialize};
@@ -87,7 +91,8 @@ pub(crate) struct Status {
     causes: Vec<CauseView>,
     /// Who levels, or did last.
     lease: Option<LeaseView>,
-    /// What levelling does to the last minute's peak, for which delay; null while that is not known.
+    /// What levelling does to the last minute's peak, for which delay; in `shadow` what it would do to the last hour's. Null
+    /// while that is not known.
     headline: Option<String>,
     /// Whether executions run within the delay that people want.
     delay: DelayView,
@@ -218,6 +223,13 @@ pub(crate) struct ClientView {
     residual: Option<f64>,
 }
 
+fn first_sentence(views: &Views, minute: &SpanSummary) -> Option<String> {
+    let tick_ms = views.about.lengths.tick_ms;
+    let told = views.told.borrow();
+    let shadow = told.as_ref().and_then(|told| told.report.shadow.as_ref());
+    shadow.and_then(|report| would(report, tick_ms)).or_else(|| headline(minute, tick_ms))
+}
+
 impl From<&ClientTold> for ClientView {
     fn from(ClientTold { report, at, .. }: &ClientTold) -> Self {
         let Report { role, note, decided, residual, .. } = &**report;
@@ -293,7 +305,7 @@ impl Status {
             causes: degraded.iter().map(Into::into).collect(),
             degraded: degraded::sentences(&degraded),
             lease: LeaseView::last(views),
-            headline: headline(&overview.minute, about.lengths.tick_ms),
+            headline: first_sentence(views, &overview.minute),
             delay: DelayView::new(views),
             max_delay_ticks: about.limits.default_ticks,
             own_max_delays: about.limits.by_query.len(),
