@@ -88,8 +88,8 @@ fn a_configuration_file_is_read_and_its_mistakes_are_named() {
     };
     assert!(run("sceanrio = \"x5\"\n").contains("sceanrio"));
     assert!(run("delay_budget = \"much\"\n").contains("delay_budget"));
-    for line in ["max_delay = 0\n", "max_delay_ticks = 0\n", "max_delay = \"6h\"\n"] {
-        assert!(run(line).contains("or a time (6s, 250ms, 2min)"), "{line}");
+    for line in ["max_delay = 0\n", "max_delay_ticks = 0\n", "max_delay = \"6d\"\n"] {
+        assert!(run(line).contains("or a time (6s, 250ms, 2m)"), "{line}");
     }
     assert!(run("scenario = \"nowhere.toml\"\n").contains("nowhere.toml"));
     assert_usage(&["run", "--config", "/nowhere/evenkeel.toml"], &["/nowhere/evenkeel.toml"]);
