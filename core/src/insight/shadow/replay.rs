@@ -33,6 +33,8 @@ impl Replay {
         from: Tick,
         counted_from: Tick,
     ) -> Self {
+        // A twin begins with a window.
+        let counted_from = counted_from.max(Tick(from.0.next_multiple_of(lengths.window_ticks)));
         let twins = settings.into_iter().map(|settings| (Twin::new(settings, from), Tally::default()));
         Self {
             lengths,
