@@ -1140,7 +1140,10 @@ export interface components {
             five_minutes: components["schemas"]["Benefit"];
             /** @description `embedded`, or `server` with a client elsewhere. */
             form: string;
-            /** @description What levelling does to the last minute's peak, for which delay; null while that is not known. */
+            /**
+             * @description What levelling does to the last minute's peak, for which delay; in `shadow` what it would do to the last hour's. Null
+             *     while that is not known.
+             */
             headline: string | null;
             /**
              * Format: u-int64
