@@ -94,6 +94,8 @@ pub(crate) struct Status {
     /// What levelling does to the last minute's peak, for which delay; in `shadow` what it would do to the last hour's. Null
     /// while that is not known.
     headline: Option<String>,
+    /// Whether `/api/v1/shadow` has something to compare.
+    compared: bool,
     /// Whether executions run within the delay that people want.
     delay: DelayView,
     /// Longest that a slot may hold an execution of a query that has no maximum delay of its own.
@@ -306,6 +308,7 @@ impl Status {
             degraded: degraded::sentences(&degraded),
             lease: LeaseView::last(views),
             headline: first_sentence(views, &overview.minute),
+            compared: views.told.borrow().as_ref().is_some_and(|told| told.report.shadow.is_some()),
             delay: DelayView::new(views),
             max_delay_ticks: about.limits.default_ticks,
             own_max_delays: about.limits.by_query.len(),

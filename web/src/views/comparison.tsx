@@ -39,8 +39,9 @@ function columns({ actual, twin }: Comparison, twinName: string): Column<Row>[] 
 
 /** Nothing before the first comparison, and where nobody compares. */
 export function ComparisonSection() {
-  const { data } = usePolled<Shadow>(status.value?.mode === "off" ? null : "/api/v1/shadow", LOOK_EVERY_MS);
-  if (data === null || status.value?.mode === "off") return null;
+  const compared = status.value?.compared === true;
+  const { data } = usePolled<Shadow>(compared ? "/api/v1/shadow" : null, LOOK_EVERY_MS);
+  if (data === null || !compared) return null;
   const enforced = data.twin === "enforced";
   const title = enforced ? "What enforce would do" : "What levelling does";
   return (
