@@ -1125,6 +1125,8 @@ export interface components {
             /** @description The same for machines, the most urgent first. */
             causes: components["schemas"]["CauseView"][];
             client: components["schemas"]["ClientView"] | null;
+            /** @description Whether `/api/v1/shadow` has something to compare. */
+            compared: boolean;
             /** @description What the database is. */
             database: string;
             /**
