@@ -137,13 +137,8 @@ impl ServerHalf {
         let clock = Clock::default();
         let (of_queue, of_monitor) = (clock.clone(), clock.clone());
         let (planned_sender, planned) = watch::channel(None);
-        let new = recovered.state.next_tick == Tick(0);
-        let ahead_until = Tick(if new { serving.fast_forward_ticks } else { 0 });
-        let fast_forward = (ahead_until > Tick(0)).then(|| FastForward {
-            until: ahead_until,
-            planned,
-            clock: clock.clone(),
-        });
+        let until = ahead_until(serving, recovered);
+        let fast_forward = FastForward { until, planned, clock: clock.clone() };
         let queue = starter.start(ActorName::Queue, server, MAILBOX, move |health| {
             Queue::new(append, health, queue_sender, of_queue, lengths, limits).telling(planned_sender)
         });
@@ -160,7 +155,7 @@ impl ServerHalf {
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
             Daemon::new(ports, database, workload, outbox_state, health, pace_sender, clock, lengths.tick_ms)
-                .fast_forward(fast_forward)
+                .fast_forward(Some(fast_forward))
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
@@ -173,10 +168,7 @@ impl ServerHalf {
         let (redis, redis_reader) = watch::channel(RedisView::default());
         let views = Views {
             access: Arc::clone(&process.access),
-            about: Arc::new(About {
-                ahead_until,
-                ..about(common, serving, writer.meta(), redis_target, executed_before)
-            }),
+            about: Arc::new(about(common, serving, writer.meta(), redis_target, executed_before, until)),
             history,
             overview,
             outbox: writer.published(),
@@ -216,6 +208,12 @@ impl ServerHalf {
     }
 }
 
+/// The first tick that runs in its own time: those of a new journal before it run ahead.
+fn ahead_until(serving: &Serving, recovered: &Recovered) -> Tick {
+    let new = recovered.state.next_tick == Tick(0);
+    Tick(if new { serving.fast_forward_ticks } else { 0 })
+}
+
 /// What the process is, for people.
 fn about(
     common: &Common,
@@ -223,13 +221,14 @@ fn about(
     meta: &Meta,
     redis: Option<String>,
     executed_before: u64,
+    ahead_until: Tick,
 ) -> About {
     About {
         name: common.name.clone(),
         form: if redis.is_some() { Form::Server } else { Form::Embedded },
         database: serving.backend.label(),
         lengths: serving.backend.lengths(),
-        ahead_until: Tick(0),
+        ahead_until,
         started_ms: unix_ms(),
         delay_objective_ticks: serving.delay_objective.whole_ticks(serving.backend.lengths().tick_ms),
         limits: common.limits.of(serving.backend.lengths()),
