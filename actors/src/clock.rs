@@ -34,6 +34,11 @@ impl Clock {
         self.set_to.store(ms, Ordering::Relaxed);
     }
 
+    /// Whether it tells a past moment.
+    pub fn is_set(&self) -> bool {
+        self.set_to.load(Ordering::Relaxed) != 0
+    }
+
     /// Goes with the wall clock.
     pub fn run(&self) {
         self.set(0);

@@ -3,8 +3,9 @@
 //! ```text
 //! cargo bench -p evenkeel-core --bench parameters -- [SEED] [FIRST..LAST] [judged]
 //! ```
-//! `judged` leaves out those of which nothing is asked. The table of docs/measured/parameters.md is that of seed 1 and sets 1..100. A run ends 100 windows after the median
-//! cost error has come below 1 %, or after 200,000 executions or 20,000 ticks.
+//! `judged` leaves out those of which nothing is asked. The table of docs/measured/parameters.md is that of seed 1 and sets
+//! 1..100. A run ends 100 windows after the median cost error has come below 1 %, or after 200,000 executions or 20,000
+//! ticks.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -11,7 +11,7 @@
 //!                             (slots)      (learned costs)
 //!
 //!   leveller    the client's durable state: how far it has read, and what it made of that
-//!   insight     what people are told, by the client (forecast, benefit) and by the server (recap)
+//!   insight     what people are told, by the client (forecast, benefit, shadow) and by the server (recap)
 //!   circle      queue, steps and scheduler together, without a clock
 //!   simulate    runs that circle on the simulated database, with the same parts as live
 //!   foreign     a server that is watched from outside, turned into what its journal would say

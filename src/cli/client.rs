@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
+    output,
     run::{self, ClientSettings, PollSettings},
     telemetry,
 };
@@ -36,10 +37,15 @@ pub(super) fn main(options: &Options, given: &Given) -> anyhow::Result<Exit> {
     let common = options.common.merge(&layers, "127.0.0.1:7071")?;
     let levelling = options.levelling.merge(&layers)?;
     let (server, token) = options.server.merge(&layers)?;
+    let lengths = options.pace.merge(&layers)?;
     if options.poll {
-        let lengths = options.pace.merge(&layers)?;
         telemetry::init(common.log_format);
         return run::poll(&PollSettings { common, levelling, lengths, server, token });
+    }
+    if options.pace.is_given() {
+        output::note(
+            "--tick-ms, --window-ticks and --default-delay-ticks are for --poll: here the journal tells them",
+        );
     }
     let redis = options.redis.merge(&layers)?;
     telemetry::init(common.log_format);

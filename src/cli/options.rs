@@ -249,7 +249,7 @@ pub(super) struct ServingOptions {
     /// A scenario's name, or a TOML file of parameters [default: that of the data directory, for a new one seed]
     #[arg(long, env = "EVENKEEL_SCENARIO", value_parser = known::scenarios(), hide_possible_values = true)]
     scenario: Option<String>,
-    /// Draws the simulated database [default: that of the data directory, for a new one 1]
+    /// Draws the simulated database [default: 1; without --scenario that of the data directory]
     #[arg(long, env = "EVENKEEL_SEED")]
     seed: Option<u64>,
     /// Where the journal lives [default: ./evenkeel-data]

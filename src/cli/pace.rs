@@ -37,6 +37,11 @@ impl PaceOptions {
         ]
     }
 
+    /// Whether any of them was.
+    pub(super) fn is_given(&self) -> bool {
+        [self.tick_ms, self.window_ticks, self.default_delay_ticks].iter().any(Option::is_some)
+    }
+
     /// # Errors
     /// A length that cannot be; exit code 2.
     pub(super) fn merge(&self, layers: &Layers) -> Result<Lengths, ExitError> {

@@ -91,6 +91,7 @@ pub(super) fn views(access: Arc<Access>) -> Views {
     };
     Views {
         about: Arc::new(about),
+        clock: evenkeel_actors::clock::Clock::default(),
         access,
         history: Arc::new(|| Err(evenkeel_actors::ports::history::ReadError::Stopped)),
         queue: still(None),

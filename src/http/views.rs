@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use evenkeel_actors::{
+    clock::Clock,
     messages::{Control, Delay, GetMinutes, GetSteps, SetMode},
     ports::{history::OpenHistory, ledger::Published},
     server::{daemon::Pace, monitor::LastWindow, observer::Overview, queue::QueueView, shipper::Shipping},
@@ -43,7 +44,7 @@ pub struct About {
     pub database: String,
     /// How long its ticks and windows are, and the delay that nobody asked for.
     pub lengths: Lengths,
-    /// Ticks before this one run ahead of their time.
+    /// Ticks before this one run ahead of their time, as long as [`Views::clock`] is set.
     pub ahead_until: Tick,
     /// When the process started, Unix ms.
     pub started_ms: u64,
@@ -113,6 +114,8 @@ pub struct Views {
     pub overview: watch::Receiver<Arc<Overview>>,
     /// The daemon's pace.
     pub pace: watch::Receiver<Pace>,
+    /// When entries are made.
+    pub clock: Clock,
     /// Where the outbox stands.
     pub outbox: watch::Receiver<Published>,
     /// How far shipping is, where there is any.
@@ -140,6 +143,11 @@ pub struct Views {
 }
 
 impl Views {
+    /// The first tick that runs in its own time, while those before it run ahead.
+    pub(crate) fn ahead_until(&self) -> Option<Tick> {
+        self.clock.is_set().then_some(self.about.ahead_until)
+    }
+
     /// How the delay is to its objective.
     pub(crate) fn delay_verdict(&self) -> Verdict {
         let queue = self.queue.borrow().clone();

@@ -164,7 +164,7 @@ fn client_behind(views: &Views, told: &ClientTold) -> Option<(Kind, String)> {
     }
     let tick = views.pace.borrow().last?.tick;
     // Ticks that run ahead wait for each plan, and pass faster than the client tells of itself.
-    if tick < views.about.ahead_until {
+    if views.ahead_until().is_some() {
         return None;
     }
     let ticks = tick.since(told.report.decided?.tick);

@@ -102,11 +102,6 @@ fn served(views: &Views) -> Option<(u64, &'static str, usize)> {
     Some((tick.0, mode, queued))
 }
 
-/// That ticks run ahead of their time.
-fn ahead(tick: u64, until: u64) -> Option<String> {
-    (tick < until).then(|| format!("fast forward to tick {until}"))
-}
-
 /// `run`: both halves.
 #[derive(Default)]
 pub(super) struct Embedded(Headed);
@@ -127,7 +122,10 @@ impl Embedded {
             }
         };
         let note = first_cause(&views.degraded.borrow()).or_else(|| beyond(views)).unwrap_or(noted);
-        let note = [ahead(tick, views.about.ahead_until.0).unwrap_or_default(), note];
+        let note = [
+            views.ahead_until().map(|until| format!("fast forward to tick {until}")).unwrap_or_default(),
+            note,
+        ];
         let note = note.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
         let benefit = Benefit(benefit, views.about.lengths.tick_ms);
         let line = format!("{tick:>8} {mode:8} {benefit} {queued:>6} {lag:>4}  {note}");

@@ -135,7 +135,7 @@ impl ServerHalf {
             .start(ActorName::Journal, server, MAILBOX, move |health| Journal::new(handle, recorded, health));
         let append = journal.port();
         let clock = Clock::default();
-        let (of_queue, of_monitor) = (clock.clone(), clock.clone());
+        let [of_queue, of_monitor, of_views] = [(); 3].map(|()| clock.clone());
         let (planned_sender, planned) = watch::channel(None);
         let until = ahead_until(serving, recovered);
         let fast_forward = FastForward { until, planned, clock: clock.clone() };
@@ -155,7 +155,7 @@ impl ServerHalf {
         let outbox_state = writer.published();
         let daemon = starter.start(ActorName::Daemon, ticker, MAILBOX, move |health| {
             Daemon::new(ports, database, workload, outbox_state, health, pace_sender, clock, lengths.tick_ms)
-                .fast_forward(Some(fast_forward))
+                .fast_forward(fast_forward)
         });
         let redis_target = shipment.as_ref().map(|settings| settings.target.to_string());
         let shipping = shipment.map(|settings| {
@@ -178,6 +178,7 @@ impl ServerHalf {
             queue: queue_view,
             window,
             pace,
+            clock: of_views,
             actors: starter.actors.clone(),
             draining: draining_reader,
             degraded: degraded_reader,

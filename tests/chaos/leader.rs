@@ -78,6 +78,7 @@ pub(crate) fn goes(seed: u64) {
         table.push(row);
         broken.extend(fault.map(|fault| format!("{name}: {fault}")));
     }
+    assert!(!table.is_empty(), "no case has `{only}` in its name");
     println!("\n{:<28} {:>6} {:>6} {:>8} {:>6}", "who goes", "least", "most", "a second", "load");
     println!("{}", table.join("\n"));
     let pair = three.end();

@@ -75,7 +75,8 @@ fn a_new_journal_gets_a_past_once_and_is_as_if_it_had_run_all_the_time() {
     let executions = entries(&world, Stream::Executions);
     let ran_at = |tick: u64| executions.iter().find(|entry| entry.record.tick().0 == tick).unwrap().id.ms;
     assert_eq!(ran_at(299) - ran_at(1), 298 * 100, "a tick of the past is as long as any other");
-    assert!(ran_at(305) - ran_at(302) < 60_000, "then they run in their own time");
+    // One that began late may be followed sooner.
+    assert!((150..60_000).contains(&(ran_at(305) - ran_at(302))), "then they run in their own time");
     // Somebody has planned after each of them: when costs are known, executions wait.
     let delayed = entries(&world, Stream::Executions).into_iter().filter(|entry| match &entry.record {
         evenkeel_core::journal::Record::Executed(executed) => executed.delay_ticks() > 1,

@@ -20,7 +20,7 @@ use evenkeel_core::{
     journal::{Entry, EntryId, Record, Stream},
     units::{ids::QueryId, lengths::Lengths, tick::Tick},
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::{
     messages::{GetMinutes, GetSteps, Recorded, Reported, SaveMinutes},
@@ -62,6 +62,8 @@ pub struct Observer {
     kept: Option<Kept>,
     /// When the newest window closed of the minutes that were kept last.
     saved_at_ms: u64,
+    /// Held by who saves.
+    saving: Arc<Mutex<()>>,
     history: OpenHistory,
     queue: watch::Receiver<QueueView>,
     health: ActorHealth,
@@ -79,7 +81,8 @@ impl Observer {
         published: watch::Sender<Arc<Overview>>,
     ) -> Self {
         let (recap, minutes) = (Recap::new(lengths), Minutes::default());
-        Self { lengths, recap, minutes, kept, saved_at_ms: 0, history, queue, health, published }
+        let saving = Arc::default();
+        Self { lengths, recap, minutes, kept, saved_at_ms: 0, saving, history, queue, health, published }
     }
 
     fn publish(&self) {
@@ -115,7 +118,7 @@ impl Observer {
             }
         };
         self.minutes = Minutes::restore(stored, next_tick);
-        self.minutes.fold(self.recap.last_with_delays(Spans::of(self.lengths).history));
+        self.minutes.fold_past(self.recap.last_with_delays(Spans::of(self.lengths).history));
         self.health.set_recovering(false);
         self.publish();
     }
@@ -135,8 +138,11 @@ impl Observer {
 
     fn save(&self) -> impl Future<Output = ()> + use<> {
         let (minutes, kept): (Vec<_>, _) = (self.minutes.iter().cloned().collect(), self.kept.clone());
+        let saving = Arc::clone(&self.saving);
         async move {
             let Some(kept) = kept.filter(|_| !minutes.is_empty()) else { return };
+            // Two would write the same file.
+            let _alone = saving.lock().await;
             let saved = tokio::task::spawn_blocking(move || kept.save(&minutes)).await;
             if let Ok(Err(cause)) = saved {
                 tracing::warn!(%cause, "the page's minutes are not kept: after a restart they are missing there");

@@ -79,18 +79,38 @@ impl Minutes {
     }
 
     /// Counts those of `steps` that have settled and are newer than what has been counted; oldest first, each with the
-    /// delays in it.
+    /// delays in it. One of which the client has not told yet is waited for, a minute at most.
     pub fn fold<'a>(
         &mut self,
         steps: impl DoubleEndedIterator<Item = (&'a Step, Option<&'a DelayCounts>)> + Clone,
     ) {
+        // While ticks run ahead of their time, many windows close before the client tells of the first.
+        self.count_while(steps, |step, newest_ms| {
+            step.forecast.is_some() || step.closed_at_ms + MINUTE_MS <= newest_ms
+        });
+    }
+
+    /// The same of a time before this process, of which nobody will tell.
+    pub fn fold_past<'a>(
+        &mut self,
+        steps: impl DoubleEndedIterator<Item = (&'a Step, Option<&'a DelayCounts>)> + Clone,
+    ) {
+        self.count_while(steps, |_, _| true);
+    }
+
+    fn count_while<'a>(
+        &mut self,
+        steps: impl DoubleEndedIterator<Item = (&'a Step, Option<&'a DelayCounts>)> + Clone,
+        told: impl Fn(&Step, u64) -> bool,
+    ) {
         let Some((newest, _)) = steps.clone().next_back() else { return };
         let settled = newest.closed_at_ms.saturating_sub(SETTLED_MS);
         let counted = self.all.back().map(|last| last.last_tick);
-        for (step, delays) in steps {
-            if Some(step.window.first_tick) > counted && step.closed_at_ms <= settled {
-                self.count(step, delays);
+        for (step, delays) in steps.filter(|(step, _)| Some(step.window.first_tick) > counted) {
+            if step.closed_at_ms > settled || !told(step, newest.closed_at_ms) {
+                break;
             }
+            self.count(step, delays);
         }
     }
 
@@ -282,6 +302,23 @@ mod tests {
         assert_eq!(minutes.iter().len(), 0);
         folded(&mut minutes, 5..6);
         assert_eq!(minutes.iter().next().unwrap().windows, 1);
+    }
+
+    #[test]
+    fn a_window_waits_for_what_the_client_tells_and_no_longer_than_a_minute() {
+        let mut steps: Vec<_> = (0..70).map(step).collect();
+        steps[3].forecast = None;
+        let counted = |steps: &[Step], fold: fn(&mut Minutes, &[Step])| {
+            let mut minutes = Minutes::default();
+            fold(&mut minutes, steps);
+            minutes.iter().map(|minute| minute.windows).sum::<u64>()
+        };
+        let live =
+            |minutes: &mut Minutes, steps: &[Step]| minutes.fold(steps.iter().map(|step| (step, None)));
+        let past =
+            |minutes: &mut Minutes, steps: &[Step]| minutes.fold_past(steps.iter().map(|step| (step, None)));
+        assert_eq!((counted(&steps[..40], live), counted(&steps[..40], past)), (3, 35));
+        assert_eq!(counted(&steps[..64], live), 59, "a minute later nothing is waited for any more");
     }
 
     #[test]

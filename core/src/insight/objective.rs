@@ -92,9 +92,7 @@ impl Verdict {
         self.found
             .map(|found| found.to_string() + &format!(", the delay objective is {}", self.objective.time()))
     }
-}
 
-impl Verdict {
     /// The same in the room of a line; colours are not for every terminal.
     pub fn brief(&self) -> Option<String> {
         let colour = if self.level == Level::Bad { "red" } else { "amber" };

@@ -7,12 +7,12 @@
 //!
 //! Each tick gets as many executions as arrive in one. The server adds what arrives afterwards, where a tick has room.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::Pending;
 use crate::{
     estimator::Estimates,
-    server::control::SetSlot,
+    server::control::{SET_MAX, SetSlot},
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,
@@ -28,7 +28,7 @@ type Units = [f64; 3];
 /// for longer is held for plans that do not come.
 const KEPT_WINDOWS: u64 = 2;
 
-/// Slots for all of `pending`: those of `plan`, and then, from the tick after its last one on, `pace` a tick. `tick` is
+/// Slots for as many of `pending` as a request holds: those of `plan` that are no mere hold, and then, from the tick after its last one on, `pace` a tick. `tick` is
 /// the last that has begun.
 pub(super) fn hand_over(
     lengths: Lengths,
@@ -39,11 +39,17 @@ pub(super) fn hand_over(
     pace: f64,
 ) -> Vec<SetSlot> {
     let mut slots = plan;
-    slots.retain(|slot| slot.due_tick <= tick.after(KEPT_WINDOWS * lengths.window_ticks));
+    let deadlines: BTreeMap<_, _> = pending.iter().map(|of| (of.execution, of.deadline)).collect();
+    slots.retain(|slot| {
+        // A slot at the deadline holds for a plan that does not come.
+        let placed = deadlines.get(&slot.execution).is_some_and(|deadline| slot.due_tick < *deadline);
+        placed && slot.due_tick <= tick.after(KEPT_WINDOWS * lengths.window_ticks)
+    });
     let planned: BTreeSet<ExecutionId> = slots.iter().map(|slot| slot.execution).collect();
     let mut left: Vec<_> = pending.iter().filter(|of| !planned.contains(&of.execution)).collect();
     // With equal maximum delays that is the oldest first; who may wait for less time goes earlier.
     left.sort_by_key(|of| (of.deadline, of.queued_tick, of.execution));
+    left.truncate(SET_MAX.saturating_sub(slots.len()));
     let mut from = slots.iter().map(|slot| slot.due_tick).max().unwrap_or_default().max(tick).next();
     let mut credit = 0.0;
     while let Some(earliest) = left.iter().map(|of| of.due_tick).min() {
@@ -121,8 +127,6 @@ fn plus(a: Units, b: Units) -> Units {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{estimator::CostEstimate, units::resource::PerResource};
 
@@ -218,6 +222,32 @@ mod tests {
         assert_eq!((slots.len(), ids.len()), (40, 40));
         assert_eq!(counts(&slots[15..]), (1_007..1_012).map(|tick| (tick, 5)).collect());
         assert!(slots[15].reason.contains("5.0 executions a tick"), "{}", slots[15].reason);
+    }
+
+    #[test]
+    fn in_long_windows_too_what_is_held_for_a_plan_goes_on_at_the_pace() {
+        let lengths = Lengths { tick_ms: 1_000, window_ticks: 60, default_delay_ticks: 1 };
+        let mut waiting: Vec<_> = (0..100).map(|n| pending(n, 1_000)).collect();
+        for of in &mut waiting {
+            of.deadline = Tick(1_100);
+        }
+        let held = |of: &Pending| SetSlot {
+            execution: of.execution,
+            due_tick: of.deadline,
+            reason: "held".to_owned(),
+        };
+        let plan = waiting.iter().map(held).collect();
+        let counts = counts(&hand_over(lengths, NOW, &waiting, plan, &estimates(), 5.0));
+        assert_eq!(counts, (1_004..1_024).map(|tick| (tick, 5)).collect());
+    }
+
+    #[test]
+    fn no_more_than_a_request_holds_has_slots_the_oldest_first() {
+        let waiting: Vec<_> = (0..SET_MAX as u64 + 50).map(|n| pending(n, 900 + n)).collect();
+        let slots = hand_over(LENGTHS, Tick(20_000), &waiting, Vec::new(), &estimates(), 40.0);
+        assert_eq!(slots.len(), SET_MAX);
+        let ids: BTreeSet<_> = slots.iter().map(|slot| slot.execution).collect();
+        assert!(waiting[..SET_MAX].iter().all(|of| ids.contains(&of.execution)));
     }
 
     #[test]

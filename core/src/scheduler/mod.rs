@@ -52,8 +52,8 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler that has seen nothing of a database of these lengths. `delay_budget` is a ceiling for the mean delay in ticks, where
-    /// 1 is none added; none lets the policy choose.
+    /// A scheduler that has seen nothing of a database of these lengths. `delay_budget` is a ceiling for the mean delay in
+    /// ticks, where 1 is none added; none lets the policy choose.
     pub fn new(policy: PolicyName, lengths: Lengths, limits: HoldLimits, delay_budget: Option<f64>) -> Self {
         Self::with(policy, lengths, Fold::new(lengths, limits), delay_budget)
     }

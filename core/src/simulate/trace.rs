@@ -34,7 +34,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Whether the ticks of a window, from `first` on whatever its borders, are in the corridor; none when the run ends before they do.
+    /// Whether as many ticks as a window has, from `first` on (no border need be there), are in the corridor; none when the
+    /// run ends before they do.
     pub fn is_level(&self, first: Tick) -> Option<bool> {
         let first = usize::try_from(first.0).ok()?;
         let ticks = self.usage.get(first..first.checked_add(self.lengths.window_ticks as usize)?)?;

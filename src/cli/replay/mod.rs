@@ -61,7 +61,7 @@ struct Asked {
 
 /// One line of `--json`.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line {
     /// None for the journal itself.
     policy: Option<PolicyName>,
     budget: Option<f64>,
@@ -69,7 +69,7 @@ struct Line<'a> {
     last_tick: u64,
     #[serde(flatten)]
     summary: Summary,
-    queries: &'a [QueryComparison],
+    queries: Vec<QueryComparison>,
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
@@ -95,17 +95,18 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut entries = Entries::of(history, from).map_err(|error| failed(&error))?;
     let mut progress = Progress::new("replay".to_owned(), head.next_tick.0);
     while let Some(entry) = entries.next().map_err(|error| failed(&error))? {
+        // A server that runs writes on: what it has written since is not of this moment.
+        if entry.record.committed() >= head.next_tick {
+            break;
+        }
         replay.apply(&entry.record);
         progress.show(replay.at().0);
     }
     progress.clear();
+    let span = (replay.counted_from(), Tick(head.next_tick.0.saturating_sub(1)));
     let (actual, twins) = replay.finish();
-    let span = (counted_from, Tick(head.next_tick.0.saturating_sub(1)));
-    if options.which.json {
-        json(span, lengths, &asked, &actual, &twins)?;
-    } else {
-        table(span, lengths, &asked, &actual, &twins)?;
-    }
+    let replayed = Replayed { span, lengths, asked, actual, twins };
+    if options.which.json { replayed.print_json() } else { replayed.print_table() }?;
     Ok(Exit::Ok)
 }
 
@@ -145,44 +146,44 @@ fn label(Asked { policy, budget }: &Asked) -> String {
     }
 }
 
-fn table(
-    (first, last): (Tick, Tick),
+/// What came out.
+struct Replayed {
+    /// The first and the last tick that are counted.
+    span: (Tick, Tick),
     lengths: Lengths,
-    asked: &[Asked],
-    actual: &Tally,
-    twins: &[Tally],
-) -> anyhow::Result<()> {
-    let tick_ms = lengths.tick_ms;
-    output::data(|out| {
-        writeln!(out, "Ticks {first} to {last}.\n\n{}", heading())?;
-        writeln!(out, "{}", Row::from(("as it was", &actual.summary(), tick_ms)))?;
-        asked.iter().zip(twins).try_for_each(|(asked, tally)| {
-            writeln!(out, "{}", Row::from((label(asked).as_str(), &tally.summary(), tick_ms)))
-        })
-    })?;
-    Ok(())
+    asked: Vec<Asked>,
+    actual: Tally,
+    /// In the order of those that were asked.
+    twins: Vec<Tally>,
 }
 
-fn json(
-    (first, last): (Tick, Tick),
-    lengths: Lengths,
-    asked: &[Asked],
-    actual: &Tally,
-    twins: &[Tally],
-) -> anyhow::Result<()> {
-    let none = None;
-    let all = std::iter::once((none, actual)).chain(asked.iter().map(Some).zip(twins));
-    for (asked, tally) in all {
-        let queries = Comparison::of(actual, tally).queries;
-        let line = serde_json::to_string(&Line {
-            policy: asked.map(|asked| asked.policy),
-            budget: asked.and_then(|asked| asked.budget).map(|given| given.budget_ticks(lengths.tick_ms)),
-            first_tick: first.0,
-            last_tick: last.0,
-            summary: tally.summary(),
-            queries: &queries,
+impl Replayed {
+    fn print_table(&self) -> anyhow::Result<()> {
+        let Self { span: (first, last), actual, .. } = self;
+        let row = |label: &str, tally: &Tally| Row::from((label, &tally.summary(), self.lengths.tick_ms));
+        output::data(|out| {
+            writeln!(out, "Ticks {first} to {last}.\n\n{}", heading())?;
+            writeln!(out, "{}", row("as it was", actual))?;
+            let mut twins = self.asked.iter().zip(&self.twins);
+            twins.try_for_each(|(asked, tally)| writeln!(out, "{}", row(&label(asked), tally)))
         })?;
-        output::data(|out| writeln!(out, "{line}"))?;
+        Ok(())
     }
-    Ok(())
+
+    fn print_json(&self) -> anyhow::Result<()> {
+        let twins = self.asked.iter().map(Some).zip(&self.twins);
+        for (asked, tally) in std::iter::once((None, &self.actual)).chain(twins) {
+            let budget = asked.and_then(|asked| asked.budget);
+            let line = serde_json::to_string(&Line {
+                policy: asked.map(|asked| asked.policy),
+                budget: budget.map(|given| given.budget_ticks(self.lengths.tick_ms)),
+                first_tick: self.span.0.0,
+                last_tick: self.span.1.0,
+                summary: tally.summary(),
+                queries: Comparison::of(&self.actual, tally).queries,
+            })?;
+            output::data(|out| writeln!(out, "{line}"))?;
+        }
+        Ok(())
+    }
 }

@@ -38,7 +38,7 @@ use crate::http::{
 const EVERY: Duration = Duration::from_secs(1);
 /// Silence after which a comment is sent, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Most readers at once: each holds a connection, and at most one frame of about 100 kB.
+/// Most readers at once: each holds a connection, and at most one frame: some 100 kB, and 1 MB where windows are short.
 const READERS_MAX: usize = 1_000;
 /// Time of which windows are told again with each change, three of them at least: what the client knows of them comes up
 /// to two seconds later.

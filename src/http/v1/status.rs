@@ -229,7 +229,12 @@ fn first_sentence(views: &Views, minute: &SpanSummary) -> Option<String> {
     let tick_ms = views.about.lengths.tick_ms;
     let told = views.told.borrow();
     let shadow = told.as_ref().and_then(|told| told.report.shadow.as_ref());
-    shadow.and_then(|report| would(report, tick_ms)).or_else(|| headline(minute, tick_ms))
+    // What a client told before the mode changed is over.
+    let in_shadow = views.queue.borrow().as_ref().is_some_and(|queue| queue.mode == Mode::Shadow);
+    shadow
+        .filter(|_| in_shadow)
+        .and_then(|report| would(report, tick_ms))
+        .or_else(|| headline(minute, tick_ms))
 }
 
 impl From<&ClientTold> for ClientView {

@@ -1,26 +1,18 @@
 import type { Executed } from "../api/types";
-import { clock, number, shortId, wait } from "../logic/format";
-import { link } from "../route";
+import { clock, number, wait } from "../logic/format";
 import { tickMs } from "../state";
+import { IdLink } from "./id_link";
 import { type Column, Table } from "./table";
 
 const EXECUTION: Column<Executed> = {
   key: "execution",
   label: "Execution",
-  render: ({ execution }) => (
-    <a href={link("decisions", execution)} title={execution}>
-      <code>{shortId(execution)}</code>
-    </a>
-  ),
+  render: ({ execution }) => <IdLink view="decisions" id={execution} />,
 };
 const QUERY: Column<Executed> = {
   key: "query",
   label: "Query",
-  render: ({ query }) => (
-    <a href={link("queries", query)} title={query}>
-      <code>{shortId(query)}</code>
-    </a>
-  ),
+  render: ({ query }) => <IdLink view="queries" id={query} />,
 };
 const REST: Column<Executed>[] = [
   { key: "queued", label: "Queued, tick", numeric: true, render: ({ queued_tick }) => number(queued_tick) },

@@ -3,8 +3,9 @@
 import { useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { Executed, Executions, Queued, Waiting } from "../api/types";
-import { clock, number, plural, shortId, wait } from "../logic/format";
+import { clock, number, plural, wait } from "../logic/format";
 import { ExecutionsTable } from "../parts/executions_table";
+import { IdLink } from "../parts/id_link";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
@@ -77,20 +78,12 @@ const WAITING: Column<Waiting>[] = [
   {
     key: "execution",
     label: "Execution",
-    render: ({ execution }) => (
-      <a href={link("decisions", execution)} title={execution}>
-        <code>{shortId(execution)}</code>
-      </a>
-    ),
+    render: ({ execution }) => <IdLink view="decisions" id={execution} />,
   },
   {
     key: "query",
     label: "Query",
-    render: ({ query }) => (
-      <a href={link("queries", query)} title={query}>
-        <code>{shortId(query)}</code>
-      </a>
-    ),
+    render: ({ query }) => <IdLink view="queries" id={query} />,
   },
   { key: "queued", label: "Queued, tick", numeric: true, render: ({ queued_tick }) => number(queued_tick) },
   { key: "due", label: "Due, tick", numeric: true, render: ({ due_tick }) => number(due_tick) },

@@ -2,12 +2,12 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Queries, type Query, RESOURCES, type Resource } from "../api/types";
-import { duration, interval, number, share, shortId, wait } from "../logic/format";
+import { duration, interval, number, share, wait } from "../logic/format";
 import { type Order, sorted } from "../logic/sort";
+import { IdLink } from "../parts/id_link";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
-import { link } from "../route";
 import { tickMs } from "../state";
 
 /** Rows shown at first, and more with each press: 10,000 at once would be slow to draw and to read. */
@@ -30,11 +30,7 @@ const COLUMNS: Column<Query>[] = [
     key: "query",
     label: "Query",
     sort: ({ query }) => query,
-    render: ({ query }) => (
-      <a href={link("queries", query)} title={query}>
-        <code>{shortId(query)}</code>
-      </a>
-    ),
+    render: ({ query }) => <IdLink view="queries" id={query} />,
   },
   {
     key: "executed",

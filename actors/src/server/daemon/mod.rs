@@ -195,8 +195,8 @@ impl Daemon {
 
     /// The same, with ticks that run ahead of their time.
     #[must_use]
-    pub fn fast_forward(self, fast_forward: Option<FastForward>) -> Self {
-        Self { fast_forward, ..self }
+    pub fn fast_forward(self, fast_forward: FastForward) -> Self {
+        Self { fast_forward: Some(fast_forward), ..self }
     }
 
     fn start_ticker(&mut self, context: &mut Context<Self>) {

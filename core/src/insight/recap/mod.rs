@@ -29,7 +29,7 @@ pub const HISTORY_WINDOWS_MAX: u64 = 21_600;
 pub struct Spans {
     /// In the shorter of the two spans that shares and delays are told for: a minute.
     pub minute: usize,
-    /// In the longer one: five minutes.
+    /// In the longer one: five minutes. A window has settled once the next one has closed, so two at least.
     pub recent: usize,
     /// Windows that are remembered: six hours, at most [`HISTORY_WINDOWS_MAX`].
     pub history: usize,
@@ -41,7 +41,7 @@ impl Spans {
         let windows = |minutes: u64, most: u64| lengths.windows_in_ms(minutes * 60_000).min(most) as usize;
         Self {
             minute: windows(1, SPAN_WINDOWS_MAX),
-            recent: windows(5, SPAN_WINDOWS_MAX),
+            recent: windows(5, SPAN_WINDOWS_MAX).max(2),
             history: windows(360, HISTORY_WINDOWS_MAX),
         }
     }

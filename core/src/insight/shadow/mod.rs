@@ -35,8 +35,8 @@ use crate::{
 const BEHIND_MAX: u64 = 600;
 /// Queries that a comparison names: those that ran most often.
 const QUERIES_TOLD: usize = 100;
-/// Windows between two comparisons: they are for people.
-const COMPARED_EVERY: u64 = 10;
+/// Time between two comparisons, which are for people.
+const COMPARED_MS: u64 = 10_000;
 
 /// What the twin shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,8 @@ pub struct ShadowReport {
     pub other: Other,
     /// The first tick that is compared.
     pub since: Tick,
-    /// The first tick that is not compared yet.
+    /// The first tick that is not compared yet. Where the client was more than 600 ticks behind, the twin passed over what it
+    /// missed, and these ticks count on the other side only.
     pub until: Tick,
     /// What the twin's last plan said; none where nobody levels it.
     pub feasibility: Option<Feasibility>,
@@ -131,6 +132,8 @@ pub struct Shadow {
     feasibility: Option<Feasibility>,
     actual: Recent,
     twins: Recent,
+    /// Comparisons that were due so far.
+    compared: u64,
     report: Option<Arc<ShadowReport>>,
 }
 
@@ -145,7 +148,17 @@ impl Shadow {
         let twin = Self::twin(other, &settings, from);
         let since = twin.next();
         let (actual, twins) = (Recent::new(settings.lengths), Recent::new(settings.lengths));
-        Some(Self { other, settings, twin, since, feasibility: None, actual, twins, report: None })
+        Some(Self {
+            other,
+            settings,
+            twin,
+            since,
+            feasibility: None,
+            actual,
+            twins,
+            compared: 0,
+            report: None,
+        })
     }
 
     fn twin(other: Other, settings: &ShadowSettings, from: Tick) -> Twin {
@@ -155,11 +168,6 @@ impl Shadow {
             Other::Unlevelled => PolicyName::None,
         };
         Twin::new(TwinSettings { policy, delay_budget, limits, lengths }, from)
-    }
-
-    /// What its twin shows.
-    pub fn other(&self) -> Other {
-        self.other
     }
 
     /// Applies an entry of the journal.
@@ -184,8 +192,11 @@ impl Shadow {
             }
             self.feasibility = feasibility;
         }
-        let compared = self.twin.next().since(self.since);
-        if compared > 0 && compared.is_multiple_of(COMPARED_EVERY * self.settings.lengths.window_ticks) {
+        let lengths = self.settings.lengths;
+        let period = lengths.ticks_in_ms(COMPARED_MS).max(lengths.window_ticks);
+        let due = self.twin.next().since(self.since) / period;
+        if due > self.compared {
+            self.compared = due;
             self.compare();
         }
     }
@@ -201,7 +212,7 @@ impl Shadow {
         }));
     }
 
-    /// The comparison as of ten windows ago at most; none before the first ten.
+    /// The comparison as of ten seconds ago at most, or a window where that is longer; none before the first.
     pub fn report(&self) -> Option<&Arc<ShadowReport>> {
         self.report.as_ref()
     }

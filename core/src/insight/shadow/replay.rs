@@ -60,6 +60,11 @@ impl Replay {
         count(&mut self.actual, record, self.counted_from, self.lengths);
     }
 
+    /// The first tick that is counted.
+    pub fn counted_from(&self) -> Tick {
+        self.counted_from
+    }
+
     /// The tick whose entries are coming.
     pub fn at(&self) -> Tick {
         self.at

@@ -15,7 +15,8 @@ use crate::{
     },
 };
 
-/// Queries whose delays are counted apart. Those that come later count in the whole only: 2,000 take some 2 MB.
+/// Queries whose delays are counted apart. Those that come later count in the whole only: 2,000 take some 2 MB, and the
+/// parts of an hour and a day are sixty such.
 const QUERIES_MAX: usize = 2_000;
 
 /// See the module.

@@ -61,6 +61,9 @@ impl Twin {
     pub fn event(&mut self, event: &QueueRecord) {
         if event.tick >= self.next {
             self.events.entry(event.tick).or_default().push(*event);
+        } else {
+            // It was done after its tick, which has been run.
+            self.circle.repeat(event);
         }
     }
 
@@ -84,4 +87,41 @@ impl Twin {
 fn cost(executed: &Executed, estimates: &Estimates) -> Usage {
     let known = estimates.get(executed.query).map(|estimate| estimate.cost);
     known.unwrap_or_default().map(|units| libm::round(units.max(0.0)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::units::ids::{ExecutionId, QueryId};
+
+    fn event(event: QueueEvent, tick: u64, due: u64, added_ticks: u64) -> QueueRecord {
+        let (execution, query) = (ExecutionId::new(1, 1), QueryId(Uuid::from_u128(7)));
+        QueueRecord { event, execution, query, tick: Tick(tick), due_tick: Tick(due), added_ticks }
+    }
+
+    /// When the one execution runs, and what is done to it after tick 0 has been run.
+    fn ran(after: &[QueueRecord]) -> Option<Tick> {
+        let (limits, lengths) = (HoldLimits::default(), Lengths::default());
+        let settings = TwinSettings { policy: PolicyName::None, delay_budget: None, limits, lengths };
+        let mut twin = Twin::new(settings, Tick(0));
+        twin.event(&event(QueueEvent::Queued, 0, 1, 0));
+        twin.run(&Estimates::default());
+        for event in after {
+            twin.event(event);
+        }
+        let records = (1..20).flat_map(|_| twin.run(&Estimates::default()).0).collect::<Vec<_>>();
+        records.iter().find_map(|record| match record {
+            Record::Executed(executed) => Some(executed.tick),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn what_is_done_between_two_ticks_is_done_in_the_twin_too() {
+        assert_eq!(ran(&[]), Some(Tick(1)));
+        assert_eq!(ran(&[event(QueueEvent::Delayed, 0, 8, 7)]), Some(Tick(8)));
+        assert_eq!(ran(&[event(QueueEvent::Dropped, 0, 1, 0)]), None);
+    }
 }

@@ -177,7 +177,7 @@ impl Planning<'_> {
         let mut waiting = self.items.clone();
         let mut slots = BTreeMap::new();
         let (mut target, mut first_target) = (carry.target, None);
-        let teaches = teach::is_worth_it(settings, &self.load);
+        let teaches = teach::is_worth_it(settings, self.lengths(), &self.load);
         let mut feasibility = Feasibility::FEASIBLE;
         for (n, tick) in (self.next().0..).map(Tick).take(PLANNED_TICKS).enumerate() {
             let ready = waiting.iter().filter(|item| item.earliest <= tick);

@@ -49,7 +49,7 @@ impl Settings {
             knee_by_window: found.knee_by_window * stock,
             knee_ones: found.knee_ones * stock,
             knee_by_tick: found.knee_by_tick * strays.max(1.0),
-            knee_fine_max: found.knee_fine_max * strays.max(1.0),
+            knee_fine_max: (found.knee_fine_max * strays.max(1.0)).min(KNEE_MAX),
             step_inside: found.step_inside * (1.0 / windows).min(STEP_MAX),
             stock_slack: found.stock_slack * windows,
             drain_ticks: found.drain_ticks * windows.max(1.0),

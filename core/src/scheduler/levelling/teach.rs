@@ -14,9 +14,9 @@ use crate::units::{lengths::Lengths, tick::Tick};
 /// Queries up to which it is a matter of minutes: three unknown costs are learned from a window.
 const QUERIES_MAX: usize = 600;
 
-/// Whether costs are unknown and soon need not be.
-pub(super) fn is_worth_it(settings: &Settings, load: &Load) -> bool {
-    load.uncertainty > settings.uncertain && load.by_query.len() <= QUERIES_MAX
+/// Whether costs are unknown and soon need not be. A window of two ticks has none that makes up for the others.
+pub(super) fn is_worth_it(settings: &Settings, lengths: Lengths, load: &Load) -> bool {
+    lengths.window_ticks > 2 && load.uncertainty > settings.uncertain && load.by_query.len() <= QUERIES_MAX
 }
 
 /// What `tick` shall sum to, so that a window of the goal `level` teaches. The mean stays what it is.

@@ -36,7 +36,8 @@ impl Minute {
                 self.in_last += 1;
             }
             _ => {
-                if self.executed.len() as u64 >= self.lengths.minute_windows().div_ceil(windows) {
+                // A journal of before has sixty, whatever the pace.
+                while self.executed.len() as u64 >= self.lengths.minute_windows().div_ceil(windows) {
                     self.executed.remove(0);
                 }
                 self.executed.push(window.executed);
