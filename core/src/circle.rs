@@ -9,7 +9,7 @@ use crate::{
     journal::{Commit, Executed, Mode, QueueEvent, QueueRecord, Recovered, ServerState},
     scheduler::{Feasibility, Scheduler},
     server::{
-        control::{ControlRequest, LEASE_TICKS_DEFAULT},
+        control::{ControlRequest, lease_ticks},
         queue::{HoldLimits, Queue, RecordedQueue},
         steps::{Action, Steps, TickUsage},
     },
@@ -111,7 +111,7 @@ impl Circle {
         let request = ControlRequest {
             client: "simulate".to_owned(),
             epoch: 1,
-            lease_ticks: LEASE_TICKS_DEFAULT,
+            lease_ticks: lease_ticks(self.lengths),
             set: plan.into_request(),
             handover: false,
         };

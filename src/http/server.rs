@@ -22,12 +22,13 @@ const THREADS: usize = 2;
 pub(crate) struct ServerSlice {
     views: Views,
     frames: v1::Frames,
+    frontiers: v1::Frontiers,
 }
 
 impl ServerSlice {
     /// Answers from `views`.
     pub(crate) fn new(views: Views) -> Self {
-        Self { views, frames: v1::Frames::default() }
+        Self { views, frames: v1::Frames::default(), frontiers: v1::Frontiers::default() }
     }
 }
 
@@ -36,6 +37,7 @@ impl Slice for ServerSlice {
         routes
             .data(self.views.clone())
             .data(self.frames.clone())
+            .data(self.frontiers.clone())
             .data(wire::Rendered::default())
             // What is asked for all the time is looked for first.
             .add(Resource::at("/queued").get(Needs::Wire(Scope::Read), wire::queued))

@@ -25,7 +25,7 @@ use evenkeel_core::{
     leveller::Standing,
     scheduler::{Feasibility, Plan, PolicyName, Scheduler as Core, SchedulerSnapshot, SnapshotError},
     server::{
-        control::{ControlError, ControlRequest, ControlResponse, LEASE_TICKS_DEFAULT},
+        control::{ControlError, ControlRequest, ControlResponse, lease_ticks},
         queue::HoldSettings,
     },
     units::{lengths::Lengths, span::Given, tick::Tick},
@@ -201,11 +201,11 @@ impl Scheduler {
     /// Sends a plan, and takes the answer. One that hands over is the last.
     fn ask(&self, plan: Plan, handover: bool) -> impl ActorFutureExt<Self, Output = ()> + use<> {
         let set = plan.into_request();
-        let Settings { client, epoch, .. } = &self.settings;
+        let Settings { client, epoch, lengths, .. } = &self.settings;
         let request = ControlRequest {
             client: client.clone(),
             epoch: epoch.held(),
-            lease_ticks: LEASE_TICKS_DEFAULT,
+            lease_ticks: lease_ticks(*lengths),
             set,
             handover,
         };

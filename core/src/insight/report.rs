@@ -90,6 +90,13 @@ impl From<&Estimates> for LearnedCosts {
     }
 }
 
+impl From<&LearnedCosts> for Estimates {
+    fn from(costs: &LearnedCosts) -> Self {
+        let by_query = costs.queries.iter().map(|learned| (learned.query, learned.estimate));
+        Self::new(by_query.collect(), costs.unseen)
+    }
+}
+
 impl LearnedCosts {
     /// What is known of `query` itself.
     pub fn get(&self, query: QueryId) -> Option<&CostEstimate> {

@@ -17,7 +17,7 @@ use crate::{
         Entry, EntryId, Executed, FIRST_FORMAT, PerStream, QueueEvent, QueueRecord, Queued, Record, Released,
         Start, Stream,
     },
-    server::meter::USAGE_LATE_TICKS_MAX,
+    server::meter::window_late_ticks_max,
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,
@@ -423,9 +423,8 @@ impl Audit {
     /// A window is recorded with the commit of the tick after it, or later, where usage is told late.
     fn check_last_window(&mut self, next_tick: Tick) {
         let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
-        // One window closes in a tick: those that wait behind one that lacks a tick follow one by one.
         let window_ticks = self.lengths.window_ticks;
-        let late = if self.late { USAGE_LATE_TICKS_MAX + USAGE_LATE_TICKS_MAX / window_ticks + 1 } else { 0 };
+        let late = if self.late { window_late_ticks_max(self.lengths) } else { 0 };
         let due = self.lengths.border_before(Tick(reached.0.saturating_sub(late))).0;
         let unread = self.unread.windows * window_ticks;
         let closed = self.last_window.map_or(0, |closed| closed.next().0) + unread;

@@ -4,13 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     journal::Mode,
-    units::{ids::ExecutionId, tick::Tick},
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
 
 /// Most ticks that a lease may be asked for.
 pub const LEASE_TICKS_MAX: u64 = 50;
 /// Ticks of a lease when the request does not say: one second at the default pace.
 pub const LEASE_TICKS_DEFAULT: u64 = 10;
+/// What a lease should last, as far as its range allows.
+const LEASE_MS: u64 = 1_000;
+
+/// Ticks of a lease that evenkeel's own client asks for: a second, ten ticks at the least.
+pub fn lease_ticks(lengths: Lengths) -> u64 {
+    lengths.ticks_in_ms(LEASE_MS).clamp(LEASE_TICKS_DEFAULT, LEASE_TICKS_MAX)
+}
+
 /// Most slots in one request: 10,000 of about 300 bytes stay below the body limit of 4 MiB.
 pub const SET_MAX: usize = 10_000;
 /// Longest reason, in bytes: a sentence.
@@ -161,6 +169,12 @@ pub enum ControlError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_lasts_a_second_as_far_as_its_ticks_may() {
+        let of = |tick_ms| lease_ticks(Lengths::at_pace(tick_ms));
+        assert_eq!([5, 20, 40, 100, 1_000].map(of), [50, 50, 25, 10, 10]);
+    }
 
     #[test]
     fn a_request_that_says_nothing_of_its_lease_asks_for_a_second() {

@@ -20,23 +20,45 @@ use crate::{
     },
 };
 
-/// Ticks that a tick's usage may come late before the tick counts as unknown: two windows, two seconds at the default pace.
-/// A probe over a network answers within tenths of a second.
-pub const USAGE_LATE_TICKS_MAX: u64 = 20;
+/// Time that a tick's usage may come late before the tick counts as unknown: a probe over a network answers within tenths
+/// of a second.
+const USAGE_LATE_MS_MAX: u64 = 2_000;
+/// The same in ticks at the least: two windows of the default length.
+const USAGE_LATE_TICKS_MIN: u64 = 20;
+
+/// Ticks that a tick's usage may come late before the tick counts as unknown: two seconds, 20 ticks at the least.
+fn usage_late_ticks_max(lengths: Lengths) -> u64 {
+    lengths.ticks_in_ms(USAGE_LATE_MS_MAX).max(USAGE_LATE_TICKS_MIN)
+}
+
+/// Ticks after its last one in which a window may close. One closes in a tick: those that wait behind one that lacks a tick
+/// follow one by one.
+pub fn window_late_ticks_max(lengths: Lengths) -> u64 {
+    let usage = usage_late_ticks_max(lengths);
+    usage + usage / lengths.window_ticks + 1
+}
 
 /// See the module.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Meter {
     measured: Measured,
+    /// See [`usage_late_ticks_max`].
+    late_ticks_max: u64,
     /// What has been told of ticks whose turn has not come.
     told: BTreeMap<Tick, Usage>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::recover(Lengths::default(), &ServerState::default())
+    }
 }
 
 impl Meter {
     /// What was known when the server stopped. Usage that was told and had not had its turn is told again, or is unknown.
     pub fn recover(lengths: Lengths, state: &ServerState) -> Self {
         let measured = Measured::recover(lengths, state.open_window, state.last_window);
-        Self { measured, told: BTreeMap::new() }
+        Self { measured, late_ticks_max: usage_late_ticks_max(lengths), told: BTreeMap::new() }
     }
 
     /// The usage of the last tick, when it is known before the next one begins; none before the first tick.
@@ -64,7 +86,7 @@ impl Meter {
             let next = self.next();
             let added = match self.told.remove(&next) {
                 Some(usage) => self.measured.add(next, &usage, 0),
-                None if begins.since(next) > USAGE_LATE_TICKS_MAX => self.measured.add_unknown(next),
+                None if begins.since(next) > self.late_ticks_max => self.measured.add_unknown(next),
                 None => break,
             };
             added.expect("it is the tick's turn");
@@ -133,10 +155,22 @@ mod tests {
         let closed = windows(60, |t| t.checked_sub(1).filter(|tick| *tick != 13).into_iter().collect());
         let at: Vec<_> =
             closed.iter().map(|(t, window)| (*t, window.first_tick.0, window.incomplete)).collect();
-        let late = 13 + USAGE_LATE_TICKS_MAX + 1;
+        let late = 13 + usage_late_ticks_max(Lengths::default()) + 1;
         assert_eq!(at[..3], [(10, 0, false), (late, 10, true), (late + 1, 20, false)]);
         assert_eq!(closed[1].1.usage.cpu, crate::units::window::Extent { average: 15, min: 11, max: 20 });
         assert_eq!(at[3..], [(40, 30, false), (50, 40, false)]);
+    }
+
+    #[test]
+    fn usage_may_be_two_seconds_late_at_any_pace_and_twenty_ticks_at_the_least() {
+        let of = |tick_ms| usage_late_ticks_max(Lengths::at_pace(tick_ms));
+        assert_eq!([5, 10, 100, 1_000].map(of), [400, 200, 20, 20]);
+        let lengths = Lengths::at_pace(10);
+        let unknown_at = |lengths| {
+            let mut meter = Meter::recover(lengths, &ServerState::default());
+            (1..1_000).find(|t| meter.late(Tick(*t), []).open.ticks() > 0)
+        };
+        assert_eq!((unknown_at(lengths), unknown_at(Lengths::default())), (Some(201), Some(21)));
     }
 
     #[test]

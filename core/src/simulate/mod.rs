@@ -4,12 +4,14 @@
 //! World ─arrivals, costs─▶ Circle: steps, queue, scheduler ─records─▶ Estimator ─estimates─▶ Circle
 //! ```
 
+mod recorded;
 mod report;
 mod trace;
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 pub use self::{
+    recorded::{Asked, BUDGETS, Recorded, Sweep},
     report::{DelayTicks, EstimateError, Report},
     trace::Trace,
 };

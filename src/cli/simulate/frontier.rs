@@ -9,7 +9,7 @@ use std::{
 
 use evenkeel_core::{
     scheduler::PolicyName,
-    simulate::{Report, Run},
+    simulate::{BUDGETS, Report, Run},
 };
 
 use super::{
@@ -17,9 +17,6 @@ use super::{
     plot::{Frontier, Point},
 };
 use crate::{config::ScenarioChoice, exit::ExitError};
-
-/// Budgets, in ticks of mean delay.
-const BUDGETS: [f64; 8] = [1.5, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0];
 
 /// A policy under one of [`BUDGETS`].
 type Job = (PolicyName, usize);

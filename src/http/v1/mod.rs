@@ -8,6 +8,7 @@ mod decisions;
 mod dto;
 mod events;
 mod executions;
+mod frontier;
 mod journal;
 mod minutes;
 mod mode;
@@ -22,6 +23,7 @@ mod status;
 pub(super) use self::openapi::document;
 pub(super) use self::{
     events::Frames,
+    frontier::Frontiers,
     status::{Capture, LeaseView, ModeName},
 };
 use super::{
@@ -33,6 +35,7 @@ pub(super) fn add(routes: &mut Routes<'_>) {
     routes
         .add(Resource::at("/api/v1/status").get(Needs::READ, status::status))
         .add(Resource::at("/api/v1/shadow").get(Needs::READ, shadow::shadow))
+        .add(Resource::at("/api/v1/frontier").get(Needs::READ, frontier::frontier))
         .add(Resource::at("/api/v1/resources").get(Needs::READ, resources::now))
         .add(Resource::at("/api/v1/resources/history").get(Needs::READ, resources::history))
         .add(Resource::at("/api/v1/minutes").get(Needs::READ, minutes::minutes))

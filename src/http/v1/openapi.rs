@@ -31,7 +31,7 @@ use crate::http::{access, control, health, metrics, problem::Problem, wire};
         wire::queued, wire::resources, wire::delay,
         control::control,
         health::healthz, health::readyz, metrics::serve, access::login::session,
-        super::status::status, super::shadow::shadow, super::resources::now, super::resources::history,
+        super::status::status, super::shadow::shadow, super::frontier::frontier, super::resources::now, super::resources::history,
         super::minutes::minutes, super::queued::queued,
         super::queries::list, super::queries::one, super::executions::executions, super::decisions::explain,
         super::mode::get, super::mode::put, super::journal::journal, super::actors::actors, super::events::events,

@@ -69,17 +69,28 @@ impl Twin {
 
     /// Runs the next tick, at costs as they are known now. What a journal would have recorded, and what was decided.
     pub fn run(&mut self, estimates: &Estimates) -> (Vec<Record>, Option<Feasibility>) {
+        let (Ticked { commit, .. }, feasibility) = self.step(estimates);
+        (commit.records, feasibility)
+    }
+
+    /// The same, with what ran and what that used.
+    pub fn step(&mut self, estimates: &Estimates) -> (Ticked, Option<Feasibility>) {
         let tick = self.next;
         let events = self.events.remove(&tick).unwrap_or_default();
         let arrived = events.iter().filter(|event| event.event == QueueEvent::Queued);
         let arrivals = arrived.map(|event| (event.execution, event.query)).collect();
-        let Ticked { commit, .. } = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
+        let ticked = self.circle.step(tick, arrivals, |executed| cost(executed, estimates));
         for event in &events {
             self.circle.repeat(event);
         }
         let feasibility = self.levels.then(|| self.circle.level(tick, estimates));
         self.next = tick.next();
-        (commit.records, feasibility)
+        (ticked, feasibility)
+    }
+
+    /// When each execution that waits was queued.
+    pub fn waiting(&self) -> impl Iterator<Item = Tick> {
+        self.circle.queue().planned().map(|planned| planned.queued.queued_tick)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Released at once, what waits would be a peak; held until the lease is over, the load would stand still.
 
-use crate::{server::control::LEASE_TICKS_DEFAULT, units::lengths::Lengths};
+use crate::{server::control::lease_ticks, units::lengths::Lengths};
 
 /// How long the stock is held, and then how long it fades, in milliseconds.
 const HOLD_MS: u64 = 60_000;
@@ -16,9 +16,6 @@ const HOLD_MS: u64 = 60_000;
 const STOCK_TICKS: f64 = 50.0;
 /// The pace stays between these shares of the mean.
 const PACE: [f64; 2] = [0.75, 1.25];
-/// Ticks with a plan after which whoever was silent is really back: a lease. The first plans may be made from an old
-/// view.
-const BACK_TICKS: u64 = LEASE_TICKS_DEFAULT;
 
 /// The most executions of a tick at a mean of so many.
 pub(super) fn most(mean: f64) -> usize {
@@ -38,7 +35,10 @@ pub(super) struct Silence {
     ticks: Option<u64>,
     /// Whether a plan has come since the last tick.
     has_plan: bool,
-    /// Ticks with a plan since the last one without, up to [`BACK_TICKS`].
+    /// Ticks with a plan after which whoever was silent is really back: a lease. The first plans may be made from an old
+    /// view.
+    back_after: u64,
+    /// Ticks with a plan since the last one without, up to that.
     back_ticks: u64,
     /// Whether the last leader has left slots that need no lease.
     handed_over: bool,
@@ -52,11 +52,13 @@ pub(super) struct Silence {
 
 impl Silence {
     pub(super) fn new(lengths: Lengths) -> Self {
+        let back_after = lease_ticks(lengths);
         Self {
             hold_ticks: HOLD_MS.div_ceil(lengths.tick_ms.max(1)),
             ticks: None,
             has_plan: false,
-            back_ticks: BACK_TICKS,
+            back_after,
+            back_ticks: back_after,
             handed_over: false,
             stock: 0.0,
             planned_ticks: 0,
@@ -83,7 +85,7 @@ impl Silence {
     /// A tick is over, and so many wait.
     pub(super) fn ticked(&mut self, waiting: usize) {
         if self.has_plan {
-            self.back_ticks = (self.back_ticks + 1).min(BACK_TICKS);
+            self.back_ticks = (self.back_ticks + 1).min(self.back_after);
             self.planned_ticks = (self.planned_ticks + 1).min(self.hold_ticks);
             self.stock += (waiting as f64 - self.stock) / self.planned_ticks as f64;
         } else if let Some(ticks) = &mut self.ticks {
@@ -105,7 +107,7 @@ impl Silence {
 
     /// Whether plans have come for long enough to be taken as they are.
     pub(super) fn is_long_over(&self) -> bool {
-        self.back_ticks == BACK_TICKS
+        self.back_ticks == self.back_after
     }
 
     /// Whether slots count though nobody holds a lease.
