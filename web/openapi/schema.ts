@@ -95,6 +95,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/frontier": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Share and peak over delay for the last recorded load, ten minutes at most: what each delay budget would bring, beside
+         *     the simplest rule that cuts peaks. Made when somebody asks, at most once in ten minutes; meanwhile `state` says so.
+         */
+        get: operations["get_api_v1_frontier"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/journal": {
         parameters: {
             query?: never;
@@ -710,6 +730,104 @@ export interface components {
             cpu: components["schemas"]["TickExtent"];
             io: components["schemas"]["TickExtent"];
             memory: components["schemas"]["TickExtent"];
+        };
+        /** @description What each delay budget brings for the load that was recorded, at learned costs. */
+        Frontier: {
+            /**
+             * Format: u-int64
+             * @description Time since its load was read.
+             */
+            age_ms: number;
+            /** @description Whether all budgets were tried: work ends after a minute. */
+            complete: boolean;
+            /**
+             * Format: u-int64
+             * @description The first tick that is counted: each policy begins with an empty queue.
+             */
+            counted_from_tick: number;
+            /**
+             * Format: u-int64
+             * @description The first tick of the load.
+             */
+            first_tick: number;
+            /**
+             * Format: u-int64
+             * @description The last tick of the load.
+             */
+            last_tick: number;
+            /** @description Without levelling first, then evenkeel, then `least-loaded`, each by rising budget up to the last that it uses up. */
+            rows: components["schemas"]["FrontierRow"][];
+            /**
+             * Format: u-int64
+             * @description Length of a tick.
+             */
+            tick_ms: number;
+        };
+        /** @description What one policy brings under one budget. */
+        FrontierRow: {
+            /**
+             * Format: double
+             * @description Share of stretches as long as a window in the corridor, whatever tick they begin at.
+             */
+            any_alignment: number;
+            /** @description What keeps most windows out of the corridor by the plans; null when nothing does. */
+            binding: string | null;
+            /**
+             * Format: double
+             * @description The same in seconds.
+             */
+            budget_s: number | null;
+            /**
+             * Format: double
+             * @description Ceiling for the mean delay; null where nobody levels.
+             */
+            budget_ticks: number | null;
+            /** @description Whether most plans cut peaks alone. */
+            cuts_peaks: boolean;
+            /**
+             * Format: double
+             * @description The same in seconds.
+             */
+            mean_delay_s: number;
+            /**
+             * Format: double
+             * @description Mean delay, where 1 is none added.
+             */
+            mean_delay_ticks: number;
+            /**
+             * Format: u-int64
+             * @description One in a hundred executions is delayed by more.
+             */
+            p99_delay_ticks: number;
+            /**
+             * Format: double
+             * @description Per minute the largest over resources of largest tick / mean tick; the median over minutes.
+             */
+            peak_to_mean_60s: number;
+            /** @description `none`, `evenkeel`, or `least-loaded`, which gives each arrival the emptiest of the next ticks. */
+            policy: string;
+            /**
+             * Format: double
+             * @description Share of windows in the corridor.
+             */
+            share: number;
+        };
+        /**
+         * @description How a frontier stands.
+         * @enum {string}
+         */
+        FrontierState: "waiting" | "computing" | "ready";
+        /** @description Share and peak over delay, as far as they are known. */
+        FrontierView: {
+            frontier: components["schemas"]["Frontier"] | null;
+            /** @description What is waited for; null when nothing is. */
+            note: string | null;
+            /**
+             * Format: double
+             * @description Part of the work that is done, 0 to 1; null while nobody works.
+             */
+            progress: number | null;
+            state: components["schemas"]["FrontierState"];
         };
         /** @description A consumer group. */
         Group: {
@@ -1574,6 +1692,35 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description what was wrong, and what would be right (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_v1_frontier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Share and peak over delay for the last recorded load, ten minutes at most: what each delay budget would bring, beside */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrontierView"];
                 };
             };
             /** @description what was wrong, and what would be right (RFC 9457) */

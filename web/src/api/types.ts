@@ -30,6 +30,10 @@ export type Minutes = Schemas["MinutesBody"];
 export type Shadow = Schemas["ShadowView"];
 export type Comparison = Schemas["ComparisonView"];
 export type Summary = Schemas["SummaryView"];
+/** Share and peak over delay, as far as they are known. */
+export type FrontierAnswer = Schemas["FrontierView"];
+export type Frontier = Schemas["Frontier"];
+export type FrontierRow = Schemas["FrontierRow"];
 export type Waiting = Schemas["Waiting"];
 export type Queued = Schemas["WaitingList"];
 export type Query = Schemas["Query"];

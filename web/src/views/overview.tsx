@@ -9,6 +9,7 @@ import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { points, status, windowMs, windowSpans } from "../state";
 import { ComparisonSection } from "./comparison";
+import { FrontierSection } from "./frontier";
 import { BenefitTile, CaptureTile, DelayTile, Headline, HealthTile, QueueTile } from "./overview_tiles";
 
 const MINUTE_MS = 60_000;
@@ -90,6 +91,7 @@ export function OverviewView() {
         <BenefitChart points={shown} history={range.minutes === null ? points.value : shown} />
       </div>
       <ComparisonSection />
+      <FrontierSection />
     </>
   );
 }

@@ -148,6 +148,9 @@ impl Job {
         let told = views.told.borrow().clone();
         let told = told.filter(|told| !told.costs.queries.is_empty());
         let told = told.ok_or("costs are not known yet: a client learns them from what runs")?;
+        if let Some(until) = views.ahead_until() {
+            return Err(format!("ticks run ahead of their time until tick {until}"));
+        }
         let ticks = views.queue.borrow().as_ref().map_or(0, |queue| queue.tick.next().0);
         enough(ticks, lengths)?;
         match told.report.learning_s {
