@@ -12,6 +12,7 @@ mod cli;
 mod copies;
 mod events;
 mod failover;
+mod frontier;
 mod handover;
 mod http;
 mod lease;

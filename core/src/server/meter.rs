@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// Time that a tick's usage may come late before the tick counts as unknown: a probe over a network answers within tenths
-/// of a second.
+/// Time that a tick's usage may come late before the tick counts as unknown: a probe over a network answers within
+/// tenths of a second.
 const USAGE_LATE_MS_MAX: u64 = 2_000;
 /// The same in ticks at the least: two windows of the default length.
 const USAGE_LATE_TICKS_MIN: u64 = 20;
@@ -31,8 +31,8 @@ fn usage_late_ticks_max(lengths: Lengths) -> u64 {
     lengths.ticks_in_ms(USAGE_LATE_MS_MAX).max(USAGE_LATE_TICKS_MIN)
 }
 
-/// Ticks after its last one in which a window may close. One closes in a tick: those that wait behind one that lacks a tick
-/// follow one by one.
+/// Ticks after its last one in which a window may close. One closes in a tick: those that wait behind one that lacks a
+/// tick follow one by one.
 pub fn window_late_ticks_max(lengths: Lengths) -> u64 {
     let usage = usage_late_ticks_max(lengths);
     usage + usage / lengths.window_ticks + 1

@@ -63,7 +63,7 @@ pub(crate) struct Frontier {
     tick_ms: u64,
     /// Whether all budgets were tried: work ends after a minute.
     complete: bool,
-    /// Without levelling first, then evenkeel, then `least-loaded`, each by rising budget up to the last that it uses up.
+    /// Without levelling, then evenkeel, then `least-loaded`, each by rising budget up to the first that is not used up.
     rows: Vec<FrontierRow>,
 }
 
@@ -72,7 +72,8 @@ pub(crate) struct Frontier {
 pub(crate) struct FrontierRow {
     /// `none`, `evenkeel`, or `least-loaded`, which gives each arrival the emptiest of the next ticks.
     policy: &'static str,
-    /// Ceiling for the mean delay; null where nobody levels.
+    /// Ceiling for the mean delay; null where nobody levels. `least-loaded` looks ahead by this twice, less a tick, and may
+    /// pass it.
     budget_ticks: Option<f64>,
     /// The same in seconds.
     budget_s: Option<f64>,
@@ -144,8 +145,8 @@ impl FrontierRow {
     }
 }
 
-/// Share and peak over delay for the last recorded load, ten minutes at most: what each delay budget would bring, beside
-/// the simplest rule that cuts peaks. Made when somebody asks, at most once in ten minutes; meanwhile `state` says so.
+/// Share and peak over delay for the last 6,000 ticks of load at most: what each delay budget would bring, beside the
+/// simplest rule that cuts peaks. Made when somebody asks, at most once in ten minutes; `state` says how that stands.
 #[utoipa::path(get, path = "/api/v1/frontier", tag = "status", responses((status = 200, body = FrontierView)))]
 pub(super) async fn frontier(
     views: web::Data<Views>,
