@@ -94,7 +94,9 @@ impl Recorded {
             }
             let (ticked, said) = twin.step(estimates);
             trace.tick(ticked.usage, &ticked.executed);
-            said.into_iter().for_each(|said| trace.decided(said));
+            if let Some(said) = said {
+                trace.decided(said);
+            }
             if on_tick().is_break() {
                 return None;
             }
@@ -107,8 +109,6 @@ impl Recorded {
 /// What is asked one after the other, and what came of it: nobody, evenkeel, and the simplest rule that cuts peaks.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Delay that executions have without anybody's doing, beyond the tick of [`BUDGETS`].
-    unasked: f64,
     rows: Vec<(Asked, Report)>,
     waiting: Vec<Asked>,
 }
@@ -116,6 +116,7 @@ pub struct Sweep {
 impl Sweep {
     /// Of a database with ticks and windows of these lengths.
     pub fn new(lengths: Lengths) -> Self {
+        // Delay that executions have without anybody's doing, beyond one tick.
         let unasked = (lengths.default_delay_ticks - 1) as f64;
         let of = |policy| BUDGETS.map(|budget| (policy, Some(unasked + budget)));
         // The next one comes last.
@@ -123,7 +124,7 @@ impl Sweep {
         waiting.extend(of(PolicyName::Evenkeel));
         waiting.extend(of(PolicyName::LeastLoaded));
         waiting.reverse();
-        Self { unasked, rows: Vec::new(), waiting }
+        Self { rows: Vec::new(), waiting }
     }
 
     /// What is to be run next; none when all is known.
@@ -153,11 +154,6 @@ impl Sweep {
     /// What came of each that was run, in this order.
     pub fn rows(&self) -> &[(Asked, Report)] {
         &self.rows
-    }
-
-    /// Delay that executions have without anybody's doing, in ticks.
-    pub fn none_added(&self) -> f64 {
-        1.0 + self.unasked
     }
 }
 
@@ -251,7 +247,7 @@ mod tests {
         let mut left = BTreeSet::new();
         while let Some((policy, budget)) = sweep.next() {
             assert!(left.insert(std::cmp::Reverse(sweep.left())), "it ends");
-            let spent = budget.unwrap_or(sweep.none_added());
+            let spent = budget.unwrap_or(1.0);
             sweep.found(report(if policy == PolicyName::Evenkeel { spent.min(most) } else { spent }));
         }
         sweep.rows().iter().map(|(asked, _)| *asked).collect()
@@ -272,7 +268,6 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_is_delay_of_every_row() {
         let lengths = Lengths { default_delay_ticks: 5, ..Lengths::default() };
-        assert_eq!(Sweep::new(lengths).none_added(), 5.0);
         assert_eq!(asked(lengths, f64::INFINITY)[1], (PolicyName::Evenkeel, Some(5.5)));
     }
 }

@@ -21,7 +21,7 @@ use super::load::{self, TICKS_MAX};
 use crate::http::Views;
 
 /// A frontier serves for so long. After a failure, the next try waits for as long.
-const MADE_EVERY: Duration = Duration::from_secs(600);
+const MADE_EVERY: Duration = Duration::from_mins(10);
 /// Least load that says something: a minute at the default pace, and ten windows.
 const TICKS_MIN: u64 = 600;
 const WINDOWS_MIN: u64 = 10;
@@ -30,7 +30,7 @@ const LEARNED_IN_TICKS: u64 = 3_000;
 /// The thread works for so long, and rests for as long: it takes half of a core at the most.
 const STINT: Duration = Duration::from_millis(20);
 /// Longest that it works in all. What is not known by then is left out.
-const WORK_MAX: Duration = Duration::from_secs(60);
+const WORK_MAX: Duration = Duration::from_mins(1);
 
 /// See the module. All of its clones are one.
 #[derive(Clone, Debug, Default)]
@@ -77,18 +77,18 @@ pub(super) enum Stage {
 impl Frontiers {
     /// What is known. Where nothing is, or for too long, it is begun to be made.
     pub(super) fn ask(&self, views: &Views) -> Known {
-        let mut state = self.state();
-        let last = state.last.clone();
+        let mut kept = self.state();
+        let last = kept.last.clone();
         let fresh = |at: Instant| at.elapsed() < MADE_EVERY;
-        let stage = if let Some((done, of)) = state.under_way {
+        let stage = if let Some((done, of)) = kept.under_way {
             Stage::UnderWay(done, of)
         } else if last.as_ref().is_some_and(|made| fresh(made.at)) {
             Stage::Ready
-        } else if let Some((_, why)) = state.failed.as_ref().filter(|(at, _)| fresh(*at)) {
+        } else if let Some((_, why)) = kept.failed.as_ref().filter(|(at, _)| fresh(*at)) {
             Stage::Waiting(why.clone())
         } else {
             match Job::of(views) {
-                Ok(job) => self.begin(&mut state, job),
+                Ok(job) => self.begin(&mut kept, job),
                 Err(why) => Stage::Waiting(why),
             }
         };
