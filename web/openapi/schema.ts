@@ -103,8 +103,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Share and peak over delay for the last recorded load, ten minutes at most: what each delay budget would bring, beside
-         *     the simplest rule that cuts peaks. Made when somebody asks, at most once in ten minutes; meanwhile `state` says so.
+         * Share and peak over delay for the last 6,000 ticks of load at most: what each delay budget would bring, beside the
+         *     simplest rule that cuts peaks. Made when somebody asks, at most once in ten minutes; `state` says how that stands.
          */
         get: operations["get_api_v1_frontier"];
         put?: never;
@@ -755,7 +755,7 @@ export interface components {
              * @description The last tick of the load.
              */
             last_tick: number;
-            /** @description Without levelling first, then evenkeel, then `least-loaded`, each by rising budget up to the last that it uses up. */
+            /** @description Without levelling, then evenkeel, then `least-loaded`, each by rising budget up to the first that is not used up. */
             rows: components["schemas"]["FrontierRow"][];
             /**
              * Format: u-int64
@@ -779,7 +779,8 @@ export interface components {
             budget_s: number | null;
             /**
              * Format: double
-             * @description Ceiling for the mean delay; null where nobody levels.
+             * @description Ceiling for the mean delay; null where nobody levels. `least-loaded` looks ahead by this twice, less a tick, and may
+             *     pass it.
              */
             budget_ticks: number | null;
             /** @description Whether most plans cut peaks alone. */
@@ -1714,7 +1715,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Share and peak over delay for the last recorded load, ten minutes at most: what each delay budget would bring, beside */
+            /** @description Share and peak over delay for the last 6,000 ticks of load at most: what each delay budget would bring, beside the */
             200: {
                 headers: {
                     [name: string]: unknown;
