@@ -7,13 +7,11 @@
 //! Invariant: commits leave in the order of the changes. After one that failed the state is given up,
 //! because memory is ahead of what is durable: everybody is told `Lost` until the daemon restores it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use actix::{
-    Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Context, Handler, ResponseActFuture, Supervised, WrapFuture};
 use evenkeel_core::{
-    journal::{Commit, Executed, Lease, Mode, Released},
+    journal::{Commit, Executed, Lease, Mode, Record, Released, Statement},
     server::{
         control::ControlResponse,
         queue::{HoldLimits, RecordedQueue},
@@ -32,6 +30,7 @@ use crate::{
         Admit, Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused,
         DropRefused, DropWaiting, Ended, Lost, NotRecorded, Restore, SetMode, SetModeRefused,
     },
+    ports::database::Sending,
     supervise::{fault, health::ActorHealth, port::Port},
 };
 
@@ -51,6 +50,8 @@ pub struct QueueSnapshot {
     pub levelled: bool,
     /// In the order of their ids.
     pub waiting: Vec<WaitingExecution>,
+    /// Released and without an outcome, in the order of their ids; none where outcomes are certain.
+    pub running: Vec<Released>,
 }
 
 /// A waiting execution.
@@ -72,11 +73,15 @@ pub struct WaitingExecution {
     pub held: bool,
     /// Why its slot was chosen; none without a slot.
     pub reason: Option<Arc<str>>,
+    /// Whose statement it is, in a real database.
+    pub statement: Option<Arc<Statement>>,
 }
 
 /// See the module.
 pub struct Queue {
     recorded: Option<RecordedQueue>,
+    /// Whose statements wait, while the state is lost.
+    statements: BTreeMap<ExecutionId, Arc<Statement>>,
     /// The last tick and when it began, from which planned times are reckoned.
     last_tick: (Tick, u64),
     journal: Port<Append>,
@@ -101,6 +106,7 @@ impl Queue {
     ) -> Self {
         Self {
             recorded: None,
+            statements: BTreeMap::new(),
             last_tick: (Tick(0), 0),
             journal,
             health,
@@ -119,7 +125,9 @@ impl Queue {
     }
 
     fn lose_state(&mut self) {
-        self.recorded = None;
+        if let Some(recorded) = self.recorded.take() {
+            self.statements = recorded.into_statements();
+        }
         self.health.set_recovering(true);
         self.published.send_replace(None);
     }
@@ -145,6 +153,25 @@ impl Queue {
         }))
     }
 
+    /// The commit that gives up what waited for clients that are gone, if there is any.
+    fn restore(&mut self, Restore { recovered, sending }: &Restore) -> Option<Commit> {
+        let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), recovered);
+        let statements = std::mem::take(&mut self.statements);
+        let (mut queue, clients) = match *sending {
+            Sending::Again => (queue, false),
+            Sending::Once { at_once, clients } => (queue.uncertain(at_once).knowing(statements), clients),
+        };
+        let now_ms = self.clock.unix_ms();
+        self.last_tick = (queue.queue().last_tick(), now_ms);
+        let orphans = clients.then(|| queue.drop_orphans(now_ms)).flatten();
+        self.recorded = Some(queue);
+        self.health.set_recovering(false);
+        if orphans.is_none() {
+            self.publish();
+        }
+        orphans
+    }
+
     fn publish(&self) {
         let Some(recorded) = &self.recorded else { return };
         let queue = recorded.queue();
@@ -158,6 +185,7 @@ impl Queue {
             planned_ms: began_ms + self.lengths.ms_of(planned.tick.since(tick)),
             held: planned.held,
             reason: planned.reason.cloned(),
+            statement: recorded.statement(planned.queued.execution).cloned(),
         });
         self.published.send_replace(Some(Arc::new(QueueSnapshot {
             tick: queue.last_tick(),
@@ -165,8 +193,18 @@ impl Queue {
             lease: queue.lease().cloned(),
             levelled: queue.levelled(),
             waiting: waiting.collect(),
+            running: recorded.released().cloned().collect(),
         })));
     }
+}
+
+/// Of which executions a commit records something in the queue.
+fn executions(commit: &Commit) -> Vec<ExecutionId> {
+    let of = |record: &Record| match record {
+        Record::Queue(event) => Some(event.execution),
+        Record::Executed(_) | Record::Window(_) => None,
+    };
+    commit.records.iter().filter_map(of).collect()
 }
 
 /// An answer that is known at once, where others take a commit.
@@ -194,12 +232,12 @@ impl Handler<Advance> for Queue {
     fn handle(&mut self, advance: Advance, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("queue");
         let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
-        let Advance { tick, at_ms, arrivals, measured } = advance;
+        let Advance { tick, at_ms, arrivals, texts, measured } = advance;
         match queue.advance(tick, at_ms, arrivals, measured) {
             Err(out_of_step) => at_once(Err(out_of_step.into())),
             Ok((commit, executed)) => {
                 self.last_tick = (tick, at_ms);
-                Box::pin(self.append(commit).map(|recorded, _actor, _context| {
+                Box::pin(self.append(Commit { texts, ..commit }).map(|recorded, _actor, _context| {
                     recorded?;
                     Ok(executed)
                 }))
@@ -254,11 +292,15 @@ impl Handler<Ended> for Queue {
 impl Handler<Admit> for Queue {
     type Result = ResponseActFuture<Self, Result<Vec<Released>, NotRecorded>>;
 
-    fn handle(&mut self, Admit { at_ms, arrivals }: Admit, _context: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        Admit { at_ms, arrivals, texts }: Admit,
+        _context: &mut Self::Context,
+    ) -> Self::Result {
         // Before the first tick there is none in which something could be released.
         let begun = self.recorded.as_mut().filter(|queue| queue.queue().next_tick() > Tick(0));
         let Some(queue) = begun else { return at_once(Err(Lost.into())) };
-        let (commit, admitted) = queue.admit(at_ms, arrivals);
+        let (commit, admitted) = queue.admit(at_ms, arrivals, texts);
         Box::pin(self.append(commit).map(move |recorded, _actor, _context| Ok(recorded.map(|()| admitted)?)))
     }
 }
@@ -276,16 +318,14 @@ impl Handler<DropWaiting> for Queue {
 }
 
 impl Handler<Restore> for Queue {
-    type Result = MessageResult<Restore>;
+    type Result = ResponseActFuture<Self, Vec<ExecutionId>>;
 
     fn handle(&mut self, restore: Restore, _context: &mut Self::Context) -> Self::Result {
-        let Restore { recovered, uncertain } = restore;
-        let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), &recovered);
-        let queue = if uncertain { queue.uncertain() } else { queue };
-        self.last_tick = (queue.queue().last_tick(), self.clock.unix_ms());
-        self.recorded = Some(queue);
-        self.health.set_recovering(false);
-        self.publish();
-        MessageResult(())
+        let Some(commit) = self.restore(&restore) else { return at_once(Vec::new()) };
+        let given_up = executions(&commit);
+        // What could not be recorded is found again, and given up then.
+        Box::pin(
+            self.append(commit).map(|recorded, _actor, _context| recorded.map_or(Vec::new(), |()| given_up)),
+        )
     }
 }

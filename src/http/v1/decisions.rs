@@ -183,6 +183,8 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         };
         assert_eq!(
             executed(&ran, Lengths::default()).sentence,
