@@ -96,7 +96,8 @@ fn read(connection: &Connection, after: u64, limit: usize) -> Result<Vec<(u64, Q
     }
     let sql = "SELECT query, body, crc, n FROM texts WHERE n > ?1 ORDER BY n LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((after.cast_signed(), limit.min(TEXTS_MAX) as i64))?;
+    let mut rows =
+        statement.query((after.cast_signed(), i64::try_from(limit.min(TEXTS_MAX)).unwrap_or(i64::MAX)))?;
     let mut texts = Vec::new();
     while let Some(row) = rows.next()? {
         let (text, crc) = read_row(row)?;
