@@ -7,7 +7,7 @@
 //! Invariant: commits leave in the order of the changes. After one that failed the state is given up,
 //! because memory is ahead of what is durable: everybody is told `Lost` until the daemon restores it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, Context, Handler, ResponseActFuture, Supervised, WrapFuture};
 use evenkeel_core::{
@@ -22,7 +22,7 @@ use evenkeel_core::{
         tick::Tick,
     },
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -33,6 +33,9 @@ use crate::{
     ports::database::Sending,
     supervise::{fault, health::ActorHealth, port::Port},
 };
+
+/// What runs is published no more often than this between ticks: each statement of a real database is a change.
+const PUBLISH_EVERY: Duration = Duration::from_millis(20);
 
 /// The queue at one moment, for those who read it: none while it is being restored.
 pub type QueueView = Option<Arc<QueueSnapshot>>;
@@ -87,6 +90,7 @@ pub struct Queue {
     journal: Port<Append>,
     health: ActorHealth,
     published: watch::Sender<QueueView>,
+    published_at: Option<Instant>,
     /// The last tick after which somebody has planned.
     planned: watch::Sender<Option<Tick>>,
     clock: Clock,
@@ -111,6 +115,7 @@ impl Queue {
             journal,
             health,
             published,
+            published_at: None,
             planned: watch::Sender::new(None),
             clock,
             lengths,
@@ -133,13 +138,18 @@ impl Queue {
     }
 
     /// Sends a commit, and publishes or gives up what it was made from.
-    fn append(&self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
+    fn append(&mut self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
         let (recovery, revision) = (commit.recovery, commit.revision);
+        // A tick, or somebody who looks at what waits.
+        let at_once = !commit.queue.is_empty() || commit.released.is_empty();
         let sent = self.journal.send(Append(commit));
         let recorded = async move { sent.await.unwrap_or(Err(AppendError::Unknown)) };
         Box::pin(recorded.into_actor(self).map(move |recorded, actor, _context| {
             match &recorded {
-                Ok(()) => actor.publish(),
+                Ok(()) if at_once || actor.published_at.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY) => {
+                    actor.publish()
+                }
+                Ok(()) => {}
                 Err(cause) => {
                     // Whoever asked is told, and says so.
                     tracing::debug!(revision, %cause, "a commit failed: the queue is read again");
@@ -172,8 +182,9 @@ impl Queue {
         orphans
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let Some(recorded) = &self.recorded else { return };
+        self.published_at = Some(Instant::now());
         let queue = recorded.queue();
         let (tick, began_ms) = self.last_tick;
         let waiting = queue.planned().map(|planned| WaitingExecution {

@@ -1,6 +1,7 @@
 mod damaged;
 mod named;
 mod sent;
+mod statements;
 mod trimmed;
 
 use proptest::prelude::*;
