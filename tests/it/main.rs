@@ -25,6 +25,7 @@ mod prometheus;
 mod restart;
 mod revocation;
 mod shadow;
+mod statements;
 mod stores;
 #[cfg(feature = "faults")]
 mod supervision;

@@ -134,7 +134,7 @@ fn released(released: &Released, lengths: Lengths) -> Explanation {
     }
 }
 
-fn running(row: &Released, lengths: Lengths) -> Explanation {
+pub(super) fn running(row: &Released, lengths: Lengths) -> Explanation {
     let row = released(row, lengths);
     Explanation { sentence: format!("{} It has no outcome yet.", row.sentence), ..row }
 }

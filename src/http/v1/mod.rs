@@ -19,6 +19,8 @@ mod running;
 mod shadow;
 mod statements;
 mod status;
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(super) use self::openapi::document;
