@@ -42,6 +42,7 @@ pub(crate) struct Page {
     #[serde(default = "thousand")]
     limit: usize,
     /// Those with the most of it first, instead of in the order of their ids.
+    #[param(inline)]
     sort: Option<Sort>,
 }
 
