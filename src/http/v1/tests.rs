@@ -245,8 +245,8 @@ async fn a_simulated_database_runs_nothing_that_is_told() {
     assert_eq!((&running["statements"], &running["total"]), (&false.into(), &0.into()));
 }
 
-#[test]
-fn what_goes_before_it_is_due_says_so() {
+#[actix_web::test]
+async fn what_goes_before_it_is_due_says_so() {
     let mut record = asked(1, 1, None);
     record.reason = Some("released at once: its class' maximum delay is over".to_owned());
     let mut queue = uncertain(&Recovered::default());
