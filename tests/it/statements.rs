@@ -23,7 +23,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::{PATIENCE, output};
+use crate::support::{output, wait_until};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 /// Queries by number: what each asks.
@@ -90,7 +90,7 @@ impl Recorded {
 
     fn journal(&self, arguments: &[&str]) -> Output {
         let dir = self.folder.path().to_str().unwrap();
-        output(&[&["journal", arguments[0], "--data-dir", dir], &arguments[1..]].concat())
+        output(&[&["journal", arguments[0], "--data-dir", dir][..], &arguments[1..]].concat())
     }
 }
 
@@ -168,11 +168,7 @@ impl Postgres {
             .spawn()
             .unwrap();
         let postgres = Self { folder, server };
-        let begun = std::time::Instant::now();
-        while !postgres.psql("select 1").status.success() {
-            assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not start");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        wait_until("PostgreSQL answers", || postgres.psql("select 1").status.success());
         postgres
     }
 

@@ -30,12 +30,10 @@ impl Ends {
     /// Of a normalised text.
     pub fn of(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
-        let mut words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
-        match (words.next(), words.next()) {
-            (Some("commit"), Some("prepared")) => Self::Nothing,
-            (Some("commit" | "end"), _) => Self::Commits,
-            (Some("rollback"), Some("to")) => Self::GoesBack,
-            (Some("rollback"), Some("work" | "transaction")) if words.next() == Some("to") => Self::GoesBack,
+        let words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        match words.take(3).collect::<Vec<_>>().as_slice() {
+            ["commit" | "end", rest @ ..] if rest.first() != Some(&"prepared") => Self::Commits,
+            ["rollback", "to", ..] | ["rollback", "work" | "transaction", "to"] => Self::GoesBack,
             _ => Self::Nothing,
         }
     }
