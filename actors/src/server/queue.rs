@@ -147,7 +147,7 @@ impl Queue {
         Box::pin(recorded.into_actor(self).map(move |recorded, actor, _context| {
             match &recorded {
                 Ok(()) if at_once || actor.published_at.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY) => {
-                    actor.publish()
+                    actor.publish();
                 }
                 Ok(()) => {}
                 Err(cause) => {

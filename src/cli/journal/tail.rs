@@ -143,7 +143,7 @@ fn print(out: &mut dyn Write, entries: &[Entry], texts: &Texts, json: bool) -> i
             }
             match texts.of(entry) {
                 Some(text) => {
-                    writeln!(out, " text={:?}", text.chars().take(TEXT_CHARS_MAX).collect::<String>())?
+                    writeln!(out, " text={:?}", text.chars().take(TEXT_CHARS_MAX).collect::<String>())?;
                 }
                 None => writeln!(out)?,
             }

@@ -26,7 +26,7 @@ pub(super) struct Options {
     #[arg(long, env = "EVENKEEL_TRUTH")]
     truth: Option<PathBuf>,
     /// Compare with a table of this PostgreSQL that statements with a comment /*truth='ID'*/ fill:
-    /// postgres://user@host:5432/database.
+    /// postgres://[user@]host[:port]/database.
     #[arg(long, value_name = "URL", requires = "truth_table")]
     postgres: Option<Masked>,
     /// That table, perhaps with its schema before a point. It has a column `id`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::statements::{Answer, Statement, Text, texts};
+use super::statements::{Answer, Statement, Text, say_texts};
 use crate::http::{
     Views,
     fields::{Field, Kind, Parameters, Query},
@@ -43,7 +43,7 @@ pub(crate) struct Page {
     /// Of this session of a real database only.
     session: Option<Uuid>,
     /// Of this explicit transaction of `session` only.
-    #[param(minimum = 0, maximum = 2147483647)]
+    #[param(minimum = 0, maximum = 2_147_483_647)]
     transaction: Option<u64>,
 }
 
@@ -225,10 +225,8 @@ fn with_texts(
     page: &Page,
 ) -> Result<Executions, ReadError> {
     let mut found = fetch(history, cursor, page)?;
-    let asked = found.executions.iter().filter(|execution| execution.statement.is_some());
-    let texts = texts(history, asked.map(|execution| execution.query))?;
-    for execution in &mut found.executions {
-        execution.text = texts.get(&execution.query).cloned();
+    if found.executions.iter().any(|execution| execution.statement.is_some()) {
+        say_texts(history, &mut found.executions, |execution| (execution.query, &mut execution.text))?;
     }
     Ok(found)
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     dto::Numbers,
     executions::read,
-    statements::{Text, texts},
+    statements::{Text, say_texts},
 };
 use crate::http::{
     About, ClientTold, Views,
@@ -270,8 +270,7 @@ async fn with_texts(views: &Views, any: bool, mut queries: Vec<Query>) -> Result
         return Ok(queries);
     }
     read(views, move |history| {
-        let texts = texts(history, queries.iter().map(|query| query.query))?;
-        queries.iter_mut().for_each(|query| query.text = texts.get(&query.query).cloned());
+        say_texts(history, &mut queries, |query| (query.query, &mut query.text))?;
         Ok(queries)
     })
     .await

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     executions::read,
-    statements::{Statement, Text, texts},
+    statements::{Statement, Text, say_texts},
 };
 use crate::http::{
     Views,
@@ -108,8 +108,7 @@ async fn with_texts(views: &Views, mut executions: Vec<Running>) -> Result<Vec<R
         return Ok(executions);
     }
     read(views, move |history| {
-        let texts = texts(history, executions.iter().map(|running| running.query))?;
-        executions.iter_mut().for_each(|running| running.text = texts.get(&running.query).cloned());
+        say_texts(history, &mut executions, |running| (running.query, &mut running.text))?;
         Ok(executions)
     })
     .await

@@ -83,14 +83,11 @@ impl From<QueryText> for Text {
     }
 }
 
-/// Texts by query.
-pub(super) type Texts = BTreeMap<Uuid, Text>;
-
 /// The texts of these queries, as far as they have one.
 pub(super) fn texts(
     history: &mut dyn History,
     queries: impl Iterator<Item = Uuid>,
-) -> Result<Texts, ReadError> {
+) -> Result<BTreeMap<Uuid, Text>, ReadError> {
     let queries: BTreeSet<_> = queries.collect();
     let mut found = Vec::new();
     if queries.len() > ONE_BY_ONE_MAX {
@@ -102,4 +99,18 @@ pub(super) fn texts(
         }
     }
     Ok(found.into_iter().map(|text| (text.query.0, text.into())).collect())
+}
+
+/// Says of each of `told` what its query asks; `of` says which query that is, and where its text belongs.
+pub(super) fn say_texts<T>(
+    history: &mut dyn History,
+    told: &mut [T],
+    of: fn(&mut T) -> (Uuid, &mut Option<Text>),
+) -> Result<(), ReadError> {
+    let texts = texts(history, told.iter_mut().map(|one| of(one).0))?;
+    for one in told {
+        let (query, text) = of(one);
+        *text = texts.get(&query).cloned();
+    }
+    Ok(())
 }
