@@ -61,6 +61,7 @@ fn entry(seq: u64) -> Entry {
         tick: Tick(seq),
         due_tick: Tick(seq + 1),
         added_ticks: 0,
+        statement: None,
     };
     Entry { id: id(seq), seq, version: evenkeel_core::journal::FORMAT, record: Record::Queue(record) }
 }

@@ -73,6 +73,7 @@ fn arrived(n: u64) -> Entry {
         tick,
         due_tick: tick.next(),
         added_ticks: 0,
+        statement: None,
     };
     let id = EntryId { ms: 1_800_000_000_000 + n, n: 0 };
     Entry { id, seq: n + 1, version: FORMAT, record: Record::Queue(record) }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
+#[path = "support/half.rs"]
+mod half;
 mod support;
 
 use std::{
@@ -13,51 +15,32 @@ use std::{
     time::Duration,
 };
 
-use actix::{ActorContext, Addr, Handler, Message, System};
+use actix::System;
 use evenkeel_actors::{
-    clock::{Clock, unix_ms},
+    clock::unix_ms,
     databases::simulated::SimulatedWorkload,
     messages::{Admit, DropRefused, DropWaiting, StopTicking},
     ports::{
-        database::{Database, Resolution, TickUsed, UsageProbe},
+        database::{Database, Resolution, Sending, TickUsed, UsageProbe},
         history::{History as _, Verdict},
     },
-    server::{
-        daemon::{self, Daemon, Pace},
-        journal::Journal,
-        monitor::Monitor,
-        observer::Observer,
-        queue::{Queue, QueueView},
-    },
-    stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter},
-    supervise::{
-        guard::{Guarding, RestartPolicy},
-        health::ActorName,
-    },
+    stores::outbox::OutboxReader,
 };
 use evenkeel_core::{
     chance::Dice,
     invariants::TruthRow,
     journal::{Executed, Outcome, Record, Released, Stream},
-    server::queue::{Finished, HoldLimits},
+    server::queue::Finished,
     units::{
         ids::{ExecutionId, QueryId},
-        lengths::Lengths,
         resource::Usage,
         tick::Tick,
     },
     world::{Parameters, World},
 };
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
-use uuid::Uuid;
 
-use self::support::start;
-
-const TICK_MS: u64 = 5;
-const LENGTHS: Lengths = Lengths { tick_ms: TICK_MS, window_ticks: 10, default_delay_ticks: 1 };
-/// Longest that a test waits for something to become true; nothing is measured with it.
-const PATIENCE: Duration = Duration::from_mins(1);
+use self::half::{Half, PATIENCE, Poison, TICK_MS};
 
 /// A database that lives on when evenkeel dies.
 struct Late {
@@ -93,7 +76,7 @@ impl Late {
             let tick = Tick(began.0 + self.dice.roll(self.now.since(began) + 1));
             self.ended.insert(execution, (outcome, tick));
             let told = if self.calm { 1 } else { [0, 1, 1, 1, 1, 2][self.dice.roll(6) as usize] };
-            self.mail.extend((0..told).map(|_| Finished { execution, tick, outcome }));
+            self.mail.extend((0..told).map(|_| Finished { execution, tick, outcome, answer: None }));
         }
     }
 }
@@ -108,8 +91,8 @@ impl Shared {
 }
 
 impl Database for Shared {
-    fn is_uncertain(&self) -> bool {
-        true
+    fn sending(&self) -> Sending {
+        Sending::Once { at_once: None, clients: false }
     }
 
     fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {
@@ -169,114 +152,32 @@ impl UsageProbe for Shared {
     }
 }
 
-/// The message that nobody survives.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-struct Poison;
-
-macro_rules! poisoned {
-    ($($actor:ty),*) => {$(
-        impl Handler<Poison> for $actor {
-            type Result = ();
-
-            fn handle(&mut self, _: Poison, context: &mut Self::Context) {
-                context.stop();
-            }
-        }
-    )*};
-}
-
-poisoned!(Queue, Daemon, Monitor, Journal);
-
-/// The server's half in one life.
-struct Half {
-    queue: Addr<Queue>,
-    daemon: Addr<Daemon>,
-    monitor: Addr<Monitor>,
-    journal: Addr<Journal>,
-    outbox: OutboxHandle,
-    view: watch::Receiver<QueueView>,
-    pace: watch::Receiver<Pace>,
-}
-
 fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
     let world = World::new(Parameters { rate, tick_ms: TICK_MS, ..Parameters::default() }, 1).unwrap();
-    let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
-    let (outbox, _) = Outbox::open(dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
-    let outbox = OutboxWriter::spawn(outbox).unwrap();
-    let policy = RestartPolicy {
-        backoff_first: Duration::from_millis(1),
-        restarts_max: 1_000,
-        ..RestartPolicy::default()
-    };
-    let guarding = Guarding { policy, gave_up: mpsc::channel(4).0 };
-    let mut health = Vec::new();
-    let (queue_sender, view) = watch::channel(None);
-    let (pace_sender, pace) = watch::channel(Pace::default());
-    let (seen, of) = (view.clone(), OutboxReader::opener(dir));
-    let observer = start(&mut health, &guarding, ActorName::Observer, move |own| {
-        Observer::new(LENGTHS, of, None, seen, own, watch::channel(Arc::default()).0)
-    });
-    let (handle, recorded) = (Arc::new(outbox.clone()), observer.recipient().into());
-    let journal =
-        start(&mut health, &guarding, ActorName::Journal, |own| Journal::new(handle, recorded, own));
-    let append = journal.clone().recipient().into();
-    let queue = start(&mut health, &guarding, ActorName::Queue, move |own| {
-        Queue::new(append, own, queue_sender, Clock::default(), LENGTHS, HoldLimits::default())
-    });
-    let monitor = start(&mut health, &guarding, ActorName::Monitor, |own| {
-        Monitor::new(LENGTHS, own, watch::channel(None).0, Clock::default())
-    });
-    let ports = daemon::Ports {
-        monitor: monitor.clone().recipient().into(),
-        queue: queue.clone().recipient().into(),
-        ended: queue.clone().recipient().into(),
-        journal: journal.clone().recipient().into(),
-        restore: vec![monitor.clone().recipient().into(), queue.clone().recipient().into()],
-    };
-    let (database, state) = (Box::new(database.clone()), outbox.published());
-    let daemon = start(&mut health, &guarding, ActorName::Daemon, move |own| {
-        let workload = Box::new(SimulatedWorkload(world));
-        Daemon::new(ports, database, workload, state, own, pace_sender, Clock::default(), TICK_MS)
-    });
-    Half { queue, daemon, monitor, journal, outbox, view, pace }
+    Half::start(dir, Box::new(database.clone()), Box::new(SimulatedWorkload(world)), None)
 }
 
-impl Half {
-    fn tick(&self) -> u64 {
-        self.pace.borrow().last.map_or(0, |last| last.tick.0)
+/// What a front does: an execution that nobody defers is sent once its release is durable.
+async fn admit(half: &Half, database: &Shared, n: u128) {
+    let arrivals = vec![(ExecutionId::new(unix_ms(), n << 40), QueryId::simulated(1, 0)).into()];
+    // Whoever fails on it meanwhile: without an answer nothing is sent.
+    let Ok(Ok(admitted)) = half.queue.send(Admit { at_ms: unix_ms(), arrivals, texts: Vec::new() }).await
+    else {
+        return;
+    };
+    for Released { execution, query, tick, .. } in admitted {
+        database.get().send(execution, query, tick);
     }
+}
 
-    async fn goes_on(&self, ticks: u64) {
-        let from = self.tick();
-        let far = async {
-            while self.tick() < from + ticks {
-                tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, far)
-            .await
-            .unwrap_or_else(|_| panic!("it stands still after tick {from}"));
-    }
-
-    /// What a front does: an execution that nobody defers is sent once its release is durable.
-    async fn admit(&self, database: &Shared, n: u128) {
-        let arrivals = vec![(ExecutionId::new(unix_ms(), n << 40), QueryId::simulated(1, 0))];
-        // Whoever fails on it meanwhile: without an answer nothing is sent.
-        let Ok(Ok(admitted)) = self.queue.send(Admit { at_ms: unix_ms(), arrivals }).await else { return };
-        for Released { execution, query, tick, .. } in admitted {
-            database.get().send(execution, query, tick);
-        }
-    }
-
-    /// Gives up one that waits; what was given up.
-    async fn drop_one(&self) -> Option<ExecutionId> {
-        let execution = self.view.borrow().as_ref()?.waiting.last()?.execution;
-        match self.queue.send(DropWaiting { at_ms: unix_ms(), execution }).await {
-            Ok(Ok(())) => Some(execution),
-            // It has been released meanwhile, or somebody failed on it.
-            Ok(Err(DropRefused::Invalid(_) | DropRefused::Lost(_) | DropRefused::NotRecorded(_)))
-            | Err(_) => None,
+/// Gives up one that waits; what was given up.
+async fn drop_one(half: &Half) -> Option<ExecutionId> {
+    let execution = half.view.borrow().as_ref()?.waiting.last()?.execution;
+    match half.queue.send(DropWaiting { at_ms: unix_ms(), execution }).await {
+        Ok(Ok(())) => Some(execution),
+        // It has been released meanwhile, or somebody failed on it.
+        Ok(Err(DropRefused::Invalid(_) | DropRefused::Lost(_) | DropRefused::NotRecorded(_))) | Err(_) => {
+            None
         }
     }
 }
@@ -311,8 +212,8 @@ fn lives(seed: u64, poisons: bool) {
             let half = half(&dir, &database, 3.0);
             half.goes_on(10).await;
             for round in 0..12_u128 {
-                half.admit(&database, life * 100 + round + 1).await;
-                dropped.extend(half.drop_one().await);
+                admit(&half, &database, life * 100 + round + 1).await;
+                dropped.extend(drop_one(&half).await);
                 if poisons && life < 3 {
                     match round % 6 {
                         0 => drop(half.queue.send(Poison).await),

@@ -10,7 +10,7 @@ use crate::{
     scheduler::{Feasibility, Scheduler},
     server::{
         control::{ControlRequest, lease_ticks},
-        queue::{HoldLimits, Queue, RecordedQueue},
+        queue::{Arrival, HoldLimits, Queue, RecordedQueue},
         steps::{Action, Steps, TickUsage},
     },
     units::{
@@ -73,8 +73,8 @@ impl Circle {
                 Action::Measure(usage) => steps.measured(self.measure(usage)),
                 Action::Advance(tick, measured) => {
                     let at_ms = self.lengths.ms_of(tick.0);
-                    let advanced =
-                        self.queue.advance(tick, at_ms, arrivals.take().unwrap_or_default(), measured);
+                    let arrivals = arrivals.take().unwrap_or_default().into_iter().map(Arrival::from);
+                    let advanced = self.queue.advance(tick, at_ms, arrivals.collect(), measured);
                     let (commit, executed) = advanced.expect("ticks come in order");
                     recorded = Some(commit);
                     steps.advanced(executed);

@@ -70,7 +70,7 @@ proptest! {
             let first = arrived + 1;
             arrived += of_tick.len() as u128;
             let ids = (first..=arrived).map(|n| ExecutionId::new(100 * tick, n));
-            let rows = ids.clone().zip(of_tick.iter().map(|(index, _)| query(*index))).collect();
+            let rows = ids.clone().zip(of_tick.iter().map(|(index, _)| query(*index))).map(Into::into).collect();
             let (commit, executed) = queue.advance(Tick(tick), 100 * tick, rows, measured).unwrap();
             for executed in &executed {
                 let deadline = limits.deadline(executed.query, executed.queued_tick, executed.due_tick);

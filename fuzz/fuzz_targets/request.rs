@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
-    let arrivals = (0..4).map(|n| (ExecutionId::new(1, n), QueryId::simulated(1, 0))).collect();
+    let arrivals = (0..4).map(|n| (ExecutionId::new(1, n), QueryId::simulated(1, 0)).into()).collect();
     queue.advance(Tick(0), 1, arrivals, Measured::default()).expect("the first tick");
     if let Ok(request) = serde_json::from_slice::<ControlRequest>(body) {
         let _ = queue.control(&request);

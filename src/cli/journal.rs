@@ -5,6 +5,7 @@ mod backup;
 mod restore;
 mod stat;
 mod tail;
+mod truth_table;
 mod verify;
 
 use std::path::PathBuf;

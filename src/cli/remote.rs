@@ -83,7 +83,27 @@ pub(super) fn mode(options: &ModeOptions) -> anyhow::Result<Exit> {
 pub(super) fn explain(options: &ExplainOptions) -> anyhow::Result<Exit> {
     let answer = ask(&options.server, &format!("/api/v1/decisions/{}", options.execution), None)?;
     print(&options.server, &answer, "sentence")?;
+    if !options.server.json
+        && let Some(statement) = statement(&answer)
+    {
+        output::data(|out| writeln!(out, "{statement}"))?;
+    }
     Ok(Exit::Ok)
+}
+
+/// Whose statement of a real database it is, and what it asks.
+fn statement(answer: &Value) -> Option<String> {
+    let said = answer["statement"].as_object()?;
+    let word = |name: &str| match &said[name] {
+        Value::Null => String::new(),
+        Value::String(text) => format!(" {name}={text}"),
+        other => format!(" {name}={other}"),
+    };
+    let names =
+        ["class", "user", "database", "application", "client", "session", "transaction", "pid", "tag"];
+    let whose: String = names.map(word).concat();
+    let asks = answer["text"]["text"].as_str().unwrap_or("(its text is not kept)");
+    Some(format!("{asks}\n{}", whose.trim_start()))
 }
 
 fn print(options: &ServerOptions, answer: &Value, field: &str) -> Result<(), DataError> {

@@ -313,6 +313,7 @@ mod tests {
             lease: lease.cloned(),
             levelled: false,
             waiting: Vec::new(),
+            running: Vec::new(),
         };
         let said = |queue: QueueSnapshot| leaderless(&queue, Some("its token is refused"), "start it");
         assert_eq!(said(queue(Mode::Enforce, 8, Some(&lease))), None, "it covers tick 9");

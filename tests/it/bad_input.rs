@@ -69,6 +69,8 @@ fn some_state() -> Vec<u8> {
             executed_at_ms: 1,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         };
         let record = Record::Executed(executed);
         estimator.apply(&record);

@@ -26,6 +26,7 @@ mod prometheus;
 mod restart;
 mod revocation;
 mod shadow;
+mod statements;
 mod stores;
 #[cfg(feature = "faults")]
 mod supervision;

@@ -252,6 +252,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/running": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What runs now: everything that was released and has no outcome. */
+        get: operations["get_api_v1_running"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -438,6 +455,28 @@ export interface components {
         Alive: {
             /** @description `ok`. */
             status: string;
+        };
+        /** @description What the database answered, and what that took. */
+        Answer: {
+            /**
+             * Format: u-int64
+             * @description CPU time of the backend, µs; null where that is not known.
+             */
+            cpu_us: number | null;
+            /**
+             * Format: u-int64
+             * @description From sending to the end of the answer, µs.
+             */
+            duration_us: number;
+            /** @description What else is to be known, like `not reached`; null without. */
+            note: string | null;
+            /**
+             * Format: u-int64
+             * @description Rows that were returned or changed; null where the answer does not say.
+             */
+            rows: number | null;
+            /** @description The error's code; null without an error. */
+            sqlstate: string | null;
         };
         /** @description What levelling brought and cost over a span of windows. */
         Benefit: {
@@ -636,6 +675,7 @@ export interface components {
         };
         /** @description An executed query, as it stands in the journal. */
         Execution: {
+            answer: components["schemas"]["Answer"] | null;
             /**
              * Format: u-int64
              * @description `tick` − `queued_tick`; 1 is none added.
@@ -666,6 +706,8 @@ export interface components {
              * @description Counts executions from 1 without gaps.
              */
             seq: number;
+            statement: components["schemas"]["Statement"] | null;
+            text: components["schemas"]["Text"] | null;
             /**
              * Format: u-int64
              * @description When it ran.
@@ -685,6 +727,7 @@ export interface components {
              * @description Ticks that `/delay` added.
              */
             added_ticks: number;
+            answer: components["schemas"]["Answer"] | null;
             /**
              * Format: u-int64
              * @description Ticks from its arrival to its run, or until now; 1 is none added.
@@ -702,6 +745,7 @@ export interface components {
              * @description Ticks beyond its base due tick.
              */
             held_ticks: number;
+            outcome: components["schemas"]["OutcomeName"] | null;
             /**
              * Format: u-int64
              * @description When it runs as things stand; null once it has run, and while it is held for a plan.
@@ -719,6 +763,8 @@ export interface components {
             /** @description All of it in words. */
             sentence: string;
             state: components["schemas"]["State"];
+            statement: components["schemas"]["Statement"] | null;
+            text: components["schemas"]["Text"] | null;
             /**
              * Format: u-int64
              * @description When it ran; null before.
@@ -1076,7 +1122,7 @@ export interface components {
             age_ms: number | null;
             /**
              * Format: uuid
-             * @description `after` of the next page; null at the end.
+             * @description `after` of the next page; null at the end, and with `sort`.
              */
             next: string | null;
             /**
@@ -1084,7 +1130,7 @@ export interface components {
              * @description Ticks that `executed`, `load_share` and `added_delay_ticks_mean` cover: the last five minutes.
              */
             over_ticks: number;
-            /** @description In the order of their ids. */
+            /** @description In the order of their ids, or of what `sort` says. */
             queries: components["schemas"]["Query"][];
             /** @description All that are known, whatever the limit. */
             total: number;
@@ -1097,6 +1143,16 @@ export interface components {
              */
             added_delay_ticks_mean: number | null;
             cost: components["schemas"]["Numbers"] | null;
+            /**
+             * Format: u-int64
+             * @description CPU time of the database, together over the last five minutes, µs; null where no answer tells.
+             */
+            cpu_us: number | null;
+            /**
+             * Format: u-int64
+             * @description From sending to the end of the answer, together over the last five minutes, µs; null where no answer tells.
+             */
+            duration_us: number | null;
             /**
              * Format: u-int64
              * @description Executions in the last five minutes.
@@ -1124,6 +1180,7 @@ export interface components {
             /** Format: uuid */
             query: string;
             standard_error: components["schemas"]["Numbers"] | null;
+            text: components["schemas"]["Text"] | null;
         };
         /** @description Delays of one query, twice. */
         QueryComparisonView: {
@@ -1175,6 +1232,41 @@ export interface components {
              * @description When the window closed, Unix ms.
              */
             timestamp: number;
+        };
+        /** @description An execution that was released and has no outcome. */
+        Running: {
+            /** Format: uuid */
+            execution: string;
+            /** Format: uuid */
+            query: string;
+            /**
+             * Format: u-int64
+             * @description When it arrived.
+             */
+            queued_tick: number;
+            /** @description Why it runs now; empty when it was not delayed. */
+            reason: string;
+            /**
+             * Format: u-int64
+             * @description The same, Unix ms.
+             */
+            since_ms: number;
+            statement: components["schemas"]["Statement"] | null;
+            text: components["schemas"]["Text"] | null;
+            /**
+             * Format: u-int64
+             * @description When it was released.
+             */
+            tick: number;
+        };
+        /** @description What runs. */
+        RunningList: {
+            /** @description Those that have run longest first. */
+            executions: components["schemas"]["Running"][];
+            /** @description Whether this journal tells of statements of a real database; without any, nothing is known to run. */
+            statements: boolean;
+            /** @description All that run, whatever the limit. */
+            total: number;
         };
         /** @description What whoever asks may do. */
         Session: {
@@ -1233,10 +1325,40 @@ export interface components {
             result: string;
         };
         /**
-         * @description Whether it has run.
+         * @description Whether it waits, runs in a real database, or has run.
          * @enum {string}
          */
-        State: "waiting" | "executed";
+        State: "waiting" | "running" | "executed";
+        /** @description Whose statement it was, and on which session. */
+        Statement: {
+            /** @description The application's name, as the session said it. */
+            application: string;
+            /**
+             * Format: int64
+             * @description When the backend started, Unix µs; null where that is not known.
+             */
+            backend_start: number | null;
+            /** @description The class that rules put it into. */
+            class: string;
+            /** @description The client's address. */
+            client: string;
+            database: string;
+            /**
+             * Format: int32
+             * @description The backend's process id.
+             */
+            pid: number;
+            /** Format: uuid */
+            session: string;
+            /** @description What a comment `truth='…'` in its text says; null without one. */
+            tag: string | null;
+            /**
+             * Format: u-int64
+             * @description The number of its explicit transaction within the session; null outside of one.
+             */
+            transaction: number | null;
+            user: string;
+        };
         /** @description How everything is. */
         Status: {
             /** @description Whether everything that ran is recorded. */
@@ -1386,6 +1508,15 @@ export interface components {
              */
             windows: number;
         };
+        /** @description What a query asks, without its literals. */
+        Text: {
+            /** @description Which database of the server. */
+            database: string;
+            /** @description `select`, `insert`, `begin`, … */
+            kind: string;
+            /** @description Normalised; `$1` stands for a literal. */
+            text: string;
+        };
         /** @description Resource units a tick: mean, smallest and largest tick. */
         TickExtent: {
             /** Format: double */
@@ -1440,6 +1571,7 @@ export interface components {
             queued_tick: number;
             /** @description Why its slot was chosen; null without a slot. */
             reason: string | null;
+            statement: components["schemas"]["Statement"] | null;
         };
         /** @description What waits. */
         WaitingList: {
@@ -1670,6 +1802,10 @@ export interface operations {
                 limit?: number;
                 /** @description Of this query only. */
                 query?: string;
+                /** @description Of this session of a real database only. */
+                session?: string;
+                /** @description Of this explicit transaction of `session` only. */
+                transaction?: number;
             };
             header?: never;
             path?: never;
@@ -1892,6 +2028,8 @@ export interface operations {
                 after?: string;
                 /** @description Queries on a page. */
                 limit?: number;
+                /** @description Those with the most of it first, instead of in the order of their ids. */
+                sort?: "cpu" | "duration" | "calls" | "delay";
             };
             header?: never;
             path?: never;
@@ -2062,6 +2200,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description what was wrong, and what would be right (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_v1_running: {
+        parameters: {
+            query?: {
+                /** @description Executions in the answer, those that have run longest first. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What runs now: everything that was released and has no outcome. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunningList"];
                 };
             };
             /** @description Bad Request */

@@ -39,6 +39,6 @@ impl Decider {
         let at_ms = NOW_MS + tick.0 * 100;
         let arrivals = (0..self.arrivals)
             .map(|n| (ExecutionId::new(at_ms, n.into()), QueryId::simulated(1, (n % 100) as usize)));
-        self.queue.advance(tick, at_ms, arrivals.collect(), measured).expect("in turn").0
+        self.queue.advance(tick, at_ms, arrivals.map(Into::into).collect(), measured).expect("in turn").0
     }
 }

@@ -19,7 +19,7 @@ use evenkeel_core::{
     world::World,
 };
 
-use crate::ports::database::{Database, Resolution, TickUsed, UsageProbe, Workload};
+use crate::ports::database::{Arrived, Database, Resolution, Sending, TickUsed, UsageProbe, Workload};
 
 /// The simulated database, and its own record of what it ran.
 pub struct Simulated {
@@ -50,8 +50,8 @@ impl Simulated {
 
 impl Database for Simulated {
     /// It knows what it ran: a batch that comes again has its effect once.
-    fn is_uncertain(&self) -> bool {
-        false
+    fn sending(&self) -> Sending {
+        Sending::Again
     }
 
     fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {
@@ -65,8 +65,10 @@ impl Database for Simulated {
         if let Some(truth) = &mut self.truth {
             truth.record(tick, batch)?;
         }
-        let ended =
-            |executed: &Executed| Finished { execution: executed.execution, tick, outcome: Outcome::Ok };
+        let ended = |executed: &Executed| {
+            let (execution, outcome) = (executed.execution, Outcome::Ok);
+            Finished { execution, tick, outcome, answer: None }
+        };
         self.finished.extend(batch.iter().map(ended));
         self.used.push(TickUsed { tick, usage });
         Ok(())
@@ -92,8 +94,8 @@ impl UsageProbe for Simulated {
 pub struct SimulatedWorkload(pub World);
 
 impl Workload for SimulatedWorkload {
-    fn arrivals(&mut self, tick: Tick) -> Vec<QueryId> {
-        self.0.arrivals(tick).into_iter().map(|index| self.0.query(index)).collect()
+    fn arrivals(&mut self, tick: Tick) -> Vec<Arrived> {
+        self.0.arrivals(tick).into_iter().map(|index| self.0.query(index).into()).collect()
     }
 }
 

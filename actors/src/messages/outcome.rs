@@ -2,9 +2,9 @@
 
 use actix::Message;
 use evenkeel_core::{
-    journal::Released,
-    server::queue::{DelayError, Finished},
-    units::ids::{ExecutionId, QueryId},
+    journal::{QueryText, Released},
+    server::queue::{Arrival, DelayError, Finished},
+    units::ids::ExecutionId,
 };
 
 use crate::messages::{AppendError, Lost};
@@ -20,14 +20,17 @@ pub struct Ended {
     pub finished: Vec<Finished>,
 }
 
-/// Front → Queue: these are to run at once. Answered once their release is durable; they may be sent then, and only then.
+/// Front → Queue: these are to run at once, whether they wait or not. Answered once their release is durable; they may be
+/// sent then, and only then. What has been released already is not in the answer.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Vec<Released>, NotRecorded>")]
 pub struct Admit {
     /// When, Unix ms.
     pub at_ms: u64,
     /// What is to run.
-    pub arrivals: Vec<(ExecutionId, QueryId)>,
+    pub arrivals: Vec<Arrival>,
+    /// Texts of queries that may be new.
+    pub texts: Vec<QueryText>,
 }
 
 /// Front → Queue: its client is gone, or has cancelled it; it will never be sent. Answered once durable.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix::Message;
 use evenkeel_core::{
     journal::{Commit, Entry, Positions, Recovered},
-    units::tick::Tick,
+    units::{ids::ExecutionId, tick::Tick},
 };
 
-use crate::ports::{history::ReadError, ledger::CommitError};
+use crate::ports::{database::Sending, history::ReadError, ledger::CommitError};
 
 /// Queue → Journal: make this durable. Answered once it is.
 #[derive(Clone, Debug, Message)]
@@ -34,14 +34,14 @@ pub enum AppendError {
 #[rtype(result = "Result<Arc<Recovered>, AppendError>")]
 pub struct Recover;
 
-/// Daemon → Queue, Monitor: start again from what is durable.
+/// Daemon → Queue, Monitor: start again from what is durable. The answer is what waited and has been given up.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Vec<ExecutionId>")]
 pub struct Restore {
     /// What is durable.
     pub recovered: Arc<Recovered>,
-    /// Whether the database's outcomes are uncertain: see [`crate::ports::database::Database::is_uncertain`].
-    pub uncertain: bool,
+    /// How the database takes what is sent.
+    pub sending: Sending,
 }
 
 /// Consumer → Journal: entries up to here stand in a durable snapshot and may be trimmed.

@@ -2,10 +2,12 @@
 
 use actix::Message;
 use evenkeel_core::{
-    journal::Executed,
-    server::{queue::OutOfStep, steps::TickUsage},
+    journal::{Executed, QueryText},
+    server::{
+        queue::{Arrival, OutOfStep},
+        steps::TickUsage,
+    },
     units::{
-        ids::{ExecutionId, QueryId},
         tick::Tick,
         window::{Measured, OutOfTurn},
     },
@@ -51,7 +53,9 @@ pub struct Advance {
     /// When, Unix ms.
     pub at_ms: u64,
     /// What arrives in it.
-    pub arrivals: Vec<(ExecutionId, QueryId)>,
+    pub arrivals: Vec<Arrival>,
+    /// Texts of queries that may be new.
+    pub texts: Vec<QueryText>,
     /// What the monitor answered to the last tick's usage.
     pub measured: Measured,
 }

@@ -7,8 +7,12 @@ use std::{
 
 use evenkeel_core::{
     invariants::{Report, TruthRow},
-    journal::{Entry, EntryId, Executed, PerStream, Record, Stream},
-    units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
+    journal::{Entry, EntryId, Executed, PerStream, QueryText, Record, Stream},
+    units::{
+        ids::{ExecutionId, QueryId},
+        lengths::Lengths,
+        tick::Tick,
+    },
 };
 
 use super::{over::Over, state_store::DeadLetter};
@@ -41,6 +45,18 @@ pub trait History: Send {
     fn info(&mut self, stream: Stream) -> Result<StreamInfo, ReadError> {
         Ok(self.head()?.streams[stream])
     }
+
+    /// The texts of all queries that have one; none where the database is a simulated one.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn texts(&mut self) -> Result<Vec<QueryText>, ReadError>;
+
+    /// The text of one query, if it has one.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn text(&mut self, query: QueryId) -> Result<Option<QueryText>, ReadError>;
 
     /// What clients set aside.
     ///

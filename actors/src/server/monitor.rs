@@ -106,6 +106,6 @@ impl Handler<Restore> for Monitor {
             self.publish(window);
         }
         self.health.set_recovering(false);
-        MessageResult(())
+        MessageResult(Vec::new())
     }
 }

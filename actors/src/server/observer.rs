@@ -50,6 +50,8 @@ pub struct Overview {
     pub queries: Arc<BTreeMap<QueryId, QueryActivity>>,
     /// Ticks that `queries` covers.
     pub queries_ticks: u64,
+    /// Whether executions tell of statements of a real database.
+    pub statements: bool,
     /// Delays since the process started.
     pub delays: DelayTotals,
 }
@@ -94,6 +96,7 @@ impl Observer {
             steps: recap.last_steps(spans.recent).copied().collect(),
             queries: Arc::new(recap.queries().clone()),
             queries_ticks: recap.queries_ticks(),
+            statements: recap.has_statements(),
             delays: *recap.delay_totals(),
         }));
     }

@@ -7,13 +7,11 @@
 //! Invariant: commits leave in the order of the changes. After one that failed the state is given up,
 //! because memory is ahead of what is durable: everybody is told `Lost` until the daemon restores it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use actix::{
-    Actor, ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, Supervised, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Context, Handler, ResponseActFuture, Supervised, WrapFuture};
 use evenkeel_core::{
-    journal::{Commit, Executed, Lease, Mode, Released},
+    journal::{Commit, Executed, Lease, Mode, Record, Released, Statement},
     server::{
         control::ControlResponse,
         queue::{HoldLimits, RecordedQueue},
@@ -24,7 +22,7 @@ use evenkeel_core::{
         tick::Tick,
     },
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -32,8 +30,12 @@ use crate::{
         Admit, Advance, AdvanceError, Append, AppendError, Control, ControlRefused, Delay, DelayRefused,
         DropRefused, DropWaiting, Ended, Lost, NotRecorded, Restore, SetMode, SetModeRefused,
     },
+    ports::database::Sending,
     supervise::{fault, health::ActorHealth, port::Port},
 };
+
+/// What runs is published no more often than this between ticks: each statement of a real database is a change.
+const PUBLISH_EVERY: Duration = Duration::from_millis(20);
 
 /// The queue at one moment, for those who read it: none while it is being restored.
 pub type QueueView = Option<Arc<QueueSnapshot>>;
@@ -51,6 +53,8 @@ pub struct QueueSnapshot {
     pub levelled: bool,
     /// In the order of their ids.
     pub waiting: Vec<WaitingExecution>,
+    /// Released and without an outcome, in the order of their ids; none where outcomes are certain.
+    pub running: Vec<Released>,
 }
 
 /// A waiting execution.
@@ -72,16 +76,21 @@ pub struct WaitingExecution {
     pub held: bool,
     /// Why its slot was chosen; none without a slot.
     pub reason: Option<Arc<str>>,
+    /// Whose statement it is, in a real database.
+    pub statement: Option<Arc<Statement>>,
 }
 
 /// See the module.
 pub struct Queue {
     recorded: Option<RecordedQueue>,
+    /// Whose statements wait, while the state is lost.
+    statements: BTreeMap<ExecutionId, Arc<Statement>>,
     /// The last tick and when it began, from which planned times are reckoned.
     last_tick: (Tick, u64),
     journal: Port<Append>,
     health: ActorHealth,
     published: watch::Sender<QueueView>,
+    published_at: Option<Instant>,
     /// The last tick after which somebody has planned.
     planned: watch::Sender<Option<Tick>>,
     clock: Clock,
@@ -101,10 +110,12 @@ impl Queue {
     ) -> Self {
         Self {
             recorded: None,
+            statements: BTreeMap::new(),
             last_tick: (Tick(0), 0),
             journal,
             health,
             published,
+            published_at: None,
             planned: watch::Sender::new(None),
             clock,
             lengths,
@@ -119,19 +130,26 @@ impl Queue {
     }
 
     fn lose_state(&mut self) {
-        self.recorded = None;
+        if let Some(recorded) = self.recorded.take() {
+            self.statements = recorded.into_statements();
+        }
         self.health.set_recovering(true);
         self.published.send_replace(None);
     }
 
     /// Sends a commit, and publishes or gives up what it was made from.
-    fn append(&self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
+    fn append(&mut self, commit: Commit) -> ResponseActFuture<Self, Result<(), AppendError>> {
         let (recovery, revision) = (commit.recovery, commit.revision);
+        // A tick, or somebody who looks at what waits.
+        let at_once = !commit.queue.is_empty() || commit.released.is_empty();
         let sent = self.journal.send(Append(commit));
         let recorded = async move { sent.await.unwrap_or(Err(AppendError::Unknown)) };
         Box::pin(recorded.into_actor(self).map(move |recorded, actor, _context| {
             match &recorded {
-                Ok(()) => actor.publish(),
+                Ok(()) if at_once || actor.published_at.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY) => {
+                    actor.publish();
+                }
+                Ok(()) => {}
                 Err(cause) => {
                     // Whoever asked is told, and says so.
                     tracing::debug!(revision, %cause, "a commit failed: the queue is read again");
@@ -145,8 +163,28 @@ impl Queue {
         }))
     }
 
-    fn publish(&self) {
+    /// The commit that gives up what waited for clients that are gone, if there is any.
+    fn restore(&mut self, Restore { recovered, sending }: &Restore) -> Option<Commit> {
+        let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), recovered);
+        let statements = std::mem::take(&mut self.statements);
+        let (mut queue, clients) = match *sending {
+            Sending::Again => (queue, false),
+            Sending::Once { at_once, clients } => (queue.uncertain(at_once).knowing(statements), clients),
+        };
+        let now_ms = self.clock.unix_ms();
+        self.last_tick = (queue.queue().last_tick(), now_ms);
+        let orphans = clients.then(|| queue.drop_orphans(now_ms)).flatten();
+        self.recorded = Some(queue);
+        self.health.set_recovering(false);
+        if orphans.is_none() {
+            self.publish();
+        }
+        orphans
+    }
+
+    fn publish(&mut self) {
         let Some(recorded) = &self.recorded else { return };
+        self.published_at = Some(Instant::now());
         let queue = recorded.queue();
         let (tick, began_ms) = self.last_tick;
         let waiting = queue.planned().map(|planned| WaitingExecution {
@@ -158,6 +196,7 @@ impl Queue {
             planned_ms: began_ms + self.lengths.ms_of(planned.tick.since(tick)),
             held: planned.held,
             reason: planned.reason.cloned(),
+            statement: recorded.statement(planned.queued.execution).cloned(),
         });
         self.published.send_replace(Some(Arc::new(QueueSnapshot {
             tick: queue.last_tick(),
@@ -165,8 +204,18 @@ impl Queue {
             lease: queue.lease().cloned(),
             levelled: queue.levelled(),
             waiting: waiting.collect(),
+            running: recorded.released().cloned().collect(),
         })));
     }
+}
+
+/// Of which executions a commit records something in the queue.
+fn executions(commit: &Commit) -> Vec<ExecutionId> {
+    let of = |record: &Record| match record {
+        Record::Queue(event) => Some(event.execution),
+        Record::Executed(_) | Record::Window(_) => None,
+    };
+    commit.records.iter().filter_map(of).collect()
 }
 
 /// An answer that is known at once, where others take a commit.
@@ -194,12 +243,12 @@ impl Handler<Advance> for Queue {
     fn handle(&mut self, advance: Advance, _context: &mut Self::Context) -> Self::Result {
         fault::handling!("queue");
         let Some(queue) = &mut self.recorded else { return at_once(Err(Lost.into())) };
-        let Advance { tick, at_ms, arrivals, measured } = advance;
+        let Advance { tick, at_ms, arrivals, texts, measured } = advance;
         match queue.advance(tick, at_ms, arrivals, measured) {
             Err(out_of_step) => at_once(Err(out_of_step.into())),
             Ok((commit, executed)) => {
                 self.last_tick = (tick, at_ms);
-                Box::pin(self.append(commit).map(|recorded, _actor, _context| {
+                Box::pin(self.append(Commit { texts, ..commit }).map(|recorded, _actor, _context| {
                     recorded?;
                     Ok(executed)
                 }))
@@ -254,11 +303,15 @@ impl Handler<Ended> for Queue {
 impl Handler<Admit> for Queue {
     type Result = ResponseActFuture<Self, Result<Vec<Released>, NotRecorded>>;
 
-    fn handle(&mut self, Admit { at_ms, arrivals }: Admit, _context: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        Admit { at_ms, arrivals, texts }: Admit,
+        _context: &mut Self::Context,
+    ) -> Self::Result {
         // Before the first tick there is none in which something could be released.
         let begun = self.recorded.as_mut().filter(|queue| queue.queue().next_tick() > Tick(0));
         let Some(queue) = begun else { return at_once(Err(Lost.into())) };
-        let (commit, admitted) = queue.admit(at_ms, arrivals);
+        let (commit, admitted) = queue.admit(at_ms, arrivals, texts);
         Box::pin(self.append(commit).map(move |recorded, _actor, _context| Ok(recorded.map(|()| admitted)?)))
     }
 }
@@ -276,16 +329,14 @@ impl Handler<DropWaiting> for Queue {
 }
 
 impl Handler<Restore> for Queue {
-    type Result = MessageResult<Restore>;
+    type Result = ResponseActFuture<Self, Vec<ExecutionId>>;
 
     fn handle(&mut self, restore: Restore, _context: &mut Self::Context) -> Self::Result {
-        let Restore { recovered, uncertain } = restore;
-        let queue = RecordedQueue::recover(self.lengths, self.limits.clone(), &recovered);
-        let queue = if uncertain { queue.uncertain() } else { queue };
-        self.last_tick = (queue.queue().last_tick(), self.clock.unix_ms());
-        self.recorded = Some(queue);
-        self.health.set_recovering(false);
-        self.publish();
-        MessageResult(())
+        let Some(commit) = self.restore(&restore) else { return at_once(Vec::new()) };
+        let given_up = executions(&commit);
+        // What could not be recorded is found again, and given up then.
+        Box::pin(
+            self.append(commit).map(|recorded, _actor, _context| recorded.map_or(Vec::new(), |()| given_up)),
+        )
     }
 }

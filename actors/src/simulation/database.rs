@@ -68,7 +68,7 @@ pub(super) fn runs_on(world: &mut World, now: Tick) {
         run.outcome = Some(outcome);
         let tick = Tick(run.tick.0 + dice.roll(now.since(run.tick) + 1));
         let told = dice.pick(&[0, 1, 1, 1, 1, 2]);
-        database.mail.extend((0..told).map(|_| Finished { execution, tick, outcome }));
+        database.mail.extend((0..told).map(|_| Finished { execution, tick, outcome, answer: None }));
     }
 }
 
@@ -78,7 +78,11 @@ pub(super) fn told(world: &mut World) -> Vec<Finished> {
     let mut heard = Vec::new();
     while !database.mail.is_empty() && dice.hits(600) {
         let which = dice.roll(database.mail.len() as u64) as usize;
-        heard.push(if dice.hits(100) { database.mail[which] } else { database.mail.swap_remove(which) });
+        heard.push(if dice.hits(100) {
+            database.mail[which].clone()
+        } else {
+            database.mail.swap_remove(which)
+        });
     }
     heard
 }

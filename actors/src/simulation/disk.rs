@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use evenkeel_core::mutant::{self, Mutant};
 use evenkeel_core::{
     journal::{
-        Commit, Entry, EntryId, Numbering, PerStream, Positions, QueueChange, Queued, Record, Recovered,
-        Released, ReleasedChange, ServerState, Stream,
+        Commit, Entry, EntryId, Numbering, PerStream, Positions, QueryText, QueueChange, Queued, Record,
+        Recovered, Released, ReleasedChange, ServerState, Stream,
     },
     units::{ids::ExecutionId, lengths::Lengths, tick::Tick},
 };
@@ -50,7 +50,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes a commit durable; false when it is refused.
     pub(super) fn commit(&mut self, commit: Commit) -> bool {
-        let Commit { recovery: _, revision, at_ms, records, queue, released, state } = commit;
+        let Commit { recovery: _, revision, at_ms, records, queue, released, texts: _, state } = commit;
         if revision != self.head.revision + 1 {
             return false;
         }
@@ -190,6 +190,11 @@ impl Backlog for WorldsDisk {
     fn end(&self, stream: Stream) -> Result<(EntryId, u64, u64), ReadError> {
         Ok(world::with(|world| world.disk.end(stream)))
     }
+
+    fn texts_after(&self, _n: u64, _limit: usize) -> Result<Vec<(u64, QueryText)>, ReadError> {
+        // Queries of a simulated database have none.
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +221,8 @@ mod tests {
             now_ms = now_ms + dice.roll(200) - dice.roll(50);
             let arrivals = (0..dice.roll(4))
                 .map(|n| (ExecutionId::new(now_ms, (tick.0 * 10 + n).into()), QueryId::simulated(1, 0)));
-            let (commit, ran) = queue.advance(tick, now_ms, arrivals.collect(), measured).unwrap();
+            let (commit, ran) =
+                queue.advance(tick, now_ms, arrivals.map(Into::into).collect(), measured).unwrap();
             measured.add(tick, &PerResource { cpu: 40, io: 30, memory: 20 }, ran.len() as u64).unwrap();
             commits.push(commit);
             let waiting = queue.queue().planned().next().map(|planned| planned.queued.execution);

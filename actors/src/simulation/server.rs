@@ -10,7 +10,7 @@ use evenkeel_core::{
     server::{
         control::{ControlError, ControlRequest, LEASE_TICKS_DEFAULT, SetSlot},
         meter::Meter,
-        queue::{HoldLimits, RecordedQueue},
+        queue::{Arrival, HoldLimits, RecordedQueue},
         steps::{Action, Steps},
     },
     units::{
@@ -109,7 +109,7 @@ impl Server {
 
     /// What was released may have been sent, and is asked about.
     fn recovered_once(&mut self, queue: RecordedQueue, recovered: &Recovered) {
-        self.recorded = Some(queue.uncertain());
+        self.recorded = Some(queue.uncertain(None));
         let Recovered { state, released, .. } = recovered;
         self.meter = Some(Meter::recover(Lengths::at_pace(TICK_MS), state));
         self.steps.recovered_once(recovered);
@@ -152,7 +152,7 @@ impl Server {
             return false;
         }
         let (at_ms, arrivals) = world::with(arrivals);
-        let (commit, admitted) = queue.admit(at_ms, arrivals);
+        let (commit, admitted) = queue.admit(at_ms, arrivals, Vec::new());
         let sends = self.commit_between(commit, |_| ()) && self.recorded.is_some();
         if sends && !world::with(|world| world.is_dying(ProcessId::Server)) {
             send(admitted);
@@ -243,12 +243,12 @@ fn recover(world: &mut World) -> Recovered {
     recovered
 }
 
-fn arrivals(world: &mut World) -> (u64, Vec<(ExecutionId, QueryId)>) {
+fn arrivals(world: &mut World) -> (u64, Vec<Arrival>) {
     let count = world.dice.roll(4);
     let arrivals = (0..count).map(|_| {
         world.executions += 1;
         let query = QueryId::simulated(1, world.dice.roll(QUERIES as u64) as usize);
-        (ExecutionId::new(world.now_ms, u128::from(world.executions)), query)
+        (ExecutionId::new(world.now_ms, u128::from(world.executions)), query).into()
     });
     let arrivals = arrivals.collect();
     (world.now_ms, arrivals)

@@ -292,6 +292,8 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         }
     }
 

@@ -391,6 +391,8 @@ impl Watcher {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         })
     }
 
@@ -430,5 +432,6 @@ fn queued(lengths: Lengths, execution: ExecutionId, waiting: &Waiting) -> Record
         tick: waiting.queued_tick,
         due_tick: lengths.base_of(waiting.queued_tick),
         added_ticks: 0,
+        statement: None,
     })
 }

@@ -209,6 +209,7 @@ mod tests {
             tick: Tick(tick),
             due_tick: Tick(due),
             added_ticks: added,
+            statement: None,
         }
     }
 

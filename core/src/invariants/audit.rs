@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::{
+    extents::extents_fit,
     finding::{Finding, Findings},
     running::Running,
     sent::{Release, Sent},
+    statements::Statements,
     truth::{Truth, TruthRow},
 };
 use crate::{
@@ -21,7 +23,6 @@ use crate::{
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,
-        resource::Resource,
         tick::Tick,
         window::Window,
     },
@@ -60,6 +61,7 @@ pub struct Audit {
     last: PerStream<Last>,
     waiting: BTreeMap<ExecutionId, Waiting>,
     sent: Sent,
+    statements: Statements,
     executed: Vec<ExecutionId>,
     /// Executions of each window, by its number, until its entry comes.
     by_window: BTreeMap<u64, u64>,
@@ -113,6 +115,7 @@ impl Audit {
             }),
             waiting: BTreeMap::new(),
             sent: Sent::default(),
+            statements: Statements::default(),
             executed: Vec::new(),
             by_window: BTreeMap::new(),
             running: Running::new(lengths),
@@ -167,8 +170,14 @@ impl Audit {
         let unread_windows = self.unread.windows;
         self.check_order(stream, entry);
         match &entry.record {
-            Record::Executed(executed) => self.executed(entry, executed),
-            Record::Queue(event) => self.queue_event(entry.seq, event),
+            Record::Executed(executed) => {
+                self.statements.executed(executed, &mut self.report.findings);
+                self.executed(entry, executed);
+            }
+            Record::Queue(event) => {
+                self.statements.queue_event(entry.seq, event, &mut self.report.findings);
+                self.queue_event(entry.seq, event);
+            }
             Record::Window(window) => self.window(entry.seq, window, unread_windows),
         }
     }
@@ -181,7 +190,10 @@ impl Audit {
             Stream::Executions if self.blind.last().is_none_or(|(_, to)| to.is_some()) => {
                 self.blind.push((self.last[stream].tick, None));
             }
-            Stream::Queue => self.unread_queued += 1,
+            Stream::Queue => {
+                self.unread_queued += 1;
+                self.statements.unreadable();
+            }
             Stream::Executions | Stream::Windows => {}
         }
     }
@@ -215,6 +227,7 @@ impl Audit {
             std::mem::take(&mut self.running).finish(self.first_tick, open, &mut self.report.findings);
         }
         std::mem::take(&mut self.sent).finish(self.first_tick, &self.executed, &mut self.report.findings);
+        std::mem::take(&mut self.statements).finish(self.first_tick, &mut self.report.findings);
         self.check_last_window(next_tick);
         self.check_writers();
         if let Some(truth) = self.truth.take() {
@@ -261,7 +274,7 @@ impl Audit {
                 due_tick > queued_tick || (due_tick, tick) == (queued_tick, queued_tick),
                 "it was due before it could be",
             ),
-            (tick >= due_tick, "it ran before it was due"),
+            (tick >= due_tick || executed.statement.is_some(), "it ran before it was due"),
             (finished_tick >= tick, "it finished before it ran"),
             (
                 executed.delay_ticks() <= self.lengths.default_delay_ticks || !executed.reason.is_empty(),
@@ -314,7 +327,7 @@ impl Audit {
     }
 
     fn queue_event(&mut self, seq: u64, event: &QueueRecord) {
-        let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks } = *event;
+        let QueueRecord { event: kind, execution, query, tick, due_tick, added_ticks, .. } = *event;
         self.late |= kind == QueueEvent::Released;
         if let (QueueEvent::Released, Some(truth)) = (kind, &mut self.truth) {
             truth.released(execution);
@@ -366,7 +379,9 @@ impl Audit {
         if kind == QueueEvent::Dropped {
             return self.sent.dropped(execution);
         }
-        self.require(tick >= due_tick, Stream::Queue, seq, "it was released before it was due");
+        // A client waits no longer than its class, its session or its statement allows, whatever `/delay` says.
+        let may = tick >= due_tick || event.statement.is_some();
+        self.require(may, Stream::Queue, seq, "it was released before it was due");
         let release = Release { query, due_tick, tick, queued_tick };
         self.sent.released(execution, release, &mut self.report.findings);
     }
@@ -473,27 +488,4 @@ impl Audit {
             self.report.findings.add(Finding::Impossible { stream, seq, what });
         }
     }
-}
-
-/// Whether some tick sums, as many as a window has, give this average, these extremes and this judgement.
-fn extents_fit(window_ticks: u64, window: &Window) -> bool {
-    let n = u128::from(window_ticks);
-    let mut can_be = true;
-    let mut may_be_in = true;
-    let mut may_be_out = false;
-    for resource in Resource::ALL {
-        let extent = window.usage[resource];
-        let [average, min, max] = [extent.average, extent.min, extent.max].map(u128::from);
-        // The average is truncated, one tick is the smallest and one the largest: that leaves some sums open.
-        let least = (n * average).max(max + (n - 1) * min);
-        let most = (n * average + n - 1).min(min + (n - 1) * max);
-        can_be &= least <= most;
-        may_be_in &= most > 0 && 10 * n * max <= 11 * most && 10 * n * min >= 9 * least;
-        may_be_out |= least == 0 || 10 * n * max > 11 * least || 10 * n * min < 9 * most;
-    }
-    // Of an incomplete one the average is that of the ticks that are known.
-    can_be |= window.incomplete;
-    may_be_out |= window.incomplete;
-    may_be_in &= !window.incomplete;
-    can_be && if window.in_corridor { may_be_in } else { may_be_out }
 }

@@ -7,6 +7,7 @@ use crate::{
         tick::Tick,
     },
 };
+use uuid::Uuid;
 
 /// Findings that are kept; more are only counted. A thousand say what is wrong as well as a million.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -101,9 +102,35 @@ pub enum Finding {
     /// An execution is released after it ran.
     #[error("execution {0} has an outcome and is released again")]
     ReleasedAfterItRan(ExecutionId),
-    /// An execution that was given up has run.
-    #[error("execution {0} was dropped and is executed")]
+    /// An execution that was given up has been released, or has run.
+    #[error("execution {0} was dropped and is released or executed")]
     DroppedAndRan(ExecutionId),
+    /// A statement of a real database has an outcome and no release.
+    #[error(
+        "execution {0} is a statement that has an outcome and was never released: it may have been sent before that was durable"
+    )]
+    NeverReleased(ExecutionId),
+    /// An outcome tells of another statement than its release.
+    #[error("execution {0} is another statement in its outcome than in its release")]
+    OtherStatement(ExecutionId),
+    /// A session is another one's.
+    #[error("execution {execution}: session {session} was another user's, client's or backend's before")]
+    OtherSession {
+        /// Which one.
+        execution: ExecutionId,
+        /// Whose.
+        session: Uuid,
+    },
+    /// A session goes back to a transaction.
+    #[error("queue entry {seq}: execution {execution} is of a transaction that session {session} had left")]
+    TransactionOrder {
+        /// Which entry.
+        seq: u64,
+        /// Which one.
+        execution: ExecutionId,
+        /// Whose.
+        session: Uuid,
+    },
     /// The rows of what was released and the entries differ.
     #[error("execution {execution} {}", if *.row { "stands in the rows of what was released and not in the entries, or differently" } else { "was released by the queue's entries, has no outcome and no row" })]
     ReleasedRow {

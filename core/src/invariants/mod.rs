@@ -9,10 +9,13 @@
 //! ```
 
 mod audit;
+mod extents;
 mod finding;
 mod merge;
 mod running;
 mod sent;
+mod statements;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod truth;
@@ -21,5 +24,6 @@ pub use self::{
     audit::{Audit, Report},
     finding::{FINDINGS_MAX, Finding, Findings},
     merge::Merge,
+    tagged::{Ends, TagFinding, Tagged},
     truth::{ParseTruthRowError, Truth, TruthRow},
 };

@@ -146,6 +146,9 @@ impl Sent {
         for execution in self.dropped.iter().filter(|execution| ran(execution)) {
             findings.add(Finding::DroppedAndRan(*execution));
         }
+        for execution in self.dropped.iter().filter(|execution| self.open.contains_key(execution)) {
+            findings.add(Finding::DroppedAndRan(*execution));
+        }
         for execution in self.open.keys().filter(|execution| ran(execution)) {
             findings.add(Finding::ReleasedAfterItRan(*execution));
         }

@@ -1,6 +1,7 @@
 mod damaged;
 mod named;
 mod sent;
+mod statements;
 mod trimmed;
 
 use proptest::prelude::*;
@@ -53,7 +54,8 @@ fn history(ticks: &[TickInput]) -> History {
         let arrivals = (0..*arrivals)
             .map(|n| (ExecutionId::new(at_ms, n.into()), QueryId(Uuid::from_u128(u128::from(n + 1)))));
         let measured = Measured { closed, open, last };
-        let (commit, executed) = queue.advance(tick, at_ms, arrivals.collect(), measured).unwrap();
+        let (commit, executed) =
+            queue.advance(tick, at_ms, arrivals.map(Into::into).collect(), measured).unwrap();
         usage = Some((tick, Usage::all(100 + executed.len() as u64), executed.len() as u64));
         history.truth.extend(executed.iter().map(|executed| TruthRow {
             execution: executed.execution,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Executed, Record};
 use crate::{
-    journal::{Lease, Mode, Queued, Released},
+    journal::{Lease, Mode, QueryText, Queued, Released},
     units::{
         ids::ExecutionId,
         tick::Tick,
@@ -28,6 +28,8 @@ pub struct Commit {
     pub queue: Vec<QueueChange>,
     /// What changes in the rows of what has been released and has no outcome.
     pub released: Vec<ReleasedChange>,
+    /// Texts of queries that may be new; one that is known stays as it is.
+    pub texts: Vec<QueryText>,
     /// The other state rows, as they are afterwards.
     pub state: ServerState,
 }

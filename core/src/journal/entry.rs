@@ -3,12 +3,16 @@
 use std::{
     fmt::{self, Write as _},
     str::FromStr,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
+use super::{
+    record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream},
+    statement::{Answer, Statement},
+};
 use crate::units::{
     resource::{PerResource, Resource},
     tick::Tick,
@@ -18,12 +22,13 @@ use crate::units::{
 /// Version of the journal: of the fields of new entries, which say it as `v`, and of all that holds them.
 ///
 /// 2 adds to 1: `tenant` and `trace` of an execution, where they are known; an execution that ends later than it began;
-/// executions that are released before they are sent, and dropped; `running` and `incomplete` of a window.
+/// executions that are released before they are sent, and dropped; `running` and `incomplete` of a window; of a real
+/// database whose statement it is, and what was answered.
 pub const FORMAT: u64 = 2;
 /// The first version. What was written in it stays in it.
 pub const FIRST_FORMAT: u64 = 1;
-/// Fields of a window, of which there are most.
-const FIELDS_MAX: usize = 17;
+/// Fields of an executed statement, of which there are most.
+const FIELDS_MAX: usize = 29;
 
 /// Id of an entry, `<unix ms>-<n>`: the form and the order of Redis Streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,6 +117,11 @@ impl Entry {
     pub fn each_field(&self, mut each: impl FnMut(&'static str, &str)) {
         let mut digits = String::with_capacity(20);
         let mut put = |name, value: Value<'_>| match value {
+            Value::Signed(number) => {
+                digits.clear();
+                write!(digits, "{number}").expect("a text takes what is written");
+                each(name, &digits);
+            }
             Value::Number(number) => {
                 digits.clear();
                 write!(digits, "{number}").expect("a text takes what is written");
@@ -140,6 +150,8 @@ impl Entry {
                         put(name, Value::Text(said));
                     }
                 }
+                put_statement(&mut put, executed.statement.as_deref());
+                put_answer(&mut put, executed.answer.as_deref());
             }
             Record::Queue(event) => {
                 put("event", Value::Text(event.event.name()));
@@ -148,6 +160,7 @@ impl Entry {
                 put("tick", tick(event.tick));
                 put("due_tick", tick(event.due_tick));
                 put("added_ticks", number(event.added_ticks));
+                put_statement(&mut put, event.statement.as_deref());
             }
             Record::Window(window) => {
                 put("first_tick", tick(window.first_tick));
@@ -200,8 +213,46 @@ impl Entry {
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Number(u64),
+    Signed(i64),
     Id(Uuid),
     Text(&'a str),
+}
+
+fn put_statement<'a>(put: &mut impl FnMut(&'static str, Value<'a>), statement: Option<&'a Statement>) {
+    let Some(statement) = statement else { return };
+    put("class", Value::Text(&statement.class));
+    put("user", Value::Text(&statement.user));
+    put("database", Value::Text(&statement.database));
+    put("application", Value::Text(&statement.application));
+    put("client", Value::Text(&statement.client));
+    put("session", Value::Id(statement.session));
+    if let Some(transaction) = statement.transaction {
+        put("transaction", Value::Number(transaction));
+    }
+    put("pid", Value::Signed(statement.pid.into()));
+    if let Some(start) = statement.backend_start {
+        put("backend_start", Value::Signed(start));
+    }
+    if let Some(tag) = &statement.tag {
+        put("tag", Value::Text(tag));
+    }
+}
+
+fn put_answer<'a>(put: &mut impl FnMut(&'static str, Value<'a>), answer: Option<&'a Answer>) {
+    let Some(answer) = answer else { return };
+    if let Some(sqlstate) = &answer.sqlstate {
+        put("sqlstate", Value::Text(sqlstate));
+    }
+    if let Some(rows) = answer.rows {
+        put("rows", Value::Number(rows));
+    }
+    put("duration_us", Value::Number(answer.duration_us));
+    if let Some(cpu) = answer.cpu_us {
+        put("cpu_us", Value::Number(cpu));
+    }
+    if let Some(note) = &answer.note {
+        put("note", Value::Text(note));
+    }
 }
 
 fn extent_names(resource: Resource) -> [&'static str; 3] {
@@ -275,6 +326,8 @@ impl Fields<'_> {
             executed_at_ms: self.number("executed_at")?,
             tenant: self.optional("tenant", version),
             trace: self.optional("trace", version),
+            statement: self.statement(version)?,
+            answer: self.answer(version)?,
         };
         if self.number("delay")? != executed.delay_ticks() {
             return Err(self.invalid("delay", "tick − queued_tick"));
@@ -296,7 +349,52 @@ impl Fields<'_> {
             tick: self.tick("tick")?,
             due_tick: self.tick("due_tick")?,
             added_ticks: self.number("added_ticks")?,
+            statement: self.statement(version)?,
         })
+    }
+
+    /// Told by its class: an execution of a simulated database has none.
+    fn statement(&self, version: u64) -> Result<Option<Arc<Statement>>, DecodeError> {
+        if !self.has("class", version) {
+            return Ok(None);
+        }
+        let text = |field| self.text(field).map(str::to_owned);
+        Ok(Some(Arc::new(Statement {
+            class: text("class")?,
+            user: text("user")?,
+            database: text("database")?,
+            application: text("application")?,
+            client: text("client")?,
+            session: self.parse("session", "a uuid")?,
+            transaction: self.known("transaction", version, "an integer of 0 or more")?,
+            pid: self.parse("pid", "a process id")?,
+            backend_start: self.known("backend_start", version, "an integer")?,
+            tag: self.optional("tag", version),
+        })))
+    }
+
+    /// Told by how long it took.
+    fn answer(&self, version: u64) -> Result<Option<Box<Answer>>, DecodeError> {
+        if !self.has("duration_us", version) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Answer {
+            sqlstate: self.optional("sqlstate", version),
+            rows: self.known("rows", version, "an integer of 0 or more")?,
+            duration_us: self.number("duration_us")?,
+            cpu_us: self.known("cpu_us", version, "an integer of 0 or more")?,
+            note: self.optional("note", version),
+        })))
+    }
+
+    /// A value that need not be there.
+    fn known<T: FromStr>(
+        &self,
+        field: &'static str,
+        version: u64,
+        expected: &'static str,
+    ) -> Result<Option<T>, DecodeError> {
+        self.has(field, version).then(|| self.parse(field, expected)).transpose()
     }
 
     fn window(&self, version: u64) -> Result<Window, DecodeError> {

@@ -17,6 +17,7 @@ mod queued;
 mod record;
 mod released;
 mod start;
+mod statement;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +33,4 @@ pub use queued::Queued;
 pub use record::{Executed, Outcome, QueueEvent, QueueRecord, Record, Stream};
 pub use released::Released;
 pub use start::{Replaced, Start};
+pub use statement::{Answer, QueryText, Statement, TEXT_BYTES_MAX, TEXTS_MAX};

@@ -1,9 +1,10 @@
 //! What the journal says: executions, queue events, windows.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::statement::{Answer, Statement};
 use crate::units::{
     ids::{ExecutionId, QueryId},
     tick::Tick,
@@ -101,6 +102,12 @@ pub struct Executed {
     pub tenant: Option<String>,
     /// The trace that it belongs to, as its sender named it.
     pub trace: Option<String>,
+    /// Whose statement it was, in a real database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Arc<Statement>>,
+    /// What the database answered, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<Answer>>,
 }
 
 impl Executed {
@@ -142,7 +149,7 @@ impl QueueEvent {
 }
 
 /// An event of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueRecord {
     /// What happened.
     pub event: QueueEvent,
@@ -156,6 +163,9 @@ pub struct QueueRecord {
     pub due_tick: Tick,
     /// Ticks that the event added to the base due tick.
     pub added_ticks: u64,
+    /// Whose statement it is, in a real database: of what is queued, released or dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Arc<Statement>>,
 }
 
 /// One thing to be recorded.

@@ -1,8 +1,13 @@
 //! What has been released: recorded before it is sent, and with its outcome when that is known.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::record::{Executed, Outcome};
+use super::{
+    record::{Executed, Outcome},
+    statement::{Answer, Statement},
+};
 use crate::units::{
     ids::{ExecutionId, QueryId},
     tick::Tick,
@@ -32,6 +37,9 @@ pub struct Released {
     /// The trace that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Whose statement it is, in a real database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Arc<Statement>>,
 }
 
 impl Released {
@@ -40,12 +48,30 @@ impl Released {
         let Executed { execution, query, queued_tick, due_tick, tick, executed_at_ms, .. } = *executed;
         let (reason, tenant, trace) =
             (executed.reason.clone(), executed.tenant.clone(), executed.trace.clone());
-        Self { execution, query, queued_tick, due_tick, tick, at_ms: executed_at_ms, reason, tenant, trace }
+        let statement = executed.statement.clone();
+        Self {
+            execution,
+            query,
+            queued_tick,
+            due_tick,
+            tick,
+            at_ms: executed_at_ms,
+            reason,
+            tenant,
+            trace,
+            statement,
+        }
     }
 
-    /// How it ended, and when.
-    pub fn ended(self, outcome: Outcome, finished_tick: Tick) -> Executed {
-        let Self { execution, query, queued_tick, due_tick, tick, at_ms, reason, tenant, trace } = self;
+    /// Whether it waited in the queue before. What nobody defers is due when it comes.
+    pub fn waited(&self) -> bool {
+        self.queued_tick < self.tick || !self.reason.is_empty()
+    }
+
+    /// How it ended, when, and what the database answered.
+    pub fn ended(self, outcome: Outcome, finished_tick: Tick, answer: Option<Answer>) -> Executed {
+        let Self { execution, query, queued_tick, due_tick, tick, at_ms, reason, tenant, trace, statement } =
+            self;
         Executed {
             execution,
             query,
@@ -58,6 +84,8 @@ impl Released {
             executed_at_ms: at_ms,
             tenant,
             trace,
+            statement,
+            answer: answer.map(Box::new),
         }
     }
 }

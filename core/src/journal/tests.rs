@@ -1,6 +1,8 @@
 mod formats;
 mod text;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -13,12 +15,42 @@ use crate::units::{
 };
 
 prop_compose! {
+    fn statement()(
+        texts in any::<[String; 5]>(),
+        session in any::<u128>(),
+        transaction in any::<Option<u64>>(),
+        pid in any::<i32>(),
+        backend_start in any::<Option<i64>>(),
+        tag in any::<Option<String>>(),
+    ) -> Arc<Statement> {
+        let [class, user, database, application, client] = texts;
+        let session = Uuid::from_u128(session);
+        Arc::new(Statement {
+            class, user, database, application, client, session, transaction, pid, backend_start, tag,
+        })
+    }
+}
+
+prop_compose! {
+    fn answer()(
+        sqlstate in any::<Option<String>>(),
+        numbers in any::<(Option<u64>, u64, Option<u64>)>(),
+        note in any::<Option<String>>(),
+    ) -> Box<Answer> {
+        let (rows, duration_us, cpu_us) = numbers;
+        Box::new(Answer { sqlstate, rows, duration_us, cpu_us, note })
+    }
+}
+
+prop_compose! {
     fn executed()(
         ids in any::<(u128, u128)>(),
         ticks in any::<[u32; 4]>(),
         reason in ".{0,40}",
         executed_at_ms in any::<u64>(),
         outcome in prop::sample::select(vec![Outcome::Ok, Outcome::Failed, Outcome::Unknown]),
+        statement in prop::option::of(statement()),
+        answer in prop::option::of(answer()),
     ) -> Record {
         let [queued, due, tick, finished] = ticks.map(|tick| Tick(tick.into()));
         Record::Executed(Executed {
@@ -33,6 +65,8 @@ prop_compose! {
             executed_at_ms,
             tenant: None,
             trace: None,
+            statement,
+            answer,
         })
     }
 }
@@ -42,6 +76,7 @@ prop_compose! {
         ids in any::<(u128, u128)>(),
         numbers in any::<[u64; 3]>(),
         event in prop::sample::select(QueueEvent::ALL.to_vec()),
+        statement in prop::option::of(statement()),
     ) -> Record {
         Record::Queue(QueueRecord {
             event,
@@ -50,6 +85,7 @@ prop_compose! {
             tick: Tick(numbers[0]),
             due_tick: Tick(numbers[1]),
             added_ticks: numbers[2],
+            statement,
         })
     }
 }
@@ -89,8 +125,9 @@ proptest! {
         let entry = Entry { id: EntryId::default(), seq: 1, version: FORMAT, record };
         let mut fields = entry.fields();
         let (missing, _) = fields.remove(which.index(fields.len()));
-        // Windows say these only where there is something to say.
-        prop_assume!(!["running", "incomplete"].contains(&missing));
+        // These are there only where there is something to say.
+        let optional = ["running", "incomplete", "class", "transaction", "backend_start", "tag", "duration_us"];
+        prop_assume!(!optional.contains(&missing) && !["sqlstate", "rows", "cpu_us", "note"].contains(&missing));
         let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
         prop_assert_eq!(Entry::decode(entry.record.stream(), entry.id, pairs), Err(DecodeError::Missing(missing)));
     }
@@ -117,6 +154,7 @@ proptest! {
                 tick: Tick(0),
                 due_tick: Tick(1),
                 added_ticks: 0,
+                statement: None,
             });
             let entry = numbering.number(record, now_ms);
             prop_assert!(entry.id.ms >= now_ms);

@@ -119,6 +119,7 @@ mod tests {
             tick: Tick(n),
             due_tick: Tick(n + 1),
             added_ticks: 0,
+            statement: None,
         };
         Entry {
             id: EntryId { ms: 1, n },

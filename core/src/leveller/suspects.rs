@@ -73,6 +73,7 @@ mod tests {
                 tick: Tick(n),
                 due_tick: Tick(n + 1),
                 added_ticks: 0,
+                statement: None,
             }),
         };
         ids.map(entry).collect()

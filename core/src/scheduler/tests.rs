@@ -149,8 +149,9 @@ fn journal(rows: &[(usize, u64, bool)]) -> (Vec<Record>, Vec<Record>) {
             tick,
             due_tick: tick.next(),
             added_ticks: 0,
+            statement: None,
         };
-        queue.push(record);
+        queue.push(record.clone());
         if *delayed {
             queue.push(QueueRecord {
                 event: QueueEvent::Delayed,
@@ -172,6 +173,8 @@ fn journal(rows: &[(usize, u64, bool)]) -> (Vec<Record>, Vec<Record>) {
                 executed_at_ms: 0,
                 tenant: None,
                 trace: None,
+                statement: None,
+                answer: None,
             });
         }
     }

@@ -64,7 +64,8 @@ impl Circle {
             self.executions += 1;
             (ExecutionId::new(at_ms, self.executions), self.world.query(index))
         });
-        let (commit, executed) = self.queue.advance(tick, at_ms, arrivals.collect(), self.measured).unwrap();
+        let (commit, executed) =
+            self.queue.advance(tick, at_ms, arrivals.map(Into::into).collect(), self.measured).unwrap();
         let mut usage = Usage::default();
         for executed in &executed {
             usage += self.world.cost(self.index[&executed.query], tick);

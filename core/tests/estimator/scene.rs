@@ -382,5 +382,7 @@ fn executed(query: QueryId, tick: Tick) -> Executed {
         executed_at_ms: 0,
         tenant: None,
         trace: None,
+        statement: None,
+        answer: None,
     }
 }

@@ -1,14 +1,18 @@
 //! `evenkeel journal tail`: the last entries, as `redis-cli XRANGE` would show them.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     thread,
     time::Duration,
 };
 
 use clap::Args;
-use evenkeel_actors::ports::history::{Page, ReadError};
-use evenkeel_core::journal::{Entry, EntryId, PerStream, Stream};
+use evenkeel_actors::ports::history::{History, Page, ReadError};
+use evenkeel_core::{
+    journal::{Entry, EntryId, PerStream, Record, Stream},
+    units::ids::QueryId,
+};
 use serde_json::{Map, Value, json};
 
 use super::{Which, failed};
@@ -19,6 +23,8 @@ use crate::{
 
 /// How often `--follow` looks: entries come once a tick.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Characters of a text that are printed; as JSON, all.
+const TEXT_CHARS_MAX: usize = 300;
 /// Entries read at a time while following.
 const CHUNK: usize = 1_000;
 
@@ -41,9 +47,11 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut journal = options.which.open()?.history();
     let streams = if options.stream.is_empty() { Stream::ALL.to_vec() } else { options.stream.clone() };
     let mut printed = PerStream::from_fn(|_| EntryId::default());
+    let mut texts = Texts::default();
     let mut entries = read(&streams, |stream| journal.tail(stream, options.lines))?;
     loop {
-        output::data(|out| print(out, &entries, options.which.json))?;
+        texts.read(&mut *journal, &entries).map_err(|error| failed(&error))?;
+        output::data(|out| print(out, &entries, &texts, options.which.json))?;
         for entry in &entries {
             printed[entry.record.stream()] = entry.id;
         }
@@ -53,6 +61,38 @@ pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
         pause();
         entries = read(&streams, |stream| journal.after(stream, printed[stream], CHUNK))?;
     }
+}
+
+/// What statements of a real database ask, by query.
+#[derive(Default)]
+struct Texts(BTreeMap<QueryId, String>);
+
+impl Texts {
+    /// Those of `entries` that are not known yet.
+    fn read(&mut self, journal: &mut dyn History, entries: &[Entry]) -> Result<(), ReadError> {
+        for query in entries.iter().filter_map(asked) {
+            if !self.0.contains_key(&query)
+                && let Some(found) = journal.text(query)?
+            {
+                self.0.insert(query, found.text);
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&self, entry: &Entry) -> Option<&str> {
+        Some(self.0.get(&asked(entry)?)?)
+    }
+}
+
+/// Which query a statement of a real database runs.
+fn asked(entry: &Entry) -> Option<QueryId> {
+    let (query, statement) = match &entry.record {
+        Record::Executed(executed) => (executed.query, &executed.statement),
+        Record::Queue(event) => (event.query, &event.statement),
+        Record::Window(_) => return None,
+    };
+    statement.is_some().then_some(query)
 }
 
 /// The entries that can be read as such; the others are named on standard error.
@@ -79,14 +119,18 @@ fn read(
     Ok(entries)
 }
 
-fn print(out: &mut dyn Write, entries: &[Entry], json: bool) -> io::Result<()> {
+fn print(out: &mut dyn Write, entries: &[Entry], texts: &Texts, json: bool) -> io::Result<()> {
     for entry in entries {
         let (stream, id) = (entry.record.stream(), entry.id);
         if json {
             let fields =
                 entry.fields().into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
             let fields: Map<_, _> = fields.collect();
-            writeln!(out, "{}", json!({"stream": stream, "id": id.to_string(), "fields": fields}))?;
+            let mut said = json!({"stream": stream, "id": id.to_string(), "fields": fields});
+            if let Some(text) = texts.of(entry) {
+                said["text"] = text.into();
+            }
+            writeln!(out, "{said}")?;
         } else {
             write!(out, "{stream:<10} {id}")?;
             for (name, value) in entry.fields() {
@@ -97,7 +141,12 @@ fn print(out: &mut dyn Write, entries: &[Entry], json: bool) -> io::Result<()> {
                     write!(out, " {name}={value}")?;
                 }
             }
-            writeln!(out)?;
+            match texts.of(entry) {
+                Some(text) => {
+                    writeln!(out, " text={:?}", text.chars().take(TEXT_CHARS_MAX).collect::<String>())?;
+                }
+                None => writeln!(out)?,
+            }
         }
     }
     Ok(())

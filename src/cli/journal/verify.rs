@@ -11,8 +11,9 @@ use evenkeel_actors::ports::history::Verdict;
 use evenkeel_core::invariants::{Finding, TruthRow};
 use serde_json::json;
 
-use super::{Which, failed};
+use super::{Which, failed, truth_table::TruthTable};
 use crate::{
+    config::Masked,
     exit::{Exit, ExitError},
     output::{self, DataError},
 };
@@ -24,15 +25,33 @@ pub(super) struct Options {
     /// Compare with what the database really ran: the file that `run --truth` wrote.
     #[arg(long, env = "EVENKEEL_TRUTH")]
     truth: Option<PathBuf>,
+    /// Compare with a table of this PostgreSQL that statements with a comment /*truth='ID'*/ fill:
+    /// postgres://[user@]host[:port]/database.
+    #[arg(long, value_name = "URL", requires = "truth_table")]
+    postgres: Option<Masked>,
+    /// That table, perhaps with its schema before a point. It has a column `id`.
+    #[arg(long, value_name = "TABLE", requires = "postgres")]
+    truth_table: Option<String>,
+}
+
+impl Options {
+    fn truth_table(&self) -> Result<Option<TruthTable>, ExitError> {
+        let (Some(url), Some(table)) = (&self.postgres, &self.truth_table) else { return Ok(None) };
+        TruthTable::new(url.expose(), table).map(Some)
+    }
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
     let mut journal = options.which.open()?.history();
     let truth = options.truth.as_deref().map(read_truth).transpose()?;
+    let truth_table = options.truth_table()?;
     let mut progress = Progress::default();
     let verified = journal.verify(truth, &mut |read, total| progress.show(read, total));
     progress.end();
-    let verdict = verified.map_err(|error| failed(&error))?;
+    let mut verdict = verified.map_err(|error| failed(&error))?;
+    if let Some(table) = truth_table {
+        table.compare(&mut *journal, &mut verdict)?;
+    }
     let print = if options.which.json { print_json } else { print };
     match output::data(|out| print(out, &verdict)) {
         // What was found matters more than who listened to its end.

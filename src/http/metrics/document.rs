@@ -55,6 +55,7 @@ fn server() -> Views {
         planned_ms: 0,
         held: false,
         reason: None,
+        statement: None,
     };
     let queue = QueueSnapshot {
         tick,
@@ -62,6 +63,7 @@ fn server() -> Views {
         lease: Some(Lease { client: "client".to_owned(), epoch: 1, until: tick, ticks: 10 }),
         levelled: true,
         waiting: vec![waiting],
+        running: Vec::new(),
     };
     let extent = Extent { average: 1.0, min: 1.0, max: 1.0 };
     let without = Without { usage: PerResource::from_fn(|_| extent), in_corridor: false };

@@ -3,25 +3,29 @@
 use actix_web::web;
 use evenkeel_actors::server::queue::{QueueSnapshot, WaitingExecution};
 use evenkeel_core::{
-    journal::Executed,
+    journal::{Executed, Released},
     units::{ids::ExecutionId, lengths::Lengths, span::Span, tick::Tick},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::executions::read;
+use super::{
+    executions::{OutcomeName, read},
+    statements::{Answer, Statement, Text, texts},
+};
 use crate::http::{
     Views,
     fields::{NoParameters, Query},
     problem::Problem,
 };
 
-/// Whether it has run.
+/// Whether it waits, runs in a real database, or has run.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Waiting,
+    Running,
     Executed,
 }
 
@@ -49,6 +53,14 @@ pub(crate) struct Explanation {
     added_ticks: u64,
     /// As it stands in the journal or the plan; empty when it was not delayed.
     reason: String,
+    /// How it ended; null before.
+    outcome: Option<OutcomeName>,
+    /// What it asks; null where that is not kept, as of a simulated database.
+    text: Option<Text>,
+    /// Whose statement it is; null of a simulated database.
+    statement: Option<Statement>,
+    /// What the database answered; null where that is not known.
+    answer: Option<Answer>,
 }
 
 /// How it came to its base due tick.
@@ -67,32 +79,64 @@ fn because(reason: &str) -> String {
 }
 
 fn executed(executed: &Executed, lengths: Lengths) -> Explanation {
-    let Executed { queued_tick, due_tick, tick, reason, .. } = executed;
+    let ended = Explanation {
+        state: State::Executed,
+        outcome: Some(executed.outcome.into()),
+        answer: executed.answer.as_deref().map(Answer::from),
+        ..released(&Released::of(executed), lengths)
+    };
+    let answered = answered(executed);
+    Explanation { sentence: format!("{}{answered}", ended.sentence), ..ended }
+}
+
+/// How a statement of a real database ended, in words.
+fn answered(executed: &Executed) -> String {
+    let Some(answer) = executed.answer.as_deref() else { return String::new() };
+    let code = answer.sqlstate.as_ref().map_or(String::new(), |code| format!(" with {code}"));
+    let note = answer.note.as_ref().map_or(String::new(), |note| format!(", {note}"));
+    let took = answer.duration_us as f64 / 1e3;
+    format!(" It ended {}{code} after {took:.3} ms{note}.", executed.outcome.name())
+}
+
+/// What was let go, whether it has ended or not.
+fn released(released: &Released, lengths: Lengths) -> Explanation {
+    let Released { queued_tick, due_tick, tick, reason, .. } = released;
     let (added_ticks, arrived) = arrival(*queued_tick, *due_tick, lengths);
     let held_ticks = tick.since(*due_tick);
-    let sentence = if held_ticks == 0 {
-        format!("{arrived}; it ran then, nothing held it{}", because(reason))
+    let because = because(reason);
+    let sentence = if queued_tick == due_tick && due_tick == tick {
+        format!("It came at tick {tick} and was sent at once{because}")
+    } else if tick < due_tick {
+        format!("{arrived}; released before that, at tick {tick}{because}")
+    } else if held_ticks == 0 {
+        format!("{arrived}; it ran then, nothing held it{because}")
     } else {
-        format!(
-            "{arrived}; held {} more, and released at tick {tick}{}",
-            Span::of(held_ticks, lengths.tick_ms),
-            because(reason)
-        )
+        let held = Span::of(held_ticks, lengths.tick_ms);
+        format!("{arrived}; held {held} more, and released at tick {tick}{because}")
     };
     Explanation {
-        execution: executed.execution.0,
-        query: executed.query.0,
-        state: State::Executed,
+        execution: released.execution.0,
+        query: released.query.0,
+        state: State::Running,
         sentence,
         queued_tick: queued_tick.0,
         due_tick: due_tick.0,
         planned_tick: None,
         tick: Some(tick.0),
-        delay_ticks: executed.delay_ticks(),
+        delay_ticks: tick.since(*queued_tick),
         held_ticks,
         added_ticks,
         reason: reason.clone(),
+        outcome: None,
+        text: None,
+        statement: released.statement.as_deref().map(Statement::from),
+        answer: None,
     }
+}
+
+pub(super) fn running(row: &Released, lengths: Lengths) -> Explanation {
+    let row = released(row, lengths);
+    Explanation { sentence: format!("{} It has no outcome yet.", row.sentence), ..row }
 }
 
 fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, lengths: Lengths) -> Explanation {
@@ -132,10 +176,17 @@ fn waiting(waiting: &WaitingExecution, queue: &QueueSnapshot, lengths: Lengths) 
         held_ticks,
         added_ticks,
         reason: reason.to_owned(),
+        outcome: None,
+        text: None,
+        statement: waiting.statement.as_deref().map(Statement::from),
+        answer: None,
     }
 }
 
 fn queued(queue: &QueueSnapshot, id: ExecutionId, lengths: Lengths) -> Option<Explanation> {
+    if let Ok(at) = queue.running.binary_search_by_key(&id, |running| running.execution) {
+        return Some(running(&queue.running[at], lengths));
+    }
     let at = queue.waiting.binary_search_by_key(&id, |waiting| waiting.execution).ok()?;
     Some(waiting(&queue.waiting[at], queue, lengths))
 }
@@ -152,15 +203,26 @@ pub(super) async fn explain(
     let id = ExecutionId(*id);
     let lengths = views.about.lengths;
     let queue = views.queue.borrow().clone();
-    if let Some(found) = queue.and_then(|queue| queued(&queue, id, lengths)) {
-        return Ok(web::Json(found));
-    }
-    let found = read(&views, move |history| history.find(id)).await?;
-    found.map(|found| web::Json(executed(&found, lengths))).ok_or_else(|| {
+    let found = match queue.and_then(|queue| queued(&queue, id, lengths)) {
+        Some(found) => Some(found),
+        None => read(&views, move |history| history.find(id)).await?.map(|found| executed(&found, lengths)),
+    };
+    let found = found.ok_or_else(|| {
         Problem::not_found(format!(
             "execution {id} is neither queued nor among those that the journal still keeps"
         ))
-    })
+    })?;
+    Ok(web::Json(with_text(&views, found).await?))
+}
+
+/// The same, with what it asks.
+async fn with_text(views: &Views, explanation: Explanation) -> Result<Explanation, Problem> {
+    if explanation.statement.is_none() {
+        return Ok(explanation);
+    }
+    let query = explanation.query;
+    let mut found = read(views, move |history| texts(history, std::iter::once(query))).await?;
+    Ok(Explanation { text: found.remove(&query), ..explanation })
 }
 
 #[cfg(test)]
@@ -183,6 +245,8 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         };
         assert_eq!(
             executed(&ran, Lengths::default()).sentence,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::statements::{Answer, Statement, Text, say_texts};
 use crate::http::{
     Views,
     fields::{Field, Kind, Parameters, Query},
@@ -39,6 +40,11 @@ pub(crate) struct Page {
     limit: usize,
     /// Of this query only.
     query: Option<Uuid>,
+    /// Of this session of a real database only.
+    session: Option<Uuid>,
+    /// Of this explicit transaction of `session` only.
+    #[param(minimum = 0, maximum = 2_147_483_647)]
+    transaction: Option<u64>,
 }
 
 impl Parameters for Page {
@@ -47,6 +53,8 @@ impl Parameters for Page {
         Field::optional("after", Kind::EntryId),
         Field::optional("limit", Kind::Integer { min: 1, max: LIMIT_MAX }),
         Field::optional("query", Kind::Uuid),
+        Field::optional("session", Kind::Uuid),
+        Field::optional("transaction", Kind::Integer { min: 0, max: 2_147_483_647 }),
     ];
 }
 
@@ -71,6 +79,16 @@ pub(crate) enum OutcomeName {
     Unknown,
 }
 
+impl From<Outcome> for OutcomeName {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok => Self::Ok,
+            Outcome::Failed => Self::Failed,
+            Outcome::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// An executed query, as it stands in the journal.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Execution {
@@ -92,6 +110,12 @@ pub(crate) struct Execution {
     reason: String,
     outcome: OutcomeName,
     executed_at_ms: u64,
+    /// What it asked; null where that is not kept, as of a simulated database.
+    text: Option<Text>,
+    /// Whose statement it was; null of a simulated database.
+    statement: Option<Statement>,
+    /// What the database answered; null where that is not known.
+    answer: Option<Answer>,
 }
 
 impl Execution {
@@ -107,12 +131,11 @@ impl Execution {
             finished_tick: executed.finished_tick.0,
             delay_ticks: executed.delay_ticks(),
             reason: executed.reason.clone(),
-            outcome: match executed.outcome {
-                Outcome::Ok => OutcomeName::Ok,
-                Outcome::Failed => OutcomeName::Failed,
-                Outcome::Unknown => OutcomeName::Unknown,
-            },
+            outcome: executed.outcome.into(),
             executed_at_ms: executed.executed_at_ms,
+            text: None,
+            statement: executed.statement.as_deref().map(Statement::from),
+            answer: executed.answer.as_deref().map(Answer::from),
         }
     }
 }
@@ -127,12 +150,31 @@ enum Cursor {
 const END: EntryId = EntryId { ms: u64::MAX, n: u64::MAX };
 
 impl Page {
+    /// Whether one of its own is asked for.
+    fn chooses(&self) -> bool {
+        self.query.is_some() || self.session.is_some()
+    }
+
+    fn takes(&self, executed: &Executed) -> bool {
+        let statement = executed.statement.as_deref();
+        let of = |session| statement.is_some_and(|statement| statement.session == session);
+        let within = |number| statement.is_some_and(|statement| statement.transaction == Some(number));
+        self.query.is_none_or(|query| query == executed.query.0)
+            && self.session.is_none_or(of)
+            && self.transaction.is_none_or(within)
+    }
+
     /// Where to begin and in which direction, and before which entry to end.
     fn cursor(&self) -> Result<(Cursor, EntryId), Problem> {
         let parsed =
             |id: &Option<String>| id.as_deref().map(str::parse).transpose().map_err(Problem::bad_request);
         let (before, after): (Option<EntryId>, Option<EntryId>) =
             (parsed(&self.before)?, parsed(&self.after)?);
+        if self.transaction.is_some() && self.session.is_none() {
+            return Err(Problem::bad_request(
+                "`transaction` counts within a session: expected `session` beside it",
+            ));
+        }
         if let (Some(before), Some(after)) = (before, after)
             && before <= after
         {
@@ -156,7 +198,7 @@ pub(super) async fn executions(
     Query(page): Query<Page>,
 ) -> Result<web::Json<Executions>, Problem> {
     let cursor = page.cursor()?;
-    let read = read(&views, move |history| fetch(history, cursor, &page));
+    let read = read(&views, move |history| with_texts(history, cursor, &page));
     Ok(web::Json(read.await?))
 }
 
@@ -177,6 +219,18 @@ pub(super) async fn read<T: Send + 'static>(
     }
 }
 
+fn with_texts(
+    history: &mut dyn History,
+    cursor: (Cursor, EntryId),
+    page: &Page,
+) -> Result<Executions, ReadError> {
+    let mut found = fetch(history, cursor, page)?;
+    if found.executions.iter().any(|execution| execution.statement.is_some()) {
+        say_texts(history, &mut found.executions, |execution| (execution.query, &mut execution.text))?;
+    }
+    Ok(found)
+}
+
 fn fetch(
     history: &mut dyn History,
     (mut cursor, end): (Cursor, EntryId),
@@ -184,7 +238,7 @@ fn fetch(
 ) -> Result<Executions, ReadError> {
     let mut found = Vec::new();
     let mut looked_at = 0;
-    let chunk = if page.query.is_some() { CHUNK } else { page.limit };
+    let chunk = if page.chooses() { CHUNK } else { page.limit };
     loop {
         let read = match cursor {
             Cursor::After(id) => history.after(Stream::Executions, id, chunk)?,
@@ -207,7 +261,7 @@ fn fetch(
                 Cursor::Before(_) => Cursor::Before(entry.id),
             };
             if let Record::Executed(executed) = &entry.record
-                && page.query.is_none_or(|query| query == executed.query.0)
+                && page.takes(executed)
             {
                 found.push(Execution::new(entry, executed));
             }

@@ -16,8 +16,12 @@ mod openapi;
 mod queries;
 mod queued;
 mod resources;
+mod running;
 mod shadow;
+mod statements;
 mod status;
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(super) use self::openapi::document;
@@ -40,6 +44,7 @@ pub(super) fn add(routes: &mut Routes<'_>) {
         .add(Resource::at("/api/v1/resources/history").get(Needs::READ, resources::history))
         .add(Resource::at("/api/v1/minutes").get(Needs::READ, minutes::minutes))
         .add(Resource::at("/api/v1/queued").get(Needs::READ, queued::queued))
+        .add(Resource::at("/api/v1/running").get(Needs::READ, running::running))
         .add(Resource::at("/api/v1/queries").get(Needs::READ, queries::list))
         .add(Resource::at("/api/v1/queries/{id}").get(Needs::READ, queries::one))
         .add(Resource::at("/api/v1/executions").get(Needs::READ, executions::executions))

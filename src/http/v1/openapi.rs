@@ -32,7 +32,7 @@ use crate::http::{access, control, health, metrics, problem::Problem, wire};
         control::control,
         health::healthz, health::readyz, metrics::serve, access::login::session,
         super::status::status, super::shadow::shadow, super::frontier::frontier, super::resources::now, super::resources::history,
-        super::minutes::minutes, super::queued::queued,
+        super::minutes::minutes, super::queued::queued, super::running::running,
         super::queries::list, super::queries::one, super::executions::executions, super::decisions::explain,
         super::mode::get, super::mode::put, super::journal::journal, super::actors::actors, super::events::events,
     ),

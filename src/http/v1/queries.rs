@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::dto::Numbers;
+use super::{
+    dto::Numbers,
+    executions::read,
+    statements::{Text, say_texts},
+};
 use crate::http::{
     About, ClientTold, Views,
     fields::{self, Field, Kind, NoParameters, Parameters},
@@ -37,12 +41,30 @@ pub(crate) struct Page {
     #[param(minimum = 1, maximum = 10000, default = 1000)]
     #[serde(default = "thousand")]
     limit: usize,
+    /// Those with the most of it first, instead of in the order of their ids.
+    #[param(inline)]
+    sort: Option<Sort>,
+}
+
+/// What queries are ordered by; all of it over the last five minutes.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sort {
+    /// CPU time together: as the database told it, or as learned costs say where it tells none.
+    Cpu,
+    /// Duration together.
+    Duration,
+    /// Executions.
+    Calls,
+    /// Mean delay beyond the one that every execution has.
+    Delay,
 }
 
 impl Parameters for Page {
     const FIELDS: &'static [Field] = &[
         Field::optional("after", Kind::Uuid),
         Field::optional("limit", Kind::Integer { min: 1, max: LIMIT_MAX }),
+        Field::optional("sort", Kind::OneOf(&["cpu", "duration", "calls", "delay"])),
     ];
 }
 
@@ -59,9 +81,9 @@ pub(crate) struct Queries {
     age_ms: Option<u64>,
     /// All that are known, whatever the limit.
     total: usize,
-    /// In the order of their ids.
+    /// In the order of their ids, or of what `sort` says.
     queries: Vec<Query>,
-    /// `after` of the next page; null at the end.
+    /// `after` of the next page; null at the end, and with `sort`.
     next: Option<Uuid>,
 }
 
@@ -79,6 +101,12 @@ pub(crate) struct Query {
     identifiable: bool,
     /// Executions in the last five minutes.
     executed: u64,
+    /// What it asks; null where that is not kept, as of a simulated database.
+    text: Option<Text>,
+    /// From sending to the end of the answer, together over the last five minutes, µs; null where no answer tells.
+    duration_us: Option<u64>,
+    /// CPU time of the database, together over the last five minutes, µs; null where no answer tells.
+    cpu_us: Option<u64>,
     /// Its part of what all queries used in them, mean over the three resources.
     load_share: Option<f64>,
     /// Ticks by which evenkeel held them on average; 0 is none.
@@ -93,6 +121,8 @@ pub(crate) struct Query {
 struct Known {
     activity: Arc<BTreeMap<QueryId, QueryActivity>>,
     over_ticks: u64,
+    /// Whether there may be texts.
+    statements: bool,
     told: Option<ClientTold>,
     about: Arc<About>,
 }
@@ -103,6 +133,7 @@ impl Known {
         Self {
             activity: Arc::clone(&overview.queries),
             over_ticks: overview.queries_ticks,
+            statements: overview.statements,
             told: views.told.borrow().clone(),
             about: Arc::clone(&views.about),
         }
@@ -140,8 +171,11 @@ impl Known {
     }
 
     /// At most `limit` of those after `after`.
-    fn page(&self, after: Option<QueryId>, limit: usize) -> Queries {
+    fn page(&self, after: Option<QueryId>, limit: usize, sort: Option<Sort>) -> Queries {
         let (load, ids) = (self.load(), self.ids());
+        if let Some(sort) = sort {
+            return self.most(&ids, limit, sort);
+        }
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = ids.range((from, Bound::Unbounded));
         let queries: Vec<_> = rest.by_ref().take(limit).map(|id| self.query(*id, load)).collect();
@@ -154,9 +188,36 @@ impl Known {
         }
     }
 
+    /// Those with the most of it.
+    fn most(&self, ids: &BTreeSet<QueryId>, limit: usize, sort: Sort) -> Queries {
+        let measured = self.activity.values().any(|activity| activity.measured > 0);
+        let mut order: Vec<_> = ids.iter().map(|&id| (self.amount(id, sort, measured), id)).collect();
+        order.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
+        let load = self.load();
+        Queries {
+            over_ticks: self.over_ticks,
+            age_ms: self.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
+            total: ids.len(),
+            next: None,
+            queries: order.into_iter().take(limit).map(|(_, id)| self.query(id, load)).collect(),
+        }
+    }
+
+    fn amount(&self, id: QueryId, sort: Sort, measured: bool) -> f64 {
+        let activity = self.activity.get(&id).copied().unwrap_or_default();
+        let executed = activity.executed as f64;
+        match sort {
+            Sort::Cpu if measured => activity.cpu_us as f64,
+            Sort::Cpu => self.expected(id).map_or(0.0, |learned| learned.cost.cpu * executed),
+            Sort::Duration => activity.duration_us as f64,
+            Sort::Calls => executed,
+            Sort::Delay => activity.added_ticks as f64 / executed.max(1.0),
+        }
+    }
+
     fn query(&self, id: QueryId, load: Option<[f64; 3]>) -> Query {
         let activity = self.activity.get(&id).copied().unwrap_or_default();
-        let QueryActivity { executed, added_ticks } = activity;
+        let QueryActivity { executed, added_ticks, .. } = activity;
         let learned = self.cost(id);
         let share = self.expected(id).zip(load).map(|(learned, load)| {
             let shares = Resource::ALL
@@ -174,6 +235,9 @@ impl Known {
             observations: learned.map_or(0, |learned| learned.observations),
             identifiable: learned.is_some_and(|learned| learned.identifiable),
             executed,
+            text: None,
+            duration_us: (activity.answered > 0).then_some(activity.duration_us),
+            cpu_us: (activity.measured > 0).then_some(activity.cpu_us),
             load_share: share,
             added_delay_ticks_mean: (executed > 0).then(|| added_ticks as f64 / executed as f64),
             max_delay_ticks: own.unwrap_or(*default_ticks),
@@ -187,9 +251,29 @@ impl Known {
     responses((status = 200, body = Queries), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     views: web::Data<Views>,
-    fields::Query(Page { after, limit }): fields::Query<Page>,
-) -> web::Json<Queries> {
-    web::Json(Known::new(&views).page(after.map(QueryId), limit))
+    fields::Query(page): fields::Query<Page>,
+) -> Result<web::Json<Queries>, Problem> {
+    let Page { after, limit, sort } = page;
+    if after.is_some() && sort.is_some() {
+        let cause = "`after` goes on in the order of the ids, `sort` gives another one: expected one of them";
+        return Err(Problem::bad_request(cause));
+    }
+    let known = Known::new(&views);
+    let mut page = known.page(after.map(QueryId), limit, sort);
+    page.queries = with_texts(&views, known.statements, page.queries).await?;
+    Ok(web::Json(page))
+}
+
+/// The same queries, with what they ask.
+async fn with_texts(views: &Views, any: bool, mut queries: Vec<Query>) -> Result<Vec<Query>, Problem> {
+    if !any || queries.is_empty() {
+        return Ok(queries);
+    }
+    read(views, move |history| {
+        say_texts(history, &mut queries, |query| (query.query, &mut query.text))?;
+        Ok(queries)
+    })
+    .await
 }
 
 /// One query.
@@ -205,5 +289,6 @@ pub(super) async fn one(
     if !known.activity.contains_key(&id) && known.cost(id).is_none() {
         return Err(Problem::not_found(format!("query {id} has not been seen")));
     }
-    Ok(web::Json(known.query(id, known.load())))
+    let found = with_texts(&views, known.statements, vec![known.query(id, known.load())]).await?;
+    found.into_iter().next().map(web::Json).ok_or_else(|| Problem::not_found("there is nothing here"))
 }

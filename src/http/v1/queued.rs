@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::statements::Statement;
 use crate::http::{
     Views,
     fields::{Field, Kind, Parameters, Query},
@@ -65,6 +66,8 @@ pub(crate) struct Waiting {
     held_ticks: u64,
     /// Why its slot was chosen; null without a slot.
     reason: Option<String>,
+    /// Whose statement it is; null of a simulated database.
+    statement: Option<Statement>,
 }
 
 impl Waiting {
@@ -82,6 +85,7 @@ impl Waiting {
             held_until_tick: waiting.held.then_some(waiting.planned_tick.0),
             held_ticks: planned.unwrap_or(now).since(waiting.due_tick),
             reason: waiting.reason.as_ref().map(ToString::to_string),
+            statement: waiting.statement.as_deref().map(Statement::from),
         }
     }
 }

@@ -1,12 +1,19 @@
 //! One contract, two stores: the outbox that an embedded client reads, and Redis Streams.
 
+use std::sync::Arc;
+
 use evenkeel_actors::ports::{history::End, state_store::DeadLetter};
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Entry, EntryId, Executed, Record, Stream},
+    journal::{Entry, EntryId, Executed, QueryText, Record, Statement, Stream},
     leveller::ClientState,
-    units::{ids::ExecutionId, tick::Tick},
+    server::queue::Arrival,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
 };
+use uuid::Uuid;
 
 use super::world::{Embedded, Handed, Store, at, read_up_to, state};
 use crate::support::journal::{NOW_MS, Server};
@@ -184,6 +191,46 @@ async fn a_history_is_checked_against_the_truth<S: Store>() {
     assert!(!check(&truth).holds(), "one was recorded that never ran");
 }
 
+async fn texts_and_statements_are_handed_out_as_they_are<S: Store>() {
+    let mut server = Server::new();
+    server.tick(3).await;
+    let mut store = S::new(&server);
+    let query = |n| QueryId(Uuid::from_u128(n));
+    let text = |n: u128| QueryText {
+        query: query(n),
+        text: format!("select 'é', {n} from t where a = $1"),
+        database: "shop".to_owned(),
+        kind: "select".to_owned(),
+    };
+    let statement = Arc::new(Statement {
+        class: "batch".to_owned(),
+        user: "ann".to_owned(),
+        database: "shop".to_owned(),
+        application: String::new(),
+        client: "[::1]:5".to_owned(),
+        session: Uuid::from_u128(7),
+        transaction: Some(2),
+        pid: 4711,
+        backend_start: Some(-5),
+        tag: Some("a=b".to_owned()),
+    });
+    let execution = ExecutionId::new(NOW_MS, 77);
+    let arrival = Arrival { statement: Some(Arc::clone(&statement)), ..(execution, query(1)).into() };
+    server.tick_with(vec![arrival], vec![text(2), text(1)]).await;
+    store.hand_out();
+    server.tick_with(Vec::new(), (3..1_500).map(text).collect()).await;
+    server.tick(1).await;
+    store.hand_out();
+    let mut history = store.history()().unwrap();
+    let mut texts = history.texts().unwrap();
+    texts.sort_by_key(|text| text.query);
+    assert_eq!(texts, (1..1_500).map(text).collect::<Vec<_>>());
+    assert_eq!(history.text(query(2)).unwrap(), Some(text(2)));
+    assert_eq!(history.text(query(9_999)).unwrap(), None);
+    assert_eq!(history.find(execution).unwrap().unwrap().statement, Some(statement));
+    assert_eq!(store.entries(Stream::Queue), server.recorded()[Stream::Queue]);
+}
+
 fn truth_of(entry: &Entry) -> Option<TruthRow> {
     let Record::Executed(Executed { tick, execution, query, .. }) = entry.record.clone() else { return None };
     Some(TruthRow { tick, execution, query })
@@ -209,5 +256,6 @@ contract!(
     a_history_is_read_from_any_place_in_both_directions,
     a_dead_letter_is_kept_once,
     where_a_history_stands_is_told_at_one_moment,
-    a_history_is_checked_against_the_truth
+    a_history_is_checked_against_the_truth,
+    texts_and_statements_are_handed_out_as_they_are
 );

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use evenkeel_actors::stores::outbox::{Identity, Limits, Outbox, OutboxHandle, OutboxReader, OutboxWriter};
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Recovered},
-    server::queue::{HoldLimits, RecordedQueue},
+    journal::{Commit, Entry, EntryId, PerStream, QueryText, Recovered},
+    server::queue::{Arrival, HoldLimits, RecordedQueue},
     units::{
         ids::{ExecutionId, QueryId},
         lengths::Lengths,
@@ -72,14 +72,20 @@ impl Server {
             let count = if tick.0.is_multiple_of(7) { 0 } else { 2 + tick.0 % 2 };
             let arrivals = (0..count).map(|n| {
                 let entropy = u128::from(tick.0) << 8 | u128::from(n);
-                (ExecutionId::new(at_ms, entropy), QueryId::simulated(1, (tick.0 % 5 + n) as usize))
+                (ExecutionId::new(at_ms, entropy), QueryId::simulated(1, (tick.0 % 5 + n) as usize)).into()
             });
-            let (commit, executed) =
-                self.queue.advance(tick, at_ms, arrivals.collect(), self.measured).unwrap();
-            self.writer.commit(commit).await.unwrap();
-            let ran = executed.len() as u64;
-            self.measured.add(tick, &Usage::all(ran * 7), ran).unwrap();
+            self.tick_with(arrivals.collect(), Vec::new()).await;
         }
+    }
+
+    /// Records a tick with these arrivals and texts.
+    pub async fn tick_with(&mut self, arrivals: Vec<Arrival>, texts: Vec<QueryText>) {
+        let tick = self.queue.queue().next_tick();
+        let at_ms = NOW_MS + tick.0 * 100 + self.clock_ahead_ms;
+        let (commit, executed) = self.queue.advance(tick, at_ms, arrivals, self.measured).unwrap();
+        self.writer.commit(Commit { texts, ..commit }).await.unwrap();
+        let ran = executed.len() as u64;
+        self.measured.add(tick, &Usage::all(ran * 7), ran).unwrap();
     }
 
     pub fn recorded(&self) -> PerStream<Vec<Entry>> {

@@ -2,6 +2,7 @@ import type { Executed } from "../api/types";
 import { clock, number, wait } from "../logic/format";
 import { tickMs } from "../state";
 import { IdLink } from "./id_link";
+import { ASKED, TOOK, WHO } from "./statement";
 import { type Column, Table } from "./table";
 
 const EXECUTION: Column<Executed> = {
@@ -43,14 +44,20 @@ const TIME: Column<Executed> = {
   render: ({ executed_at_ms }) => clock(executed_at_ms),
 };
 
+/** Of a real database, where the outcome says what was answered. */
+const OF_STATEMENTS = [WHO, TOOK];
+
 const ALL = [TIME, EXECUTION, QUERY, ...REST];
 const OF_ONE_QUERY = [TIME, EXECUTION, ...REST];
 
 export function ExecutionsTable({ executions, withQuery }: { executions: Executed[]; withQuery: boolean }) {
+  const columns = withQuery ? ALL : OF_ONE_QUERY;
+  const asked = executions.some(({ statement }) => statement !== null);
+  const texts = asked && withQuery ? [ASKED] : [];
   return (
     <Table
       label="Executions"
-      columns={withQuery ? ALL : OF_ONE_QUERY}
+      columns={asked ? [...columns.slice(0, -1), ...OF_STATEMENTS, ...texts, ...columns.slice(-1)] : columns}
       rows={executions}
       rowKey={({ id }) => id}
       empty="No execution is known"

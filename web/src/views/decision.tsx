@@ -3,6 +3,7 @@
 import type { Decision } from "../api/types";
 import { capitalised, number, wait } from "../logic/format";
 import { Copyable } from "../parts/copy";
+import { StatementCard, Together } from "../parts/statement";
 import { Facts } from "../parts/tile";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
@@ -33,7 +34,7 @@ const planned = ({ planned_tick }: Decision) =>
 
 export function DecisionView({ id }: { id: string }) {
   const { data, error } = usePolled<Decision>(`/api/v1/decisions/${encodeURIComponent(id)}`, 2000);
-  const ran = data?.state === "executed";
+  const ran = data !== null && data.tick !== null;
   return (
     <>
       <div class="section-head">
@@ -74,6 +75,12 @@ export function DecisionView({ id }: { id: string }) {
             ]}
           />
         </section>
+      )}
+      {data?.statement != null && (
+        <>
+          <StatementCard statement={data.statement} answer={data.answer} text={data.text} />
+          <Together statement={data.statement} />
+        </>
       )}
     </>
   );

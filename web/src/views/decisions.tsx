@@ -6,6 +6,7 @@ import type { Executed, Executions, Queued, Waiting } from "../api/types";
 import { clock, number, plural, wait } from "../logic/format";
 import { ExecutionsTable } from "../parts/executions_table";
 import { IdLink } from "../parts/id_link";
+import { RunningNow } from "../parts/statement";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
@@ -110,6 +111,7 @@ export function DecisionsView() {
         <p class="note">Why an execution ran when it did. Ticks count from the journal's beginning.</p>
       </div>
       <LookUp />
+      <RunningNow />
       <div class="section-head">
         <h2>Executed</h2>
         {paused ? (

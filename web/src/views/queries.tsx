@@ -5,6 +5,7 @@ import { type Queries, type Query, RESOURCES, type Resource } from "../api/types
 import { duration, interval, number, share, wait } from "../logic/format";
 import { type Order, sorted } from "../logic/sort";
 import { IdLink } from "../parts/id_link";
+import { Sql, took } from "../parts/statement";
 import { type Column, Table } from "../parts/table";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
@@ -80,6 +81,27 @@ const COLUMNS: Column<Query>[] = [
   },
 ];
 
+/** Of a real database: what each asks, and what it took together. */
+const OF_STATEMENTS: Column<Query>[] = [
+  {
+    key: "duration",
+    label: "Duration, together",
+    numeric: true,
+    hint: "From sending to the end of the answer, of all its executions",
+    sort: (q) => q.duration_us,
+    render: (q) => took(q.duration_us),
+  },
+  {
+    key: "cpu-time",
+    label: "CPU, together",
+    numeric: true,
+    hint: "CPU time of the database, of all its executions",
+    sort: (q) => q.cpu_us,
+    render: (q) => took(q.cpu_us),
+  },
+  { key: "text", label: "Statement", sort: (q) => q.text?.text, render: (q) => <Sql text={q.text} /> },
+];
+
 export function QueriesView() {
   const { data, error } = usePolled<Queries>(`/api/v1/queries?limit=${LIMIT}`, 5000);
   const [order, setOrder] = useState<Order>({ column: "share", direction: "descending" });
@@ -87,10 +109,13 @@ export function QueriesView() {
   const [limit, setLimit] = useState(PAGE);
   const found = useMemo(() => {
     const wanted = search.trim().toLowerCase();
-    const rows = (data?.queries ?? []).filter(({ query }) => query.includes(wanted));
-    const key = COLUMNS.find(({ key }) => key === order.column)?.sort;
+    const has = ({ query, text }: Query) =>
+      query.includes(wanted) || (text?.text.toLowerCase().includes(wanted) ?? false);
+    const rows = (data?.queries ?? []).filter(has);
+    const key = [...COLUMNS, ...OF_STATEMENTS].find(({ key }) => key === order.column)?.sort;
     return key === undefined ? rows : sorted(rows, key, order.direction);
   }, [data, order, search]);
+  const asked = data?.queries.some(({ text }) => text !== null) ?? false;
   const over = data === null ? "" : ` over the last ${duration(data.over_ticks * tickMs.value)}`;
   return (
     <>
@@ -102,10 +127,10 @@ export function QueriesView() {
           {data?.age_ms != null && ` Learned ${duration(data.age_ms)} ago.`}
         </p>
         <label class="field">
-          <span class="unseen">Find by id</span>
+          <span class="unseen">Find by id or text</span>
           <input
             type="search"
-            placeholder="Find by id"
+            placeholder="Find by id or text"
             value={search}
             onInput={(event) => setSearch(event.currentTarget.value)}
           />
@@ -114,13 +139,17 @@ export function QueriesView() {
       <Trouble error={error} />
       <Table
         label="Queries"
-        columns={COLUMNS}
+        columns={asked ? [...COLUMNS.slice(0, 3), ...OF_STATEMENTS, ...COLUMNS.slice(3)] : COLUMNS}
         rows={found.slice(0, limit)}
         rowKey={({ query }) => query}
         order={order}
         onOrder={setOrder}
         empty={
-          data === null ? "Reading…" : search === "" ? "No query has run yet" : "No query has such an id"
+          data === null
+            ? "Reading…"
+            : search === ""
+              ? "No query has run yet"
+              : "No query has such an id or text"
         }
       />
       <p class="after">

@@ -1,10 +1,11 @@
 // One query: what it costs and how surely, and its last executions.
 
-import { type Executions, type Query, RESOURCES } from "../api/types";
+import { type Executions, type Query, RESOURCES, type Text } from "../api/types";
 import { interval, number, share, wait } from "../logic/format";
 import { Copyable } from "../parts/copy";
 import { ExecutionsTable } from "../parts/executions_table";
-import { Facts } from "../parts/tile";
+import { Sql, took } from "../parts/statement";
+import { type Fact, Facts } from "../parts/tile";
 import { Trouble } from "../parts/trouble";
 import { usePolled } from "../polled";
 import { link } from "../route";
@@ -41,6 +42,13 @@ function Intervals({ query }: { query: Query }) {
   );
 }
 
+const statementFacts = (query: Query, text: Text): Fact[] => [
+  ["Duration of late, together", took(query.duration_us)],
+  ["CPU of late, together", took(query.cpu_us)],
+  ["Kind", text.kind],
+  ["Database", text.database],
+];
+
 const maximum = ({ max_delay_ticks, own_max_delay }: Query) =>
   `${wait(max_delay_ticks, tickMs.value)}, ${own_max_delay ? "its own" : "that of all others"}`;
 
@@ -62,6 +70,11 @@ export function QueryView({ id }: { id: string }) {
         <Copyable text={id} label="the query's id" />
       </p>
       <Trouble error={error} />
+      {data?.text != null && (
+        <p>
+          <Sql text={data.text} />
+        </p>
+      )}
       {data !== null && (
         <div class="pair">
           <section class="card" aria-label="Learned cost">
@@ -81,6 +94,7 @@ export function QueryView({ id }: { id: string }) {
                 ["Mean added delay", wait(data.added_delay_ticks_mean, tickMs.value, 1)],
                 ["Maximum delay", maximum(data)],
                 ["Observations", number(data.observations)],
+                ...(data.text === null ? [] : statementFacts(data, data.text)),
               ]}
             />
           </section>

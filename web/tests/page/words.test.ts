@@ -42,6 +42,7 @@ test("what waits says when it is planned, or that it is held for a plan", async 
     held_until_tick: planned_tick === null ? 1300 : null,
     held_ticks: 12,
     reason: null,
+    statement: null,
   });
   const body: Queued = { total: 2, executions: [waiting(113), waiting(null)] };
   await page.route("**/api/v1/queued*", (route) => route.fulfill({ json: body }));

@@ -24,11 +24,9 @@ use actix::{
     Supervised, WrapFuture,
 };
 use evenkeel_core::{
-    server::steps::Steps,
-    units::{
-        ids::{ExecutionId, QueryId},
-        tick::Tick,
-    },
+    journal::QueryText,
+    server::{queue::Arrival, steps::Steps},
+    units::{ids::ExecutionId, tick::Tick},
 };
 use tokio::{
     sync::watch,
@@ -45,7 +43,7 @@ use crate::{
     clock::Clock,
     messages::{Advance, Ended, Measure, Recover, Restore, StopTicking},
     ports::{
-        database::{Measured, Workload},
+        database::{Arrived, Measured, Workload},
         ledger::{Pressure, Published},
     },
     supervise::{fault, health::ActorHealth, port::Port},
@@ -97,6 +95,10 @@ pub struct Daemon {
     workload: Box<dyn Workload>,
     ledger: watch::Receiver<Published>,
     ids: ExecutionIds,
+    /// Texts that are not known to be recorded.
+    texts: Vec<QueryText>,
+    /// Arrivals of ticks that failed.
+    unsure: Vec<ExecutionId>,
     /// Taken along by the step that is under way.
     steps: Steps,
     /// Of a database that tells them late.
@@ -179,6 +181,8 @@ impl Daemon {
             workload,
             ledger,
             ids: ExecutionIds::default(),
+            texts: Vec::new(),
+            unsure: Vec::new(),
             steps: Steps::default(),
             outcomes: Outcomes::default(),
             under_way: watch::Sender::new(false),
@@ -257,22 +261,44 @@ impl Daemon {
         let at_ms = self.clock.unix_ms();
         let arrivals = self.steps.due().map(|tick| self.arrivals(tick, at_ms)).unwrap_or_default();
         let (ports, database) = (Arc::clone(&self.ports), Rc::clone(&self.database));
+        self.unsure.extend(arrivals.iter().map(|arrival| arrival.execution));
+        // A step that never ends leaves both here.
+        let (texts, unsure) = (self.texts.clone(), self.unsure.clone());
         let steps = std::mem::take(&mut self.steps);
-        Step { ports, database, steps, at_ms, arrivals, unresolved: None }
+        let (unresolved, refused, recorded) = (None, Vec::new(), false);
+        Step { ports, database, steps, at_ms, arrivals, texts, unsure, refused, recorded, unresolved }
     }
 
-    fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<(ExecutionId, QueryId)> {
-        let mut queries = self.workload.arrivals(tick);
+    fn arrivals(&mut self, tick: Tick, at_ms: u64) -> Vec<Arrival> {
+        self.texts.extend(self.workload.texts());
+        let arrived = self.workload.arrivals(tick);
         if self.ledger.borrow().pressure != Pressure::None {
             // What is queued still runs and is recorded: the reserve is for that.
-            self.pace.refused_arrivals += queries.len() as u64;
-            queries.clear();
+            self.pace.refused_arrivals += arrived.len() as u64;
+            let known: Vec<_> = arrived.iter().filter_map(|arrived| arrived.execution).collect();
+            self.workload.refused(&known);
+            return Vec::new();
         }
-        queries.into_iter().map(|query| (self.ids.next(at_ms), query)).collect()
+        let arrival = |Arrived { query, execution, statement }| {
+            let execution = execution.unwrap_or_else(|| self.ids.next(at_ms));
+            Arrival { execution, query, statement, reason: None }
+        };
+        arrived.into_iter().map(arrival).collect()
     }
 
-    fn step_done(&mut self, Done { steps, ticked, unresolved, failed }: Done) {
+    fn step_done(&mut self, done: Done) {
+        let Done { steps, ticked, unresolved, recorded, refused, failed } = done;
         self.steps = steps;
+        if recorded {
+            self.texts.clear();
+        }
+        // After a recovery it is known, too: the rest has been refused.
+        if recorded || self.steps.due().is_some() {
+            self.unsure.clear();
+        }
+        if !refused.is_empty() {
+            self.workload.refused(&refused);
+        }
         if let Some(released) = unresolved {
             self.outcomes.restored(released);
         }

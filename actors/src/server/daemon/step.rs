@@ -3,9 +3,12 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use evenkeel_core::{
-    journal::Released,
-    server::steps::{Action, Steps, TickUsage},
-    units::ids::{ExecutionId, QueryId},
+    journal::{QueryText, Recovered, Released},
+    server::{
+        queue::Arrival,
+        steps::{Action, Steps, TickUsage},
+    },
+    units::ids::ExecutionId,
 };
 
 use super::Ports;
@@ -36,7 +39,15 @@ pub(super) struct Step {
     pub(super) database: Rc<RefCell<Box<dyn Measured>>>,
     pub(super) steps: Steps,
     pub(super) at_ms: u64,
-    pub(super) arrivals: Vec<(ExecutionId, QueryId)>,
+    pub(super) arrivals: Vec<Arrival>,
+    /// Texts that are not known to be recorded.
+    pub(super) texts: Vec<QueryText>,
+    /// Arrivals of which it is not known whether they are recorded: of this tick, and of those that failed before it.
+    pub(super) unsure: Vec<ExecutionId>,
+    /// What came and is not recorded, and what waited and has been given up.
+    pub(super) refused: Vec<ExecutionId>,
+    /// Whether a tick has become durable, with its arrivals and texts.
+    pub(super) recorded: bool,
     /// What was released and has no outcome, when this was a recovery of a database whose outcomes are uncertain.
     pub(super) unresolved: Option<Vec<Released>>,
 }
@@ -48,6 +59,10 @@ pub(super) struct Done {
     pub(super) ticked: bool,
     /// See [`Step::unresolved`].
     pub(super) unresolved: Option<Vec<Released>>,
+    /// See [`Step::recorded`].
+    pub(super) recorded: bool,
+    /// See [`Step::refused`].
+    pub(super) refused: Vec<ExecutionId>,
     pub(super) failed: Option<StepError>,
 }
 
@@ -68,7 +83,8 @@ impl Step {
     }
 
     fn done(self, ticked: bool, failed: Option<StepError>) -> Done {
-        Done { steps: self.steps, ticked, unresolved: self.unresolved, failed }
+        let Self { steps, unresolved, recorded, refused, .. } = self;
+        Done { steps, ticked, unresolved, recorded, refused, failed }
     }
 
     fn is_uncertain(&self) -> bool {
@@ -84,9 +100,10 @@ impl Step {
             }
             Action::Advance(tick, measured) => {
                 let arrivals = std::mem::take(&mut self.arrivals);
-                let advance = Advance { tick, at_ms: self.at_ms, arrivals, measured };
-                let batch = self.ports.queue.send(advance).await;
+                let (at_ms, texts) = (self.at_ms, std::mem::take(&mut self.texts));
+                let batch = self.ports.queue.send(Advance { tick, at_ms, arrivals, texts, measured }).await;
                 self.steps.advanced(batch.map_err(|_| StepError::Mailbox("queue"))??);
+                self.recorded = true;
             }
             Action::Start(tick, batch) => {
                 self.database.borrow_mut().start(tick, batch)?;
@@ -108,18 +125,28 @@ impl Step {
     async fn recover(&mut self) -> Result<(), StepError> {
         let recovered = self.ports.journal.send(Recover).await;
         let recovered = recovered.map_err(|_| StepError::Mailbox("journal"))??;
-        let uncertain = self.is_uncertain();
+        let sending = self.database.borrow().sending();
         for port in &self.ports.restore {
-            let restored = port.send(Restore { recovered: Arc::clone(&recovered), uncertain }).await;
-            restored.map_err(|_| StepError::Mailbox("queue or monitor"))?;
+            let restored = port.send(Restore { recovered: Arc::clone(&recovered), sending }).await;
+            self.refused.extend(restored.map_err(|_| StepError::Mailbox("queue or monitor"))?);
         }
-        if uncertain {
+        self.refuse_what_is_not_there(&recovered);
+        if self.is_uncertain() {
             self.steps.recovered_once(&recovered);
             self.unresolved = Some(recovered.released.clone());
         } else {
             self.steps.recovered(&recovered);
         }
         Ok(())
+    }
+
+    /// Of what came in a tick that failed, what is durable waits, and the rest never will.
+    fn refuse_what_is_not_there(&mut self, recovered: &Recovered) {
+        let waits = |execution: &ExecutionId| {
+            recovered.queue.binary_search_by_key(execution, |queued| queued.execution).is_ok()
+        };
+        self.refused
+            .extend(std::mem::take(&mut self.unsure).into_iter().filter(|execution| !waits(execution)));
     }
 
     /// What the monitor is to know before the next tick. A probe that cannot be asked holds up no tick where usage may come

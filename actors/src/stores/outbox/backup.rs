@@ -25,7 +25,7 @@ use super::{
     error::StoreError,
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     reader::{OutboxReader, chunks},
-    released_rows, schema, starts, stream_rows,
+    released_rows, schema, starts, stream_rows, texts,
     verify::Verified,
 };
 use crate::{
@@ -144,6 +144,7 @@ fn write_part(
         schema::create(&target, schema::format(source)?.cast_unsigned())?;
         copy_waiting(source, &target)?;
         released_rows::copy(source, &target)?;
+        texts::copy(source, &target)?;
         if starts::exists(source)? {
             starts::create(&target)?;
         }

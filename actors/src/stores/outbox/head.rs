@@ -70,6 +70,9 @@ pub(super) struct HeadRow {
     /// Nothing, and not written, in a database whose outcomes are certain.
     #[serde(default, skip_serializing_if = "QueueSum::is_nothing")]
     pub released: QueueSum,
+    /// Nothing, and not written, where queries have no texts.
+    #[serde(default, skip_serializing_if = "QueueSum::is_nothing")]
+    pub texts: QueueSum,
     pub state: ServerState,
 }
 

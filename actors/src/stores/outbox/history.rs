@@ -4,13 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{EntryId, PerStream, Stream},
-    units::tick::Tick,
+    journal::{EntryId, PerStream, QueryText, Stream},
+    units::{ids::QueryId, tick::Tick},
 };
 
 use super::{
     head::{self, HeadRow, Meta},
     reader::{self, OutboxReader},
+    texts,
     verify::{Verified, verify},
 };
 use crate::{
@@ -43,6 +44,14 @@ impl History for OutboxReader {
                 streams: PerStream::try_from_fn(|stream| reader::info(connection, stream))?,
             })
         })
+    }
+
+    fn texts(&mut self) -> Result<Vec<QueryText>, ReadError> {
+        Self::texts(self)
+    }
+
+    fn text(&mut self, query: QueryId) -> Result<Option<QueryText>, ReadError> {
+        self.read(|connection| texts::find(connection, query))
     }
 
     fn dead_letters(&mut self) -> Result<Vec<DeadLetter>, ReadError> {

@@ -37,6 +37,7 @@ mod store;
 mod stream_rows;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod verify;
 mod witness;
 mod writer;

@@ -24,7 +24,7 @@ use super::{
     lock::Lock,
     migrate, queue_rows, released_rows, schema, starts,
     store::Outbox,
-    stream_rows,
+    stream_rows, texts,
     witness::{self, Testimony, Witness},
 };
 use crate::{ports::history::Damage, supervise::fault};
@@ -163,6 +163,7 @@ fn begin(
     let clock_ahead_ms = if last_ms > 0 { now_ms.saturating_sub(last_ms) } else { 0 };
 
     migrate::migrate(&transaction, dir, now_ms)?;
+    texts::create(&transaction).map_err(store)?;
     let before = starts::read(&transaction, meta.writer_epoch).map_err(store)?;
     meta.writer_epoch += 1;
     let start = Start {

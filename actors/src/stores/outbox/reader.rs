@@ -9,7 +9,9 @@ use std::{
 };
 
 use evenkeel_core::{
-    journal::{Entry, EntryId, PerStream, Positions, Queued, Released, ServerState, Start, Stream},
+    journal::{
+        Entry, EntryId, PerStream, Positions, QueryText, Queued, Released, ServerState, Start, Stream,
+    },
     units::tick::Tick,
 };
 use rusqlite::{Connection, ErrorCode};
@@ -19,7 +21,7 @@ use super::{
     head::{self, CopyRow, GapRow, HeadRow, KeptRow, Meta},
     queue_rows, released_rows,
     schema::{self, SchemaError},
-    starts, stream_rows, witness,
+    starts, stream_rows, texts, witness,
 };
 use crate::ports::history::{End, ReadError, StreamInfo};
 
@@ -286,6 +288,25 @@ impl OutboxReader {
             }
             entries(connection, stream, *seqs.start(), *seqs.end()).map(Ok)
         })?
+    }
+
+    /// The texts of all queries that have one, in the order in which they came.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn texts(&self) -> Result<Vec<QueryText>, ReadError> {
+        self.read(|connection| {
+            let HeadRow { texts: sum, .. } = head::read(connection)?;
+            texts::read_all(connection, sum)
+        })
+    }
+
+    /// The next `limit` texts after number `n`, with their numbers.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn texts_after(&self, n: u64, limit: usize) -> Result<Vec<(u64, QueryText)>, ReadError> {
+        self.read(|connection| texts::after(connection, n, limit))
     }
 
     /// SQLite's own check of the whole file. It reads everything, seconds per GB, in one transaction: after `limit` it is

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     error::{OpenError, StoreError},
-    released_rows, starts,
+    released_rows, starts, texts,
 };
 use crate::ports::history::ReadError;
 
@@ -53,7 +53,9 @@ const TABLES: [(&str, &str); 5] = [
 
 /// Tables that were added to format 1, of which a directory from before has none, and that later formats have.
 const ADDED: [(&str, &str); 1] = [starts::TABLE];
-/// Tables of format 2.
+/// Tables that were added to format 2.
+const ADDED_SECOND: [(&str, &str); 1] = [texts::TABLE];
+/// Tables of format 2 from its beginning.
 const SECOND: [(&str, &str); 2] = [starts::TABLE, released_rows::TABLE];
 
 /// The table of a stream.
@@ -143,8 +145,9 @@ pub(super) fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
 
 /// Creates the tables of `format`; of the first one, those that every directory has.
 pub(super) fn create(connection: &Connection, format: u64) -> Result<(), StoreError> {
-    let more = if format == FIRST_FORMAT { &[][..] } else { &SECOND };
-    for (_, sql) in TABLES.iter().chain(more) {
+    let (more, added) =
+        if format == FIRST_FORMAT { (&[][..], &[][..]) } else { (&SECOND[..], &ADDED_SECOND[..]) };
+    for (_, sql) in TABLES.iter().chain(more).chain(added) {
         connection.execute_batch(sql)?;
     }
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -156,6 +159,7 @@ pub(super) fn create(connection: &Connection, format: u64) -> Result<(), StoreEr
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     starts::create(connection)?;
     connection.execute_batch(released_rows::TABLE.1)?;
+    texts::create(connection)?;
     connection.pragma_update(None, "user_version", FORMAT.cast_signed())?;
     Ok(())
 }
@@ -215,7 +219,7 @@ pub(super) fn check(connection: &Connection) -> Result<u64, SchemaError> {
     let count = |tables: &[(&str, &str)]| tables.iter().filter(|table| is(table)).count();
     let more = match known {
         FIRST_FORMAT => count(&ADDED),
-        _ => SECOND.len(),
+        _ => SECOND.len() + count(&ADDED_SECOND),
     };
     let whole = known == FIRST_FORMAT || count(&SECOND) == SECOND.len();
     if whole && TABLES.iter().all(is) && found.len() == TABLES.len() + more {

@@ -14,7 +14,7 @@ use super::{
     limits::Limits,
     lock::Lock,
     open::{self, Opening, Purpose},
-    queue_rows, released_rows, stream_rows,
+    queue_rows, released_rows, stream_rows, texts,
     witness::Witness,
 };
 use crate::{
@@ -220,7 +220,7 @@ fn apply(
     head: &HeadRow,
     commit: Commit,
 ) -> Result<Result<(HeadRow, Committed), CommitError>, StoreError> {
-    let Commit { recovery: _, revision, at_ms, records, queue, released, state } = commit;
+    let Commit { recovery: _, revision, at_ms, records, queue, released, texts, state } = commit;
     if revision != head.revision + 1 {
         return Ok(Err(CommitError::OutOfOrder { at: head.revision, got: revision }));
     }
@@ -248,6 +248,9 @@ fn apply(
             let queue_rows::Illegal { execution, what } = illegal;
             return Ok(Err(CommitError::Illegal { revision, execution, what }));
         }
+    }
+    for text in texts {
+        texts::put(connection, &mut next.texts, text)?;
     }
     next.state = state;
     Ok(Ok((next, Committed { revision, entries })))

@@ -60,6 +60,7 @@ pub(super) fn verify(
     }
     let released = std::mem::take(&mut moment.released);
     let begun = begin(reader, &moment)
+        .and_then(|audit| reader.texts().map(|_| audit))
         .and_then(|audit| Ok(audit.with_starts(reader.starts()?).with_released(released)));
     let mut audit = match begun {
         Ok(audit) => audit,

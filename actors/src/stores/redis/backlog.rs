@@ -1,6 +1,6 @@
 //! The outbox as shipping reads it.
 
-use evenkeel_core::journal::{Entry, EntryId, Positions, Stream};
+use evenkeel_core::journal::{Entry, EntryId, Positions, QueryText, Stream};
 
 use crate::{
     ports::history::ReadError,
@@ -17,6 +17,9 @@ pub(crate) trait Backlog: Send {
 
     /// See [`OutboxReader::end`].
     fn end(&self, stream: Stream) -> Result<(EntryId, u64, u64), ReadError>;
+
+    /// See [`OutboxReader::texts_after`].
+    fn texts_after(&self, n: u64, limit: usize) -> Result<Vec<(u64, QueryText)>, ReadError>;
 }
 
 impl Backlog for OutboxReader {
@@ -30,5 +33,9 @@ impl Backlog for OutboxReader {
 
     fn end(&self, stream: Stream) -> Result<(EntryId, u64, u64), ReadError> {
         self.end(stream)
+    }
+
+    fn texts_after(&self, n: u64, limit: usize) -> Result<Vec<(u64, QueryText)>, ReadError> {
+        self.texts_after(n, limit)
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use evenkeel_core::{
     invariants::TruthRow,
-    journal::{Entry, EntryId, PerStream, Stream},
-    units::tick::Tick,
+    journal::{Entry, EntryId, PerStream, QueryText, Stream},
+    units::{ids::QueryId, tick::Tick},
 };
 
 use super::{
@@ -42,6 +42,14 @@ impl History for RedisReader {
 
     fn next_tick(&mut self) -> Result<Tick, ReadError> {
         Ok(self.meta()?.next_tick())
+    }
+
+    fn texts(&mut self) -> Result<Vec<QueryText>, ReadError> {
+        Self::texts(self)
+    }
+
+    fn text(&mut self, query: QueryId) -> Result<Option<QueryText>, ReadError> {
+        Self::text(self, query)
     }
 
     fn dead_letters(&mut self) -> Result<Vec<DeadLetter>, ReadError> {

@@ -53,6 +53,11 @@ impl Keys {
         format!("{}:meta", self.base)
     }
 
+    /// Texts of queries.
+    pub fn texts(&self) -> String {
+        format!("{}:texts", self.base)
+    }
+
     /// The client's state.
     pub fn snapshot(&self) -> String {
         format!("{}:snapshot:scheduler", self.base)

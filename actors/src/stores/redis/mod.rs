@@ -30,6 +30,7 @@ mod sink;
 pub(crate) mod source;
 mod state;
 mod target;
+mod texts;
 mod verify;
 pub(crate) mod wire;
 

@@ -95,6 +95,14 @@ impl RedisReader {
         Ok(reader)
     }
 
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn call(&mut self, command: &redis::Cmd) -> Result<Value, RedisFault> {
+        self.link.call(command)
+    }
+
     /// Whose streams these are.
     ///
     /// # Errors

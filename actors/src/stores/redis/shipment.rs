@@ -23,6 +23,7 @@ use super::{
     link::{Link, RedisFault, refused},
     scripts::Scripts,
     shipping::{Lost, ShipmentSettings, ShippingFault},
+    texts::Texts,
 };
 use crate::{
     ports::{history::ReadError, sink::Shipped},
@@ -55,6 +56,7 @@ pub struct Shipment {
     /// The tick that Redis tells, once it is known.
     tick: Option<Tick>,
     lost: Vec<Lost>,
+    texts: Texts,
     warnings: Vec<String>,
     batch_max: usize,
 }
@@ -81,6 +83,7 @@ impl Shipment {
             highest_seq: PerStream::default(),
             tick: None,
             lost: Vec::new(),
+            texts: Texts::default(),
             warnings: Vec::new(),
             batch_max: BATCH_MAX,
         }
@@ -137,9 +140,19 @@ impl Shipment {
             self.send(&mut link, &entries, tick)?;
             self.tick = tick;
         }
-        self.shipped.more = self.ahead.more();
+        self.shipped.more = self.ahead.more() | self.ship_texts(&mut link)?;
         self.link = Some(link);
         Ok(self.shipped.clone())
+    }
+
+    /// Whether more texts wait.
+    fn ship_texts(&mut self, link: &mut Link) -> Result<bool, ShippingFault> {
+        let told = self.texts.trouble.is_some();
+        let more = self.texts.ship(link, &self.settings.keys, &*self.backlog)?;
+        if !told {
+            self.warnings.extend(self.texts.trouble.clone());
+        }
+        Ok(more)
     }
 
     fn send(&mut self, link: &mut Link, entries: &[Entry], tick: Option<Tick>) -> Result<(), ShippingFault> {
@@ -230,6 +243,7 @@ impl Shipment {
         let keys = &self.settings.keys;
         let mut link = Link::open(&self.settings.target)?;
         self.warnings = check_policy(&mut link)?;
+        self.texts = Texts::default();
         let next_tick = self.backlog.since(&Positions::end(), 1)?.next_tick;
         let lease = link.call(cmd("HMGET").arg(keys.lease()).arg(&LEASE_FIELDS))?;
         self.readers.judge(&self.settings, lease)?;

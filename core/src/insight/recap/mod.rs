@@ -123,6 +123,7 @@ pub struct Recap {
     /// Of the ticks after the last window.
     open: BTreeMap<Tick, DelayCounts>,
     queries: QueryRing,
+    statements: bool,
     totals: DelayTotals,
     /// The last tick whose entries have been applied, perhaps not all: a tick has several commits.
     applied: Option<Tick>,
@@ -146,6 +147,7 @@ impl Recap {
             delays: VecDeque::new(),
             open: BTreeMap::new(),
             queries: QueryRing::default(),
+            statements: false,
             totals: DelayTotals::default(),
             applied: None,
             last_executed: EntryId::default(),
@@ -241,12 +243,18 @@ impl Recap {
         first.zip(self.applied).map_or(0, |(first, last)| last.next().since(first))
     }
 
+    /// Whether what has been applied tells of statements of a real database.
+    pub fn has_statements(&self) -> bool {
+        self.statements
+    }
+
     /// Delays of everything that has been applied.
     pub fn delay_totals(&self) -> &DelayTotals {
         &self.totals
     }
 
     fn executed(&mut self, executed: &Executed) {
+        self.statements |= executed.statement.is_some();
         self.totals.add(executed.delay_ticks());
         self.open.entry(executed.finished_tick).or_default().add(executed.delay_ticks());
         self.queries.executed(executed, self.lengths.default_delay_ticks);
@@ -282,7 +290,7 @@ mod tests {
     use super::*;
     use crate::{
         insight::counterfactual::Without,
-        journal::Outcome,
+        journal::{Answer, Outcome},
         units::{ids::ExecutionId, window::Extent},
     };
 
@@ -304,6 +312,8 @@ mod tests {
             executed_at_ms: 0,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         });
         Entry { id, ..entry(record) }
     }
@@ -335,6 +345,28 @@ mod tests {
         let activity = recap.queries()[&QueryId(Uuid::nil())];
         assert_eq!((activity.executed, activity.added_ticks), (2, 8));
         assert_eq!(recap.queries_ticks(), 21);
+    }
+
+    #[test]
+    fn answers_are_added_up_and_forgotten_with_their_windows() {
+        let mut recap = Recap::default();
+        let answered = |tick: u64, cpu_us| {
+            let mut entry = ran(tick, 1);
+            let Record::Executed(executed) = &mut entry.record else { unreachable!("it is one") };
+            let answer = Answer { duration_us: 100, cpu_us, ..Answer::default() };
+            executed.answer = Some(Box::new(answer));
+            entry
+        };
+        recap.apply(&[ran(1, 1), answered(2, Some(7)), answered(3, None)], Tick(3), None);
+        let activity = recap.queries()[&QueryId(Uuid::nil())];
+        assert_eq!((activity.executed, activity.answered, activity.duration_us), (3, 2, 200));
+        assert_eq!((activity.measured, activity.cpu_us), (1, 7));
+        recap.apply(&[ran(15, 1), window(0, true)], Tick(15), None);
+        for k in 1..=recap.spans().recent as u64 {
+            recap.apply(&[window(k * 10, true)], Tick(k * 10 + 10), None);
+        }
+        let left = recap.queries()[&QueryId(Uuid::nil())];
+        assert_eq!(left, QueryActivity { executed: 1, ..QueryActivity::default() });
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Twin {
     /// Collects what happened to an execution.
     pub fn event(&mut self, event: &QueueRecord) {
         if event.tick >= self.next {
-            self.events.entry(event.tick).or_default().push(*event);
+            self.events.entry(event.tick).or_default().push(event.clone());
         } else {
             // It was done after its tick, which has been run.
             self.circle.repeat(event);
@@ -109,7 +109,15 @@ mod tests {
 
     fn event(event: QueueEvent, tick: u64, due: u64, added_ticks: u64) -> QueueRecord {
         let (execution, query) = (ExecutionId::new(1, 1), QueryId(Uuid::from_u128(7)));
-        QueueRecord { event, execution, query, tick: Tick(tick), due_tick: Tick(due), added_ticks }
+        QueueRecord {
+            event,
+            execution,
+            query,
+            tick: Tick(tick),
+            due_tick: Tick(due),
+            added_ticks,
+            statement: None,
+        }
     }
 
     /// When the one execution runs, and what is done to it after tick 0 has been run.

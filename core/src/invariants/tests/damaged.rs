@@ -35,8 +35,8 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<String> {
 
 impl History {
     fn queue_events(&self) -> impl Iterator<Item = QueueRecord> {
-        self.entries.queue.iter().filter_map(|entry| match entry.record {
-            Record::Queue(event) => Some(event),
+        self.entries.queue.iter().filter_map(|entry| match &entry.record {
+            Record::Queue(event) => Some(event.clone()),
             _ => None,
         })
     }

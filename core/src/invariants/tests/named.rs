@@ -19,7 +19,15 @@ pub(super) fn query() -> QueryId {
 
 pub(super) fn event(event: QueueEvent, n: u128, tick: u64, due_tick: u64, added_ticks: u64) -> Record {
     let (execution, tick, due_tick) = (id(n), Tick(tick), Tick(due_tick));
-    Record::Queue(QueueRecord { event, execution, query: query(), tick, due_tick, added_ticks })
+    Record::Queue(QueueRecord {
+        event,
+        execution,
+        query: query(),
+        tick,
+        due_tick,
+        added_ticks,
+        statement: None,
+    })
 }
 
 pub(super) fn queued(n: u128, tick: u64) -> Record {
@@ -47,6 +55,8 @@ pub(super) fn execution(
         executed_at_ms: 1,
         tenant: None,
         trace: None,
+        statement: None,
+        answer: None,
     })
 }
 

@@ -86,7 +86,11 @@ proptest! {
                 Record::Executed(Executed { tenant: Some("t".to_owned()), trace: Some(String::new()), ..executed })
             }
             Record::Queue(event) if first && event.event == QueueEvent::Dropped => {
-                Record::Queue(QueueRecord { event: QueueEvent::Queued, ..event })
+                Record::Queue(QueueRecord { event: QueueEvent::Queued, statement: None, ..event })
+            }
+            Record::Queue(event) if first => Record::Queue(QueueRecord { statement: None, ..event }),
+            Record::Executed(executed) if first => {
+                Record::Executed(Executed { statement: None, answer: None, ..executed })
             }
             Record::Window(window) if first => Record::Window(Window { running: 0, incomplete: false, ..window }),
             record => record,

@@ -25,6 +25,8 @@ fn ran() -> Executed {
         executed_at_ms: 77,
         tenant: None,
         trace: None,
+        statement: None,
+        answer: None,
     }
 }
 
@@ -36,6 +38,7 @@ fn delayed() -> QueueRecord {
         tick: Tick(3),
         due_tick: Tick(9),
         added_ticks: 5,
+        statement: None,
     }
 }
 
@@ -216,4 +219,61 @@ fn a_window_says_what_goes_on_and_what_it_lacks_only_where_there_is_some() {
     let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
     let read = Entry::decode(Stream::Windows, entry.id, pairs).unwrap();
     assert_eq!(read.record, Record::Window(Window { in_corridor: false, ..window() }));
+}
+
+fn asked() -> Arc<Statement> {
+    Arc::new(Statement {
+        class: "batch".to_owned(),
+        user: "ann".to_owned(),
+        database: "shop".to_owned(),
+        application: "batch_night".to_owned(),
+        client: "10.0.0.7:5123".to_owned(),
+        session: Uuid::from_u128(7),
+        transaction: Some(3),
+        pid: 4711,
+        backend_start: Some(1_800_000_000_123_456),
+        tag: Some("17".to_owned()),
+    })
+}
+
+#[test]
+fn an_entry_of_a_real_database_says_whose_statement_it_was_and_what_was_answered() {
+    let plain = fields(Record::Executed(ran()));
+    let answer = Answer {
+        sqlstate: Some("57014".to_owned()),
+        rows: Some(2),
+        duration_us: 1_500,
+        cpu_us: Some(700),
+        note: Some("ended by ROLLBACK".to_owned()),
+    };
+    let whose = "class=batch user=ann database=shop application=batch_night client=10.0.0.7:5123 \
+                 session=00000000-0000-0000-0000-000000000007 transaction=3 pid=4711 \
+                 backend_start=1800000000123456 tag=17";
+    let told = Executed { statement: Some(asked()), answer: Some(Box::new(answer)), ..ran() };
+    assert_eq!(
+        fields(Record::Executed(told)),
+        format!("{plain} {whose} sqlstate=57014 rows=2 duration_us=1500 cpu_us=700 note=ended by ROLLBACK")
+    );
+    // What is not known is not there.
+    let least = Statement { transaction: None, backend_start: None, tag: None, ..(*asked()).clone() };
+    let answer = Some(Box::new(Answer { duration_us: 9, ..Answer::default() }));
+    let told = fields(Record::Executed(Executed { statement: Some(Arc::new(least)), answer, ..ran() }));
+    assert!(told.ends_with("session=00000000-0000-0000-0000-000000000007 pid=4711 duration_us=9"), "{told}");
+    let plain = fields(Record::Queue(delayed()));
+    let told = QueueRecord { statement: Some(asked()), ..delayed() };
+    assert_eq!(fields(Record::Queue(told)), format!("{plain} {whose}"));
+}
+
+#[test]
+fn a_statement_that_lacks_a_part_is_refused_and_format_1_knows_none() {
+    let entry = entry(Record::Queue(QueueRecord { statement: Some(asked()), ..delayed() }));
+    let mut fields = entry.fields();
+    let decode = |fields: &[(&'static str, String)]| {
+        Entry::decode(Stream::Queue, entry.id, fields.iter().map(|(name, value)| (*name, value.as_str())))
+    };
+    fields.retain(|(name, _)| *name != "user");
+    assert_eq!(decode(&fields), Err(DecodeError::Missing("user")));
+    fields[0].1 = "1".to_owned();
+    let Record::Queue(first) = decode(&fields).unwrap().record else { panic!("of the queue") };
+    assert_eq!(first.statement, None);
 }

@@ -10,6 +10,7 @@
 //! deadline = max(base, queued tick + maximum delay): it binds slots, never /delay
 //! ```
 
+mod arrival;
 mod due;
 mod executed;
 mod hold;
@@ -25,12 +26,13 @@ use std::{
     sync::Arc,
 };
 
-use self::{executed::ExecutedTicks, minute::Minute, silence::Silence};
 pub use self::{
+    arrival::Arrival,
     hold::{HoldLimits, HoldSettings},
     outcomes::Finished,
     recorded::RecordedQueue,
 };
+use self::{executed::ExecutedTicks, minute::Minute, silence::Silence};
 use crate::{
     journal::{Executed, Lease, Mode, Outcome, QueueEvent, QueueRecord, Queued, ServerState},
     server::control::{
@@ -185,10 +187,28 @@ impl Queue {
         at_ms: u64,
         arrivals: impl IntoIterator<Item = (ExecutionId, QueryId)>,
     ) -> Result<Step, OutOfStep> {
+        self.advance_at_most(tick, at_ms, arrivals, usize::MAX)
+    }
+
+    /// The same, with at most so many that run: the rest waits on, and the oldest go first.
+    ///
+    /// # Errors
+    /// [`OutOfStep`], as [`Queue::advance`].
+    pub fn advance_at_most(
+        &mut self,
+        tick: Tick,
+        at_ms: u64,
+        arrivals: impl IntoIterator<Item = (ExecutionId, QueryId)>,
+        most: usize,
+    ) -> Result<Step, OutOfStep> {
         if tick != self.next_tick {
             return Err(OutOfStep { expected: self.next_tick, got: tick });
         }
-        let due = self.due(tick);
+        let mut due = self.due(tick);
+        if due.len() > most {
+            due.sort_unstable_by_key(|id| (self.waiting[id].queued.queued_tick, *id));
+            due.truncate(most);
+        }
         let executed = due.into_iter().map(|id| self.run(id, tick, at_ms)).collect();
         let queued: Vec<_> = arrivals
             .into_iter()
@@ -231,6 +251,7 @@ impl Queue {
             tick: self.last_tick(),
             due_tick: queued.due_tick,
             added_ticks: ticks,
+            statement: None,
         };
         Ok((queued, record))
     }
@@ -298,6 +319,16 @@ impl Queue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether it waits.
+    pub fn is_waiting(&self, execution: ExecutionId) -> bool {
+        self.waiting.contains_key(&execution)
+    }
+
+    /// In which tick it ran, while that is remembered.
+    pub fn ran_at(&self, execution: ExecutionId) -> Option<Tick> {
+        self.executed.tick_of(execution)
     }
 
     /// What waits, in the order of the ids.
@@ -377,6 +408,8 @@ impl Queue {
             executed_at_ms: at_ms,
             tenant: None,
             trace: None,
+            statement: None,
+            answer: None,
         }
     }
 
@@ -436,6 +469,13 @@ impl Queue {
     /// Takes what waits out of the queue, and knows nothing of it any more.
     fn give_up(&mut self, execution: ExecutionId) -> Option<Queued> {
         self.remove(execution).map(|waiting| waiting.queued)
+    }
+
+    /// Takes what waits out of the queue, to run now, between two ticks.
+    fn run_now(&mut self, execution: ExecutionId) -> Option<Queued> {
+        let queued = self.give_up(execution)?;
+        self.executed.note(execution, self.last_tick());
+        Some(queued)
     }
 
     fn insert(&mut self, queued: Queued, slot: Option<Slot>) {

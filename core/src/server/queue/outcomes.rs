@@ -9,18 +9,18 @@
 //!
 //! Invariant: an execution has one release and at most one outcome, whatever the database tells, how late and how often.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{DelayError, RecordedQueue};
+use super::{Arrival, DelayError, RecordedQueue};
 #[cfg(feature = "mutants")]
 use crate::mutant::{self, Mutant};
 use crate::{
     journal::{
-        Commit, Ended, EndedIn, Executed, Outcome, QueueChange, QueueEvent, QueueRecord, Record, Recovered,
-        Released, ReleasedChange,
+        Answer, Commit, Ended, EndedIn, Executed, Outcome, QueryText, QueueChange, QueueEvent, QueueRecord,
+        Queued, Record, Recovered, Released, ReleasedChange, Statement,
     },
     units::{
-        ids::{ExecutionId, QueryId},
+        ids::ExecutionId,
         lengths::Lengths,
         tick::Tick,
         window::{Measured, Window},
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How an execution ended, as the database tells it, or as it was found out after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     /// Which one.
     pub execution: ExecutionId,
@@ -36,6 +36,8 @@ pub struct Finished {
     pub tick: Tick,
     /// How.
     pub outcome: Outcome,
+    /// What the database answered, where it was a real one and has.
+    pub answer: Option<Answer>,
 }
 
 /// What has been released and has no outcome, and what of that windows have to count.
@@ -55,7 +57,8 @@ impl Outcomes {
     fn release(&mut self, row: Released) -> (Record, ReleasedChange) {
         let Released { execution, query, due_tick, tick, .. } = row;
         let event = QueueEvent::Released;
-        let record = QueueRecord { event, execution, query, tick, due_tick, added_ticks: 0 };
+        let statement = row.statement.clone();
+        let record = QueueRecord { event, execution, query, tick, due_tick, added_ticks: 0, statement };
         self.open.insert(execution, row.clone());
         (Record::Queue(record), ReleasedChange::Put(row))
     }
@@ -73,7 +76,8 @@ impl Outcomes {
             return Some((None, ReleasedChange::Remove(row.execution)));
         }
         let counted = self.ended.last.max(first_open).max(row.tick);
-        let executed = row.ended(finished.outcome, finished.tick.min(last_tick).max(counted));
+        let end = finished.tick.min(last_tick).max(counted);
+        let executed = row.ended(finished.outcome, end, finished.answer.clone());
         self.count(&executed, first_open);
         let gone = ReleasedChange::Remove(executed.execution);
         Some((Some(Record::Executed(executed)), gone))
@@ -111,11 +115,41 @@ impl Outcomes {
 }
 
 impl RecordedQueue {
-    /// The same for a database whose outcomes are uncertain.
+    /// The same for a database whose outcomes are uncertain. Of what has waited, at most `at_once` run at a time.
     #[must_use]
-    pub fn uncertain(mut self) -> Self {
-        self.uncertain = true;
+    pub fn uncertain(mut self, at_once: Option<usize>) -> Self {
+        (self.uncertain, self.at_once) = (true, at_once);
         self
+    }
+
+    /// The same, which knows whose statements wait: those of a queue before it, in the same process.
+    #[must_use]
+    pub fn knowing(mut self, statements: BTreeMap<ExecutionId, Arc<Statement>>) -> Self {
+        self.statements = statements;
+        self.statements.retain(|execution, _| self.queue.is_waiting(*execution));
+        self
+    }
+
+    /// Whose statements wait, for a queue that takes this one's place.
+    pub fn into_statements(self) -> BTreeMap<ExecutionId, Arc<Statement>> {
+        self.statements
+    }
+
+    /// Gives up what waits and has no statement that is known: its client was one of a process that is gone. No commit
+    /// when there is nothing of the kind.
+    pub fn drop_orphans(&mut self, at_ms: u64) -> Option<Commit> {
+        let waiting = self.queue.planned().map(|planned| planned.queued.execution);
+        let orphans: Vec<_> = waiting.filter(|execution| !self.statements.contains_key(execution)).collect();
+        let dropped = orphans.into_iter().filter_map(|execution| self.dropped(execution));
+        let (records, changes): (Vec<_>, Vec<_>) = dropped.unzip();
+        (!records.is_empty()).then(|| self.commit(at_ms, records, changes, Vec::new()))
+    }
+
+    /// How many of those that wait a tick may let go.
+    pub(super) fn room(&self) -> usize {
+        let Some(at_once) = self.at_once else { return usize::MAX };
+        let running = self.outcomes.open.values().filter(|row| row.waited()).count();
+        at_once.saturating_sub(running)
     }
 
     /// What has been released and has no outcome, in the order of the ids. After a start the database is asked about each:
@@ -124,30 +158,55 @@ impl RecordedQueue {
         self.outcomes.open.values()
     }
 
-    /// Releases executions that nobody defers, between two ticks; to be sent once the commit is durable.
+    /// Releases executions between two ticks: those that nobody defers, and those that wait and shall wait no longer. They
+    /// are to be sent once the commit is durable. What has been released already is passed over.
     pub fn admit(
         &mut self,
         at_ms: u64,
-        arrivals: impl IntoIterator<Item = (ExecutionId, QueryId)>,
+        arrivals: impl IntoIterator<Item = Arrival>,
+        texts: Vec<QueryText>,
     ) -> (Commit, Vec<Released>) {
+        let (mut admitted, mut records, mut rows, mut changes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for arrival in arrivals {
+            let waited = self.queue.run_now(arrival.execution);
+            if waited.is_none() && self.is_released(arrival.execution) {
+                continue;
+            }
+            changes.extend(waited.map(|queued| QueueChange::Remove(queued.execution)));
+            let row = self.released_now(at_ms, arrival, waited);
+            let (record, change) = self.outcomes.release(row.clone());
+            records.push(record);
+            rows.push(change);
+            admitted.push(row);
+        }
+        let commit = self.commit(at_ms, records, changes, rows);
+        (Commit { texts, ..commit }, admitted)
+    }
+
+    fn is_released(&self, execution: ExecutionId) -> bool {
+        self.outcomes.open.contains_key(&execution) || self.queue.ran_at(execution).is_some()
+    }
+
+    /// The row of what is released now.
+    fn released_now(&mut self, at_ms: u64, arrival: Arrival, waited: Option<Queued>) -> Released {
         let tick = self.queue.last_tick();
-        let admitted: Vec<_> = arrivals
-            .into_iter()
-            .map(|(execution, query)| Released {
-                execution,
-                query,
-                queued_tick: tick,
-                due_tick: tick,
-                tick,
-                at_ms,
-                reason: String::new(),
-                tenant: None,
-                trace: None,
-            })
-            .collect();
-        let released = admitted.iter().map(|row| self.outcomes.release(row.clone()));
-        let (records, rows) = released.unzip();
-        (self.commit(at_ms, records, Vec::new(), rows), admitted)
+        let Arrival { execution, query, statement, reason } = arrival;
+        let known = self.statements.remove(&execution);
+        let (query, queued_tick, due_tick) =
+            waited.map_or((query, tick, tick), |row| (row.query, row.queued_tick, row.due_tick));
+        Released {
+            execution,
+            query,
+            queued_tick,
+            due_tick,
+            tick,
+            at_ms,
+            reason: reason.unwrap_or_default(),
+            tenant: None,
+            trace: None,
+            statement: statement.or(known),
+        }
     }
 
     /// Records what has ended since the last time, in one group. What has an outcome already, or was never released, is
@@ -165,7 +224,12 @@ impl RecordedQueue {
     /// # Errors
     /// [`DelayError::NotQueued`]; nothing is changed then.
     pub fn drop_waiting(&mut self, execution: ExecutionId, at_ms: u64) -> Result<Commit, DelayError> {
-        let queued = self.queue.give_up(execution).ok_or(DelayError::NotQueued(execution))?;
+        let (record, change) = self.dropped(execution).ok_or(DelayError::NotQueued(execution))?;
+        Ok(self.commit(at_ms, vec![record], vec![change], Vec::new()))
+    }
+
+    fn dropped(&mut self, execution: ExecutionId) -> Option<(Record, QueueChange)> {
+        let queued = self.queue.give_up(execution)?;
         let record = QueueRecord {
             event: QueueEvent::Dropped,
             execution,
@@ -173,8 +237,9 @@ impl RecordedQueue {
             tick: self.queue.last_tick(),
             due_tick: queued.due_tick,
             added_ticks: 0,
+            statement: self.statements.remove(&execution),
         };
-        Ok(self.commit(at_ms, vec![Record::Queue(record)], vec![QueueChange::Remove(execution)], Vec::new()))
+        Some((Record::Queue(record), QueueChange::Remove(execution)))
     }
 
     /// What is recorded of a tick's batch before it is started.

@@ -1,20 +1,17 @@
 //! The queue as the server runs it: every durable change comes with the commit that records it.
 
-use super::{DelayError, HoldLimits, OutOfStep, Queue, Step, outcomes::Outcomes};
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Arrival, DelayError, HoldLimits, OutOfStep, Queue, Step, outcomes::Outcomes};
 #[cfg(feature = "mutants")]
 use crate::mutant::{self, Mutant};
 use crate::{
     journal::{
         Commit, Executed, Mode, QueueChange, QueueEvent, QueueRecord, Record, Recovered, ReleasedChange,
-        ServerState,
+        ServerState, Statement,
     },
     server::control::{ControlError, ControlRequest, ControlResponse},
-    units::{
-        ids::{ExecutionId, QueryId},
-        lengths::Lengths,
-        tick::Tick,
-        window::Measured,
-    },
+    units::{ids::ExecutionId, lengths::Lengths, tick::Tick, window::Measured},
 };
 
 /// A queue and the revision of the commit that made it what it is.
@@ -30,6 +27,10 @@ pub struct RecordedQueue {
     recovery: u64,
     /// Whether a batch can be started only once, and tells its outcome later.
     pub(super) uncertain: bool,
+    /// How many of those that waited may run at once; no limit without one.
+    pub(super) at_once: Option<usize>,
+    /// Whose statements wait. Nothing durable: who waits for them is gone with the process.
+    pub(super) statements: BTreeMap<ExecutionId, Arc<Statement>>,
     pub(super) outcomes: Outcomes,
     /// With [`Mutant::NoIntent`]: what ran and has not been recorded.
     #[cfg(feature = "mutants")]
@@ -47,6 +48,8 @@ impl RecordedQueue {
             revision: *revision,
             recovery: *recovery,
             uncertain: false,
+            at_once: None,
+            statements: BTreeMap::new(),
             outcomes: Outcomes::recover(lengths, recovered),
             #[cfg(feature = "mutants")]
             unrecorded: Vec::new(),
@@ -61,7 +64,7 @@ impl RecordedQueue {
         &mut self,
         tick: Tick,
         at_ms: u64,
-        arrivals: Vec<(ExecutionId, QueryId)>,
+        arrivals: Vec<Arrival>,
         measured: Measured,
     ) -> Result<(Commit, Vec<Executed>), OutOfStep> {
         let measured = if tick == self.queue.next_tick() { self.counted(measured) } else { measured };
@@ -70,11 +73,19 @@ impl RecordedQueue {
         {
             self.queue.window_closed(window);
         }
-        let Step { executed, queued } = self.queue.advance(tick, at_ms, arrivals)?;
+        let ids = arrivals.iter().map(|arrival| (arrival.execution, arrival.query));
+        let room = self.room();
+        let Step { mut executed, queued } = self.queue.advance_at_most(tick, at_ms, ids, room)?;
         self.measured = measured;
+        for executed in &mut executed {
+            executed.statement = self.statements.remove(&executed.execution);
+        }
+        let told = arrivals.into_iter().filter_map(|arrival| Some((arrival.execution, arrival.statement?)));
+        self.statements.extend(told);
         let removed = executed.iter().map(|executed| QueueChange::Remove(executed.execution));
         let put = queued.iter().map(|queued| QueueChange::Put(*queued));
         let changes = removed.chain(put).collect();
+        let statements = &self.statements;
         let arrived = queued.iter().map(|queued| QueueRecord {
             event: QueueEvent::Queued,
             execution: queued.execution,
@@ -82,7 +93,9 @@ impl RecordedQueue {
             tick,
             due_tick: queued.due_tick,
             added_ticks: 0,
+            statement: statements.get(&queued.execution).cloned(),
         });
+        let arrived = arrived.map(Record::Queue).collect::<Vec<_>>();
         let ran = executed.clone();
         #[cfg(feature = "mutants")]
         let ran = if mutant::is(Mutant::NoIntent) && !self.uncertain {
@@ -91,7 +104,7 @@ impl RecordedQueue {
             ran
         };
         let (records, released) = self.intents(&ran);
-        let records = records.into_iter().chain(arrived.map(Record::Queue));
+        let records = records.into_iter().chain(arrived);
         let records = records.chain(measured.closed.map(Record::Window)).collect();
         Ok((self.commit(at_ms, records, changes, released), executed))
     }
@@ -124,6 +137,11 @@ impl RecordedQueue {
         self.recovery
     }
 
+    /// Whose statement waits, where that is known.
+    pub fn statement(&self, execution: ExecutionId) -> Option<&Arc<Statement>> {
+        self.statements.get(&execution)
+    }
+
     /// The queue itself, to be read.
     pub fn queue(&self) -> &Queue {
         &self.queue
@@ -146,6 +164,15 @@ impl RecordedQueue {
             lease: self.queue.lease().cloned(),
             ended: self.outcomes.ended.clone(),
         };
-        Commit { recovery: self.recovery, revision: self.revision, at_ms, records, queue, released, state }
+        Commit {
+            recovery: self.recovery,
+            revision: self.revision,
+            at_ms,
+            records,
+            queue,
+            released,
+            texts: Vec::new(),
+            state,
+        }
     }
 }

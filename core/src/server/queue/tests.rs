@@ -3,6 +3,7 @@ mod outcomes;
 mod reasons;
 mod recorded;
 mod silence;
+mod statements;
 
 use uuid::Uuid;
 

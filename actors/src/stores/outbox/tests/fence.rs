@@ -164,7 +164,9 @@ fn a_directory_from_before_starts_and_names_were_noted_is_read_and_opened() {
     run(&mut outbox, &mut Decider::new(&recovered), 12);
     drop(outbox);
     let connection = Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
-    connection.execute_batch("DROP TABLE starts; DROP TABLE released; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch("DROP TABLE starts; DROP TABLE released; DROP TABLE texts; PRAGMA user_version = 1")
+        .unwrap();
     drop(connection);
     assert_eq!((starts(dir.path()), findings(dir.path())), (vec![], vec![]));
     drop(open(dir.path()));

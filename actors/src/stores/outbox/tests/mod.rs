@@ -7,4 +7,5 @@ mod guarantees;
 mod kills;
 mod readers;
 mod support;
+mod texts;
 mod threads;

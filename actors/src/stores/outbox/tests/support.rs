@@ -72,7 +72,8 @@ impl Decider {
             let entropy = u128::from(tick.0) << 32 | u128::from(n);
             (ExecutionId::new(at_ms, entropy), QueryId::simulated(1, (n % 100) as usize))
         });
-        let (commit, executed) = self.queue.advance(tick, at_ms, arrivals.collect(), measured).unwrap();
+        let (commit, executed) =
+            self.queue.advance(tick, at_ms, arrivals.map(Into::into).collect(), measured).unwrap();
         self.last_usage = Some((tick, executed.len() as u64));
         commit
     }

@@ -46,6 +46,7 @@ fn a_delay_keeps_the_slot_and_its_reason() {
             tick: Tick(0),
             due_tick: Tick(3),
             added_ticks: 2,
+            statement: None,
         }
     );
     let planned: Vec<_> = queue.planned().collect();

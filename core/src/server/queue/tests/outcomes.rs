@@ -12,8 +12,8 @@ use crate::{
 
 /// A queue that has had ticks 0..`ticks`, with one arrival in tick 0, and what the last of them let run.
 fn after(ticks: u64) -> (RecordedQueue, Vec<Executed>, Measured) {
-    let mut queue =
-        RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default()).uncertain();
+    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default())
+        .uncertain(None);
     let (mut measured, mut all) = (Measured::default(), Vec::new());
     for tick in (0..ticks).map(Tick) {
         let (_, batch) = advance(&mut queue, tick, &mut measured);
@@ -23,11 +23,16 @@ fn after(ticks: u64) -> (RecordedQueue, Vec<Executed>, Measured) {
 }
 
 fn advance(queue: &mut RecordedQueue, tick: Tick, measured: &mut Measured) -> (Commit, Vec<Executed>) {
-    let arrivals = if tick == Tick(0) { vec![(id(1), query(1))] } else { Vec::new() };
+    let arrivals = if tick == Tick(0) { vec![(id(1), query(1)).into()] } else { Vec::new() };
     let advanced = queue.advance(tick, tick.0 * 100, arrivals, *measured).unwrap();
     // What the daemon counts is what was sent: the queue knows better.
     measured.add(tick, &Usage::all(1), 99).unwrap();
     advanced
+}
+
+fn admit(queue: &mut RecordedQueue, at_ms: u64, arrivals: &[(u128, u128)]) -> (Commit, Vec<Released>) {
+    let arrivals = arrivals.iter().map(|&(n, of)| (id(n), query(of)).into());
+    queue.admit(at_ms, arrivals, Vec::new())
 }
 
 fn counts(windows: &[(u64, u64)]) -> Vec<EndedIn> {
@@ -35,7 +40,7 @@ fn counts(windows: &[(u64, u64)]) -> Vec<EndedIn> {
 }
 
 fn finished(n: u128, tick: u64) -> Finished {
-    Finished { execution: id(n), tick: Tick(tick), outcome: Outcome::Failed }
+    Finished { execution: id(n), tick: Tick(tick), outcome: Outcome::Failed, answer: None }
 }
 
 fn ended(commit: &Commit) -> Vec<(u64, u64)> {
@@ -61,7 +66,7 @@ fn a_batch_is_recorded_as_released_and_its_outcome_when_it_is_told() {
     assert_eq!(queue.released().collect::<Vec<_>>(), [&row]);
 
     let commit = queue.ended(250, &[finished(1, 2)]).unwrap();
-    assert_eq!(commit.records, [Record::Executed(row.ended(Outcome::Failed, Tick(2)))]);
+    assert_eq!(commit.records, [Record::Executed(row.ended(Outcome::Failed, Tick(2), None))]);
     assert_eq!((commit.released, commit.at_ms), (vec![ReleasedChange::Remove(id(1))], 250));
     assert_eq!(commit.state.ended, Ended { last: Tick(2), windows: counts(&[(1, 0)]) });
     assert_eq!(queue.released().len(), 0);
@@ -80,7 +85,7 @@ fn a_second_outcome_and_one_of_what_was_never_released_are_passed_over() {
 #[test]
 fn what_nobody_defers_is_released_between_two_ticks_without_having_been_queued() {
     let (mut queue, _, _) = after(3);
-    let (commit, admitted) = queue.admit(270, [(id(8), query(1)), (id(9), query(2))]);
+    let (commit, admitted) = admit(&mut queue, 270, &[(8, 1), (9, 2)]);
     assert_eq!(admitted.len(), 2);
     assert_eq!(
         (admitted[0].queued_tick, admitted[0].due_tick, admitted[0].tick),
@@ -93,9 +98,9 @@ fn what_nobody_defers_is_released_between_two_ticks_without_having_been_queued()
 
 #[test]
 fn what_is_dropped_waits_no_more_and_is_never_sent() {
-    let mut queue =
-        RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default()).uncertain();
-    queue.advance(Tick(0), 0, vec![(id(1), query(1))], Measured::default()).unwrap();
+    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default())
+        .uncertain(None);
+    queue.advance(Tick(0), 0, vec![(id(1), query(1)).into()], Measured::default()).unwrap();
     let commit = queue.drop_waiting(id(1), 50).unwrap();
     let [Record::Queue(event)] = &commit.records[..] else { panic!("{commit:?}") };
     assert_eq!((event.event, event.tick, event.due_tick), (QueueEvent::Dropped, Tick(0), Tick(1)));
@@ -109,7 +114,7 @@ fn what_is_dropped_waits_no_more_and_is_never_sent() {
 #[test]
 fn a_window_counts_what_ended_in_it_and_a_late_outcome_ends_in_the_open_one() {
     let (mut queue, _, mut measured) = after(10);
-    queue.admit(950, [(id(2), query(1))]);
+    admit(&mut queue, 950, &[(2, 1)]);
     assert_eq!(ended(&queue.ended(960, &[finished(2, 9)]).unwrap()), [(9, 9)]);
     let (commit, _) = advance(&mut queue, Tick(10), &mut measured);
     let [Record::Window(window)] = &commit.records[..] else { panic!("{commit:?}") };
@@ -129,7 +134,7 @@ fn a_window_counts_what_ended_in_it_and_a_late_outcome_ends_in_the_open_one() {
 #[test]
 fn windows_that_close_late_count_what_ends_in_each_and_what_goes_on() {
     let queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &Recovered::default());
-    let (mut queue, mut meter) = (queue.uncertain(), Meter::default());
+    let (mut queue, mut meter) = (queue.uncertain(None), Meter::default());
     let mut closed = Vec::new();
     for tick in (0..60).map(Tick) {
         // Usage comes twelve ticks late.
@@ -141,7 +146,7 @@ fn windows_that_close_late_count_what_ends_in_each_and_what_goes_on() {
             _ => None,
         }));
         match tick.0 {
-            3 => drop(queue.admit(300, [(id(1), query(1)), (id(2), query(1)), (id(3), query(1))])),
+            3 => drop(admit(&mut queue, 300, &[(1, 1), (2, 1), (3, 1)])),
             // 1 ends at once, 2 in the next window; both are told before the first window closes.
             15 => drop(queue.ended(1_500, &[finished(1, 4), finished(2, 14)])),
             // 3 is told when the first window has been closed.
@@ -155,7 +160,7 @@ fn windows_that_close_late_count_what_ends_in_each_and_what_goes_on() {
 #[test]
 fn ends_are_never_recorded_backwards_nor_ahead_of_what_has_begun() {
     let (mut queue, _, _) = after(6);
-    queue.admit(1, [(id(2), query(1)), (id(3), query(1))]);
+    admit(&mut queue, 1, &[(2, 1), (3, 1)]);
     let commit = queue.ended(2, &[finished(2, 99), finished(1, 3), finished(3, 0)]).unwrap();
     assert_eq!(ended(&commit), [(5, 5), (1, 5), (5, 5)]);
 }
@@ -171,10 +176,11 @@ fn a_start_finds_what_was_released_and_takes_its_outcome_once() {
     };
     drop(queue);
     let recovered = Recovered { revision: 5, state, released: vec![row.clone()], ..Recovered::default() };
-    let mut queue = RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &recovered).uncertain();
+    let mut queue =
+        RecordedQueue::recover(Lengths::default(), HoldLimits::default(), &recovered).uncertain(None);
     assert_eq!(queue.released().collect::<Vec<_>>(), [&row]);
-    let resolved = Finished { execution: id(1), tick: Tick(2), outcome: Outcome::Unknown };
-    let commit = queue.ended(9, &[resolved, resolved]).unwrap();
+    let resolved = Finished { execution: id(1), tick: Tick(2), outcome: Outcome::Unknown, answer: None };
+    let commit = queue.ended(9, &[resolved.clone(), resolved]).unwrap();
     assert_eq!((commit.revision, ended(&commit)), (6, vec![(1, 2)]));
     assert_eq!(commit.state.ended, Ended { last: Tick(2), windows: counts(&[(5, 0)]) });
 }

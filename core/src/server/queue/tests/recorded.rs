@@ -43,7 +43,8 @@ fn the_last_lease_is_recorded_with_the_next_commit() {
 #[test]
 fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
     let mut queue = recorded();
-    let (arrived, _) = queue.advance(Tick(0), 5, vec![(id(1), query(1))], Measured::default()).unwrap();
+    let (arrived, _) =
+        queue.advance(Tick(0), 5, vec![(id(1), query(1)).into()], Measured::default()).unwrap();
     let row = Queued { execution: id(1), query: query(1), queued_tick: Tick(0), due_tick: Tick(1) };
     let queued = QueueRecord {
         event: QueueEvent::Queued,
@@ -52,6 +53,7 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
         tick: Tick(0),
         due_tick: Tick(1),
         added_ticks: 0,
+        statement: None,
     };
     let state = ServerState { next_tick: Tick(1), ..ServerState::default() };
     let expected = Commit {
@@ -61,6 +63,7 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
         records: vec![Record::Queue(queued)],
         queue: vec![QueueChange::Put(row)],
         released: Vec::new(),
+        texts: Vec::new(),
         state,
     };
     assert_eq!(arrived, expected);
@@ -92,11 +95,11 @@ fn a_tick_out_of_step_counts_no_window_and_makes_no_commit() {
 #[test]
 fn a_delay_records_the_event_and_the_row() {
     let mut queue = recorded();
-    queue.advance(Tick(0), 5, vec![(id(1), query(1))], Measured::default()).unwrap();
+    queue.advance(Tick(0), 5, vec![(id(1), query(1)).into()], Measured::default()).unwrap();
     let commit = queue.delay(id(1), 3, 6).unwrap();
     let row = Queued { execution: id(1), query: query(1), queued_tick: Tick(0), due_tick: Tick(4) };
     assert_eq!(commit.queue, [QueueChange::Put(row)]);
-    let [Record::Queue(record)] = commit.records[..] else { panic!("{commit:?}") };
+    let [Record::Queue(record)] = &commit.records[..] else { panic!("{commit:?}") };
     assert_eq!((record.event, record.due_tick, record.added_ticks), (QueueEvent::Delayed, Tick(4), 3));
     assert_eq!(queue.delay(id(2), 3, 6), Err(DelayError::NotQueued(id(2))));
 }
