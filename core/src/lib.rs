@@ -15,6 +15,7 @@
 //!   circle      queue, steps and scheduler together, without a clock
 //!   simulate    runs that circle on the simulated database, with the same parts as live
 //!   foreign     a server that is watched from outside, turned into what its journal would say
+//!   postgres    a real PostgreSQL: its protocol, what of it is recorded, what may be held
 //!   invariants  what must hold of a journal, written once, checked everywhere
 //!   units       ticks, windows, resources, names: what everything is counted in
 //!   chance      the one generator of random numbers that is ours
@@ -32,6 +33,7 @@ pub mod journal;
 pub mod leveller;
 #[cfg(feature = "mutants")]
 pub mod mutant;
+pub mod postgres;
 pub mod scheduler;
 pub mod server;
 pub mod simulate;

@@ -185,7 +185,7 @@ mod tests {
             for record in &after.commit.records {
                 estimator.apply(record);
                 if let Record::Queue(event) = record {
-                    events.push(*event);
+                    events.push(event.clone());
                 }
             }
             ControlFlow::Continue(())

@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// The namespace of query ids made from a seed; drawn once, for this purpose only.
 const QUERY_NAMESPACE: Uuid = Uuid::from_u128(0x6f9d_2c1e_8a47_4f53_9b60_e7d1_35ac_0842);
 
+/// The namespace of query ids made from statements; drawn once, for this purpose only.
+const STATEMENT_NAMESPACE: Uuid = Uuid::from_u128(0xb3d1_7a60_52fc_4e19_8c0d_94e6_f17b_2a85);
+
 /// A kind of statement: stable over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -17,6 +20,13 @@ impl QueryId {
     /// The id of the `index`-th query of a simulated database: uuid v5 of (seed, index).
     pub fn simulated(seed: u64, index: usize) -> Self {
         Self(Uuid::new_v5(&QUERY_NAMESPACE, format!("{seed}/{index}").as_bytes()))
+    }
+
+    /// The id of a statement of a real database: uuid v5 of (database, how the fingerprint was made, fingerprint).
+    pub fn of_statement(database: &str, algorithm: &str, fingerprint: &str) -> Self {
+        // No name of a database holds a zero byte.
+        let name = format!("{database}\0{algorithm}\0{fingerprint}");
+        Self(Uuid::new_v5(&STATEMENT_NAMESPACE, name.as_bytes()))
     }
 }
 

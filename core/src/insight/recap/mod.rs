@@ -361,7 +361,7 @@ mod tests {
         let activity = recap.queries()[&QueryId(Uuid::nil())];
         assert_eq!((activity.executed, activity.answered, activity.duration_us), (3, 2, 200));
         assert_eq!((activity.measured, activity.cpu_us), (1, 7));
-        recap.apply(&[ran(15, 1), window(0, true)], Tick(15), None);
+        recap.apply(&[window(0, true), ran(15, 1)], Tick(15), None);
         for k in 1..=recap.spans().recent as u64 {
             recap.apply(&[window(k * 10, true)], Tick(k * 10 + 10), None);
         }

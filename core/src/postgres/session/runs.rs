@@ -1,0 +1,206 @@
+//! Runs of statements: from being scanned to being settled.
+//!
+//! Inside of an explicit transaction a run is settled when it is answered. Outside, its commit comes later: with the
+//! server's `ReadyForQuery` it is settled, and with an error before that it has failed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Event, Finished, Intent};
+use crate::{
+    journal::Outcome,
+    postgres::understood::Kind,
+    units::ids::{ExecutionId, QueryId},
+};
+
+/// A run that is not settled.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) query: QueryId,
+    pub(super) text: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) class: Arc<str>,
+    pub(super) transaction: Option<u64>,
+    pub(super) tag: Option<String>,
+    pub(super) waits: bool,
+    pub(super) exact: bool,
+    pub(super) admitted: bool,
+    pub(super) sent_us: Option<u64>,
+}
+
+/// What the server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answered {
+    execution: ExecutionId,
+    rows: Option<u64>,
+    duration_us: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    open: BTreeMap<ExecutionId, Run>,
+    /// Answered, and not committed as far as is known.
+    uncommitted: Vec<Answered>,
+}
+
+impl Run {
+    /// Whether it may commit on its way what ran before it.
+    fn may_commit(&self) -> bool {
+        !self.exact || matches!(self.kind, Kind::Procedure | Kind::Maintain | Kind::Schema | Kind::Other)
+    }
+
+    fn ends_block(&self) -> bool {
+        !self.exact || matches!(self.kind, Kind::Commit | Kind::PrepareTransaction | Kind::FinishPrepared)
+    }
+
+    pub(super) fn intent(&self, execution: ExecutionId, ticket: u64) -> Intent {
+        Intent {
+            ticket,
+            execution,
+            query: self.query,
+            text: Arc::clone(&self.text),
+            kind: self.kind.name(),
+            class: Arc::clone(&self.class),
+            transaction: self.transaction,
+            tag: self.tag.clone(),
+            waited_for: self.waits,
+        }
+    }
+}
+
+impl Runs {
+    pub(super) fn begin(&mut self, execution: ExecutionId, run: Run) {
+        self.open.insert(execution, run);
+    }
+
+    pub(super) fn get(&self, execution: ExecutionId) -> Option<&Run> {
+        self.open.get(&execution)
+    }
+
+    /// Its record has been asked for; whether it had not been before.
+    pub(super) fn admitted(&mut self, execution: ExecutionId) -> bool {
+        self.open.get_mut(&execution).is_some_and(|run| !std::mem::replace(&mut run.admitted, true))
+    }
+
+    pub(super) fn sent(&mut self, execution: ExecutionId, now_us: u64) {
+        if let Some(run) = self.open.get_mut(&execution) {
+            run.sent_us.get_or_insert(now_us);
+        }
+    }
+
+    /// It was never sent.
+    pub(super) fn forget(&mut self, execution: ExecutionId) {
+        self.open.remove(&execution);
+    }
+
+    /// `CommandComplete`.
+    pub(super) fn completed(
+        &mut self,
+        execution: ExecutionId,
+        command: &[u8],
+        rows: Option<u64>,
+        in_block: bool,
+        now_us: u64,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(run) = self.open.get(&execution) else { return };
+        let duration_us = duration(run, now_us);
+        if run.kind == Kind::Commit && command == b"ROLLBACK" {
+            self.settle(execution, Outcome::Failed, None, Some("ended by ROLLBACK"), now_us, events);
+        } else if in_block {
+            let answered = Answered { execution, rows, duration_us };
+            self.succeeded(&answered, events);
+        } else {
+            self.uncommitted.push(Answered { execution, rows, duration_us });
+        }
+    }
+
+    /// The server is ready: what it has answered is committed.
+    pub(super) fn committed(&mut self, events: &mut Vec<Event>) {
+        for answered in std::mem::take(&mut self.uncommitted) {
+            self.succeeded(&answered, events);
+        }
+    }
+
+    /// An error has come before what was answered was committed.
+    pub(super) fn rolled_back(&mut self, sqlstate: &str, now_us: u64, events: &mut Vec<Event>) {
+        let answered = std::mem::take(&mut self.uncommitted);
+        let commits = |one: &Answered| self.open.get(&one.execution).is_some_and(Run::may_commit);
+        let unknown = answered.iter().any(commits);
+        for Answered { execution, .. } in answered {
+            let (outcome, note) = if unknown {
+                (Outcome::Unknown, "what it was sent with may have committed it before the error")
+            } else {
+                (Outcome::Failed, "rolled back by an error after it")
+            };
+            self.settle(execution, outcome, Some(sqlstate.to_owned()), Some(note), now_us, events);
+        }
+    }
+
+    /// It has failed, or the server never came to it.
+    pub(super) fn failed(
+        &mut self,
+        execution: ExecutionId,
+        sqlstate: Option<&str>,
+        now_us: u64,
+        events: &mut Vec<Event>,
+    ) {
+        let note = sqlstate.is_none().then_some("not reached");
+        self.settle(execution, Outcome::Failed, sqlstate.map(str::to_owned), note, now_us, events);
+    }
+
+    /// A portal that was not read to its end.
+    pub(super) fn abandoned(&mut self, execution: ExecutionId, now_us: u64, events: &mut Vec<Event>) {
+        self.settle(execution, Outcome::Ok, None, Some("not read to its end"), now_us, events);
+    }
+
+    /// The connection is gone: of what was sent nobody knows. In an explicit transaction that has not been ended, what
+    /// was under way has failed.
+    pub(super) fn lost(&mut self, now_us: u64, in_block: bool, events: &mut Vec<Event>) {
+        self.uncommitted.clear();
+        let ends = self.open.values().any(|run| run.sent_us.is_some() && run.ends_block());
+        for (execution, run) in self.open.clone() {
+            let (outcome, note) = match run.sent_us {
+                None if !run.admitted => {
+                    self.forget(execution);
+                    continue;
+                }
+                None => (Outcome::Failed, "not sent"),
+                Some(_) if in_block && !ends => {
+                    (Outcome::Failed, "its transaction was lost with the connection")
+                }
+                Some(_) => (Outcome::Unknown, "the connection was lost before the answer"),
+            };
+            self.settle(execution, outcome, None, Some(note), now_us, events);
+        }
+    }
+
+    fn succeeded(&mut self, answered: &Answered, events: &mut Vec<Event>) {
+        if self.open.remove(&answered.execution).is_some() {
+            let Answered { execution, rows, duration_us } = *answered;
+            let (sqlstate, note) = (None, None);
+            let outcome = Outcome::Ok;
+            events.push(Event::Finished(Finished { execution, outcome, sqlstate, rows, duration_us, note }));
+        }
+    }
+
+    fn settle(
+        &mut self,
+        execution: ExecutionId,
+        outcome: Outcome,
+        sqlstate: Option<String>,
+        note: Option<&'static str>,
+        now_us: u64,
+        events: &mut Vec<Event>,
+    ) {
+        if let Some(run) = self.open.remove(&execution) {
+            let duration_us = duration(&run, now_us);
+            let rows = None;
+            events.push(Event::Finished(Finished { execution, outcome, sqlstate, rows, duration_us, note }));
+        }
+    }
+}
+
+fn duration(run: &Run, now_us: u64) -> u64 {
+    run.sent_us.map_or(0, |sent_us| now_us.saturating_sub(sent_us))
+}

@@ -1,0 +1,149 @@
+//! What has to be durable before what is sent.
+
+use super::*;
+
+#[test]
+fn outside_a_transaction_a_write_waits_and_a_sure_read_does_not() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("sure read");
+    assert_eq!(lab.sent(), "Q");
+    assert!(!lab.intents()[0].waited_for);
+    lab.complete("SELECT 1");
+    lab.ready(b'I');
+    lab.query("insert");
+    assert_eq!(lab.sent(), "");
+    assert!(lab.intents()[0].waited_for);
+    lab.recorded();
+    assert_eq!(lab.sent(), "Q");
+}
+
+#[test]
+fn what_has_been_prepared_may_leave_before_but_not_its_execute() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.client(&[run("insert"), sync()].concat());
+    assert_eq!(lab.sent(), "PB");
+    lab.recorded();
+    assert_eq!(lab.sent(), "ES");
+}
+
+#[test]
+fn a_pipeline_shares_one_record() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[run("insert"), run("insert"), run("insert"), sync()].concat());
+    assert_eq!((lab.sent().as_str(), lab.intents().len()), ("PB", 3));
+    lab.recorded();
+    assert_eq!(lab.sent(), "EPBEPBES");
+}
+
+#[test]
+fn inside_a_transaction_only_its_end_waits() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.query("insert");
+    assert_eq!(lab.sent(), "QQ");
+    lab.complete("INSERT 0 1");
+    lab.ready(b'T');
+    lab.query("commit");
+    assert_eq!(lab.sent(), "");
+    let intents = lab.intents();
+    assert_eq!(intents.iter().map(|intent| intent.transaction).collect::<Vec<_>>(), [Some(1); 3]);
+    lab.recorded();
+    assert_eq!(lab.sent(), "Q");
+}
+
+#[test]
+fn a_commit_by_a_prepared_name_waits() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.client(&[parse("S_1", "commit"), sync()].concat());
+    lab.server(&message(b'1', b""));
+    lab.ready(b'I');
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    assert_eq!(lab.sent(), "PSQ");
+    lab.client(&[bind("", "S_1"), execute("", 1), sync()].concat());
+    assert_eq!(lab.sent(), "B");
+    lab.recorded();
+    assert_eq!(lab.sent(), "ES");
+}
+
+#[test]
+fn a_name_whose_meaning_is_unclear_waits_even_inside() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.sent();
+    let twice = [parse("a", "insert"), parse("a", "commit")].concat();
+    lab.client(&[twice, bind("", "a"), execute("", 0), sync()].concat());
+    assert_eq!(lab.sent(), "PPB");
+    lab.recorded();
+    lab.server(&message(b'1', b""));
+    lab.error("42P05", "ERROR");
+    lab.ready(b'T');
+    lab.sent();
+    lab.client(&[bind("", "a"), execute("", 0), sync()].concat());
+    assert_eq!(lab.sent(), "BES", "the server has kept the first meaning");
+}
+
+#[test]
+fn a_text_with_a_commit_in_it_waits_as_a_whole() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("begin; insert; commit");
+    assert_eq!((lab.sent().as_str(), lab.intents().len()), ("", 3));
+    lab.recorded();
+    assert_eq!(lab.sent(), "Q");
+}
+
+#[test]
+fn strict_waits_inside_and_async_nowhere() {
+    for (recording, sent) in [(Recording::Strict, "Q"), (Recording::Async, "QQQ"), (Recording::Off, "QQQ")] {
+        let mut lab = Lab::open(recording);
+        lab.query("begin");
+        lab.complete("BEGIN");
+        lab.ready(b'T');
+        lab.query("insert");
+        lab.complete("INSERT 0 1");
+        lab.ready(b'T');
+        lab.query("commit");
+        assert_eq!(lab.sent(), sent, "{recording:?}");
+    }
+}
+
+#[test]
+fn with_recording_off_statements_are_counted() {
+    let mut lab = Lab::open(Recording::Off);
+    lab.query("insert; insert");
+    assert_eq!(lab.out.events, [Event::Unrecorded(2)]);
+}
+
+#[test]
+fn a_statement_carries_the_tag_of_its_comment() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("insert /*truth='4711'*/");
+    assert_eq!(lab.intents()[0].tag.as_deref(), Some("4711"));
+}
+
+#[test]
+fn a_refused_record_fails_the_statement_outside_and_ends_the_session_inside() {
+    use crate::postgres::replies::{Refusal, code};
+    let refusal = Refusal::new(code::FULL, "the journal is full");
+    let mut lab = Lab::open(Recording::Commit);
+    lab.client(&[run("insert"), sync()].concat());
+    lab.sent();
+    lab.query("insert");
+    lab.session.refuse(&refusal, &mut lab.out);
+    assert!(lab.session.is_over(), "a Parse is under way: whose error would that be");
+
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("insert");
+    lab.session.refuse(&refusal, &mut lab.out);
+    assert_eq!((lab.told().as_str(), lab.sent().as_str()), ("E", "S"));
+    lab.ready(b'I');
+    assert_eq!(lab.told(), "Z");
+    lab.query("sure read");
+    assert_eq!(lab.sent(), "Q");
+}
