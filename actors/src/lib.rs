@@ -23,6 +23,7 @@ pub mod databases;
 pub mod leveller;
 pub mod messages;
 pub mod ports;
+pub mod postgres;
 pub mod remote;
 pub mod reread;
 pub mod server;

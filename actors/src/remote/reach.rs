@@ -106,7 +106,7 @@ impl Server {
             return Err(AddressError::Port.into());
         }
         let encrypted = address.scheme() == "https";
-        let tls = encrypted.then(|| tls(ca_file)).transpose()?;
+        let tls = encrypted.then(|| tls(ca_file, "--server-ca")).transpose()?;
         Ok(Self { base: parsed.as_str().trim_end_matches('/').to_owned(), tls })
     }
 
@@ -135,13 +135,15 @@ fn read(url: &str) -> Result<Address, AddressError> {
     Address::parse(url, &["http", "https"], "http:// or https://")
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ReachError> {
+/// How TLS is spoken to a server whose certificate must be signed by one of those in `ca_file`, or by one that this system
+/// trusts; `flag` names others.
+pub(crate) fn tls(ca_file: Option<&Path>, flag: &'static str) -> Result<Arc<ClientConfig>, ReachError> {
     let store = match ca_file {
         Some(file) => {
             let wrong = |reason| ReachError::File { file: file.display().to_string(), reason };
             trusting(&authorities(file)?).map_err(wrong)?
         }
-        None => system_authorities("--server-ca")?,
+        None => system_authorities(flag)?,
     };
     // The provider is named: a process has no default one where two crates bring their own.
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -366,7 +366,7 @@ impl Handler<TickDue> for Daemon {
 }
 
 /// Execution ids: a random start for each process, counted up.
-struct ExecutionIds {
+pub(crate) struct ExecutionIds {
     entropy: u128,
 }
 
@@ -377,7 +377,8 @@ impl Default for ExecutionIds {
 }
 
 impl ExecutionIds {
-    fn next(&mut self, at_ms: u64) -> ExecutionId {
+    /// The next one, at that time in Unix ms.
+    pub(crate) fn next(&mut self, at_ms: u64) -> ExecutionId {
         self.entropy = self.entropy.wrapping_add(1);
         ExecutionId::new(at_ms, self.entropy)
     }

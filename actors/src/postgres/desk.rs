@@ -1,0 +1,176 @@
+//! The desk between the front's sessions and the ticks: what is held waits here for its release, what has ended for its
+//! record.
+//!
+//! In: sessions, on threads of their own. Out: the daemon, as the database and its workload.
+
+use std::{collections::BTreeMap, io, mem, sync::Arc};
+
+use evenkeel_core::{
+    journal::{Answer, Executed, Outcome, QueryText, Released, Statement},
+    postgres::replies::{Refusal, code},
+    server::queue::Finished,
+    units::{
+        ids::{ExecutionId, QueryId},
+        tick::Tick,
+    },
+};
+
+use super::{
+    front::{Mailbox, Mutex, Tell},
+    own::Running,
+    probe::Probe,
+};
+use crate::ports::database::{Arrived, Database, Resolution, Sending, TickUsed, UsageProbe, Workload};
+
+/// An end whose tick nobody knows: the last one that has begun.
+const NOW: Tick = Tick(u64::MAX);
+
+/// See the module. Its clones are the same desk.
+#[derive(Clone, Debug, Default)]
+pub struct Desk(Arc<Mutex<Inside>>);
+
+#[derive(Debug, Default)]
+struct Inside {
+    arriving: Vec<Held>,
+    texts: Vec<QueryText>,
+    waiting: BTreeMap<ExecutionId, Mailbox>,
+    finished: Vec<Finished>,
+    /// Backends of which nobody knows whether they still are there, and what was found last.
+    asked: BTreeMap<Backend, Option<Running>>,
+}
+
+/// A backend, and when it began, Unix µs.
+pub type Backend = (i32, Option<i64>);
+
+/// A statement that is to wait in the queue.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) execution: ExecutionId,
+    pub(super) query: QueryId,
+    pub(super) statement: Arc<Statement>,
+}
+
+impl Desk {
+    /// Holds a statement of the session's.
+    pub(super) fn hold(&self, held: Held, text: QueryText, session: Mailbox) {
+        let mut inside = self.0.lock();
+        inside.waiting.insert(held.execution, session);
+        inside.arriving.push(held);
+        inside.texts.push(text);
+    }
+
+    /// The session does not wait for it any more. When it has not been brought to the queue yet, it never is.
+    pub(super) fn forget(&self, execution: ExecutionId) -> bool {
+        let mut inside = self.0.lock();
+        inside.waiting.remove(&execution);
+        let before = inside.arriving.len();
+        inside.arriving.retain(|held| held.execution != execution);
+        inside.arriving.len() < before
+    }
+
+    /// The backends that are to be asked about.
+    pub fn asked(&self) -> Vec<Backend> {
+        self.0.lock().asked.keys().copied().collect()
+    }
+
+    /// What was found of one.
+    pub fn found(&self, backend: Backend, running: Running) {
+        self.0.lock().asked.insert(backend, Some(running));
+    }
+
+    /// A statement has ended.
+    pub(super) fn finished(&self, execution: ExecutionId, outcome: Outcome, answer: Answer) {
+        self.0.lock().finished.push(Finished { execution, tick: NOW, outcome, answer: Some(answer) });
+    }
+}
+
+impl Workload for Desk {
+    fn arrivals(&mut self, _tick: Tick) -> Vec<Arrived> {
+        let arriving = mem::take(&mut self.0.lock().arriving);
+        let arrived = |Held { execution, query, statement }| Arrived {
+            query,
+            execution: Some(execution),
+            statement: Some(statement),
+        };
+        arriving.into_iter().map(arrived).collect()
+    }
+
+    fn texts(&mut self) -> Vec<QueryText> {
+        mem::take(&mut self.0.lock().texts)
+    }
+
+    fn refused(&mut self, executions: &[ExecutionId]) {
+        let refusal = Refusal::new(code::FULL, "evenkeel's journal has no room for what is to be held")
+            .hint("free space on its disk, or bring its Redis back");
+        let mut inside = self.0.lock();
+        for execution in executions {
+            if let Some(session) = inside.waiting.remove(execution) {
+                let _ = session.send(Tell::GiveUp(*execution, refusal.clone()));
+            }
+        }
+    }
+}
+
+/// The database as the daemon sees it: releasing is telling the session, which sends.
+#[derive(Debug)]
+pub struct RealDatabase {
+    desk: Desk,
+    at_once: Option<usize>,
+    probe: Option<Probe>,
+}
+
+impl RealDatabase {
+    /// What runs behind `desk`: at most `at_once` held statements beside each other. Without a `probe` nobody knows what
+    /// they use.
+    pub fn new(desk: Desk, at_once: Option<usize>, probe: Option<Probe>) -> Self {
+        Self { desk, at_once, probe }
+    }
+}
+
+impl Database for RealDatabase {
+    fn sending(&self) -> Sending {
+        Sending::Once { at_once: self.at_once, clients: true }
+    }
+
+    fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {
+        if let Some(probe) = &mut self.probe {
+            probe.begins(tick);
+        }
+        let mut inside = self.desk.0.lock();
+        for executed in batch {
+            let execution = executed.execution;
+            let told =
+                inside.waiting.remove(&execution).map(|session| session.send(Tell::Released(execution)));
+            if !matches!(told, Some(Ok(()))) {
+                let note = Some("not sent: its client was gone".to_owned());
+                let answer = Some(Answer { note, ..Answer::default() });
+                inside.finished.push(Finished { execution, tick: NOW, outcome: Outcome::Failed, answer });
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self) -> io::Result<Vec<Finished>> {
+        Ok(mem::take(&mut self.desk.0.lock().finished))
+    }
+
+    /// What was released by a process before has ended when its backend has; how is known to nobody.
+    fn resolve(&mut self, released: &Released) -> io::Result<Resolution> {
+        let Some(statement) = &released.statement else { return Ok(Resolution::Unknown) };
+        let backend = (statement.pid, statement.backend_start);
+        let mut inside = self.desk.0.lock();
+        match *inside.asked.entry(backend).or_default() {
+            Some(Running::Gone) => {
+                inside.asked.remove(&backend);
+                Ok(Resolution::Unknown)
+            }
+            Some(Running::Same | Running::PidAlone) | None => Ok(Resolution::Running),
+        }
+    }
+}
+
+impl UsageProbe for RealDatabase {
+    fn used(&mut self) -> io::Result<Vec<TickUsed>> {
+        self.probe.as_mut().map_or_else(|| Ok(Vec::new()), Probe::used)
+    }
+}

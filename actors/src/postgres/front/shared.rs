@@ -1,0 +1,118 @@
+//! What the sessions of a thread share.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use evenkeel_core::{postgres::session::Classify, server::queue::Arrival, units::ids::ExecutionId};
+use tokio::{sync::watch, time::sleep};
+
+use super::{Cancels, FrontSettings, Mailbox, MakeUnderstand, Tell};
+use crate::{
+    clock::unix_ms,
+    messages::{Admit, DropRefused, DropWaiting},
+    postgres::{
+        desk::{Desk, Held},
+        recorder::Recorder,
+        upstream::Upstream,
+    },
+    server::{daemon::ExecutionIds, queue::QueueView},
+    supervise::port::Port,
+};
+
+/// Between two tries to have something released or given up while the queue is being restored.
+const RETRY: Duration = Duration::from_millis(100);
+/// Tries: the queue is restored within seconds, or everything stands still.
+const TRIES: usize = 50;
+
+/// Who says classes, as of now.
+pub type Classes = Arc<dyn Classify + Send + Sync>;
+
+/// Counts of all threads, for metrics and `/readyz`.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections, those included that have no session yet.
+    pub connections: AtomicUsize,
+    /// Connections that were refused, because there were too many.
+    pub refused: AtomicU64,
+    /// Statements that passed without a record.
+    pub gap: AtomicU64,
+    /// Batches that might have been held, and were too long for that.
+    pub too_long: AtomicU64,
+}
+
+/// See the module.
+pub(super) struct Shared {
+    pub(super) settings: Arc<FrontSettings>,
+    pub(super) upstream: Upstream,
+    pub(super) cancels: Cancels,
+    pub(super) queue: watch::Receiver<QueueView>,
+    pub(super) classes: watch::Receiver<Classes>,
+    pub(super) understand: MakeUnderstand,
+    pub(super) ids: RefCell<ExecutionIds>,
+    pub(super) recorder: Recorder,
+    pub(super) desk: Desk,
+    pub(super) admit: Port<Admit>,
+    pub(super) drop_waiting: Port<DropWaiting>,
+    pub(super) counts: Arc<Counts>,
+    /// This thread's sessions.
+    pub(super) sessions: RefCell<BTreeMap<u64, Mailbox>>,
+}
+
+impl Shared {
+    /// A session begins; what it is known by here.
+    pub(super) fn enter(&self, session: Mailbox) -> u64 {
+        let mut sessions = self.sessions.borrow_mut();
+        let number = sessions.last_key_value().map_or(0, |(last, _)| last + 1);
+        sessions.insert(number, session);
+        number
+    }
+
+    pub(super) fn count_gap(&self, statements: u64) {
+        self.counts.gap.fetch_add(statements, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_too_long(&self) {
+        self.counts.too_long.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Has the queue let go now what waits in it.
+    pub(super) fn release_now(&self, held: Held, session: Mailbox) {
+        self.desk.forget(held.execution);
+        let Held { execution, query, statement } = held;
+        let reason = Some("its class' or its session's longest hold was over".to_owned());
+        let arrival = Arrival { execution, query, statement: Some(statement), reason };
+        let admitted =
+            self.admit.send(Admit { at_ms: unix_ms(), arrivals: vec![arrival], texts: Vec::new() });
+        tokio::task::spawn_local(async move {
+            if let Ok(Ok(_)) = admitted.await {
+                let _ = session.send(Tell::Released(execution));
+            }
+        });
+    }
+
+    /// Has the queue give up what waits in it.
+    pub(super) fn dropped(&self, execution: ExecutionId) {
+        if self.desk.forget(execution) {
+            return;
+        }
+        let queue = self.drop_waiting.clone();
+        tokio::task::spawn_local(async move {
+            for _ in 0..TRIES {
+                match queue.send(DropWaiting { at_ms: unix_ms(), execution }).await {
+                    Ok(Ok(())) => return,
+                    // It is on its way to the queue, or was let go just now; then the desk tells how it ended.
+                    Ok(Err(DropRefused::Invalid(_) | DropRefused::Lost(_))) | Err(_) => {}
+                    Ok(Err(DropRefused::NotRecorded(cause))) => tracing::debug!(%cause, "it is tried again"),
+                }
+                sleep(RETRY).await;
+            }
+        });
+    }
+}
