@@ -49,6 +49,8 @@ pub struct File {
     pub data_dir: Option<PathBuf>,
     /// See `--mode`.
     pub mode: Option<Mode>,
+    /// See `--postgres`.
+    pub postgres: Option<Masked>,
     /// See `--redis`.
     pub redis: Option<Masked>,
     /// See `--redis-password-file`.
@@ -154,7 +156,7 @@ impl File {
 }
 
 /// The text of a file that a person wrote, without the mark that some editors put before it.
-fn read_text(path: &Path) -> Result<String, ExitError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, ExitError> {
     let wrong =
         |why: &dyn fmt::Display| ExitError::usage(format!("{} cannot be read: {why}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| wrong(&error))?;
@@ -167,7 +169,7 @@ fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, ExitError> {
 }
 
 /// An error names file and line. The line is not shown, for it may hold a secret.
-fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ExitError> {
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ExitError> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -9,6 +9,7 @@
 //!              ├─ world     ─▶ core: the simulated database's secrets, for evaluation
 //!              ├─ status, mode, explain, healthcheck   ask a running server over HTTP
 //!              └─ config, token, completions   what is in force; files for those who ask: tokens' hashes, the shell's completions
+//! classes: which statements of a real database may wait
 //! config: file < environment < flag          telemetry: text or JSON on stderr; stdout is for data
 //! output: whatever is printed, and what becomes of it when nobody reads
 //! ```
@@ -19,6 +20,7 @@
     reason = "they panic at a closed pipe and wait at a full one: see output"
 )]
 
+pub mod classes;
 pub mod cli;
 pub mod config;
 #[cfg(test)]

@@ -40,7 +40,7 @@ const fn key(
 }
 
 /// Every key of the file.
-const KEYS: [Key; 26] = [
+const KEYS: [Key; 27] = [
     key(
         "name",
         "",
@@ -98,6 +98,12 @@ const KEYS: [Key; 26] = [
         "",
         Some("\"enforce\""),
         "The mode is durable, so that a restart does not change who decides.",
+    ),
+    key(
+        "postgres",
+        "",
+        Some("\"postgres://evenkeel@127.0.0.1:5432/\""),
+        "In place of a scenario: clients of that database connect to evenkeel. A password is better kept in PGPASSFILE.",
     ),
     key(
         "redis",

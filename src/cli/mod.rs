@@ -13,6 +13,7 @@ mod known;
 mod layers;
 mod options;
 mod pace;
+mod postgres;
 mod progress;
 mod remote;
 mod replay;

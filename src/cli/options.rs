@@ -21,6 +21,7 @@ use super::{
     delays::{MaxDelayOptions, ObjectiveOptions},
     known,
     layers::{Given, Layers, Setting},
+    postgres::PostgresOptions,
 };
 use crate::{
     config::{Masked, ScenarioChoice},
@@ -270,6 +271,8 @@ pub(super) struct ServingOptions {
     clock_was_wrong: bool,
     #[command(flatten)]
     objective: ObjectiveOptions,
+    #[command(flatten)]
+    postgres: PostgresOptions,
 }
 
 impl ServingOptions {
@@ -278,7 +281,7 @@ impl ServingOptions {
         let file = &layers.file;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let mode = |mode: Option<Mode>| mode.map(Mode::name);
-        vec![
+        let mut settings = vec![
             layers.setting("scenario", self.scenario.as_ref(), file.scenario.as_ref(), Some("seed")),
             layers.setting("seed", self.seed, file.seed, Some("1")),
             layers.setting("data_dir", path(&self.data_dir), path(&file.data_dir), Some("evenkeel-data")),
@@ -286,7 +289,9 @@ impl ServingOptions {
             layers.setting("truth", path(&self.truth), None, None),
             layers.setting("until_tick", self.until_tick, None, None),
             self.objective.settings(layers),
-        ]
+        ];
+        settings.extend(self.postgres.settings(layers));
+        settings
     }
 
     pub(super) fn merge(&self, layers: &Layers) -> Result<Serving, ExitError> {
@@ -307,6 +312,9 @@ impl ServingOptions {
     /// What is asked for; else the database that the journal in `data_dir` belongs to; else `seed`.
     fn backend(&self, layers: &Layers, data_dir: &Path) -> Result<Backend, ExitError> {
         let file = &layers.file;
+        if let Some(settings) = self.postgres.merge(layers)? {
+            return Ok(Backend::Postgres(Box::new(settings)));
+        }
         let (named, seed) = (self.scenario.as_deref().or(file.scenario.as_deref()), self.seed.or(file.seed));
         let kept = if named.is_none() { SimulatedSettings::kept(data_dir) } else { None };
         let (scenario, kept_seed) = if let Some((scenario, seed)) = kept {
@@ -316,7 +324,7 @@ impl ServingOptions {
             (parsed.map_err(|error| layers.refuse("scenario", file.scenario.is_some(), error))?, None)
         };
         let (seed, truth) = (seed.or(kept_seed).unwrap_or(1), self.truth.clone());
-        Ok(Backend::Simulated(SimulatedSettings { scenario, seed, truth }))
+        Ok(Backend::Simulated(Box::new(SimulatedSettings { scenario, seed, truth })))
     }
 }
 

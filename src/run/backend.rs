@@ -9,9 +9,16 @@ use anyhow::Context as _;
 use evenkeel_actors::{
     databases::simulated::{Simulated, SimulatedWorkload},
     ports::database::{Measured, Workload},
+    postgres::{
+        desk::{Desk, RealDatabase},
+        front::FrontSettings,
+        own::OwnSettings,
+        probe::Probe,
+        upstream::Upstream,
+    },
     stores::outbox::{Identity, OutboxReader},
 };
-use evenkeel_core::{units::lengths::Lengths, world::Parameters};
+use evenkeel_core::{journal::Mode, postgres::classes::Classes, units::lengths::Lengths, world::Parameters};
 
 use crate::config::ScenarioChoice;
 
@@ -19,7 +26,55 @@ use crate::config::ScenarioChoice;
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// A database in virtual hardware, whose clients are simulated, too.
-    Simulated(SimulatedSettings),
+    Simulated(Box<SimulatedSettings>),
+    /// A PostgreSQL, whose clients connect to the front.
+    Postgres(Box<PostgresSettings>),
+}
+
+/// Where what a real database uses can be read.
+#[derive(Clone, Debug)]
+pub enum ProbeAt {
+    /// Nowhere: windows have no usage.
+    Nowhere,
+    /// In its control group.
+    Cgroup(PathBuf),
+    /// From the clocks of its backends, whose cluster is there.
+    Pgdata(PathBuf),
+}
+
+impl ProbeAt {
+    fn open(&self, tick_ms: u64) -> std::io::Result<Option<Probe>> {
+        match self {
+            Self::Nowhere => Ok(None),
+            Self::Cgroup(path) => Probe::cgroup(path, tick_ms).map(Some),
+            Self::Pgdata(path) => Probe::pgdata(path, tick_ms).map(Some),
+        }
+    }
+}
+
+/// What a real database is led with.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// Where it is.
+    pub upstream: Upstream,
+    /// Where its clients connect.
+    pub front: FrontSettings,
+    /// Deferrable statements beside each other.
+    pub at_once: Option<usize>,
+    /// How long busy sessions may go on at the end, in ms.
+    pub drain_ms: u64,
+    /// What statements are deferrable, and the file that says so.
+    pub classes: (Classes, Option<PathBuf>),
+    /// How evenkeel itself asks the database.
+    pub own: OwnSettings,
+    /// Whether verifiers of passwords are asked of the database.
+    pub asks_verifiers: bool,
+    /// Certificates and key that clients are offered.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where what the database uses is read.
+    pub probe: ProbeAt,
+    /// Where held statements wait.
+    pub desk: Desk,
 }
 
 /// What a simulated database is made of.
@@ -51,9 +106,11 @@ impl Backend {
     /// What people call it.
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Simulated(SimulatedSettings { scenario, seed, .. }) => {
+            Self::Simulated(settings) => {
+                let SimulatedSettings { scenario, seed, .. } = &**settings;
                 format!("scenario {} seed {seed}", scenario.label)
             }
+            Self::Postgres(settings) => format!("postgres {}", settings.upstream.identity()),
         }
     }
 
@@ -61,6 +118,15 @@ impl Backend {
     pub(crate) fn lengths(&self) -> Lengths {
         match self {
             Self::Simulated(settings) => settings.scenario.parameters.lengths(),
+            Self::Postgres(_) => Lengths::default(),
+        }
+    }
+
+    /// Who decides in a new journal: a real database is watched before anything is held.
+    pub(super) fn first_mode(&self) -> Option<Mode> {
+        match self {
+            Self::Simulated(_) => None,
+            Self::Postgres(_) => Some(Mode::Shadow),
         }
     }
 
@@ -73,6 +139,13 @@ impl Backend {
                 lengths: self.lengths(),
                 defaults: text(&Parameters::default()),
             },
+            // The database may move to another host: the journal is that of the name (`--name`).
+            Self::Postgres(_) => Identity {
+                label: "a PostgreSQL".to_owned(),
+                text: "postgres".to_owned(),
+                lengths: self.lengths(),
+                defaults: String::new(),
+            },
         }
     }
 
@@ -82,13 +155,20 @@ impl Backend {
     /// It cannot be what was asked for, or its own record cannot be used.
     pub(super) fn open(&self) -> anyhow::Result<Opened> {
         match self {
-            Self::Simulated(SimulatedSettings { scenario, seed, truth }) => {
+            Self::Simulated(settings) => {
+                let SimulatedSettings { scenario, seed, truth } = &**settings;
                 let world = scenario.world(*seed)?;
                 let database = Simulated::new(world.clone(), truth.as_deref()).with_context(|| {
                     let path = truth.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
                     format!("{path} cannot be used for --truth")
                 })?;
                 Ok((Box::new(database), Box::new(SimulatedWorkload(world))))
+            }
+            Self::Postgres(settings) => {
+                let probe = settings.probe.open(self.lengths().tick_ms);
+                let probe = probe.context("what the database uses cannot be read")?;
+                let database = RealDatabase::new(settings.desk.clone(), settings.at_once, probe);
+                Ok((Box::new(database), Box::new(settings.desk.clone())))
             }
         }
     }
@@ -97,9 +177,11 @@ impl Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Simulated(SimulatedSettings { scenario, seed, .. }) => {
+            Self::Simulated(settings) => {
+                let SimulatedSettings { scenario, seed, .. } = &**settings;
                 write!(f, "scenario {}, seed {seed}", scenario.label)
             }
+            Self::Postgres(settings) => write!(f, "PostgreSQL at {}", settings.upstream),
         }
     }
 }

@@ -13,8 +13,10 @@ use evenkeel_actors::{
 use evenkeel_core::scheduler::PolicyName;
 
 use super::{
+    backend::{Backend, PostgresSettings},
     client_half::{self, ClientHalf},
     degraded::EMBEDDED_CLIENT,
+    front::FrontWork,
     line,
     process::{self, EachSecond, Process},
     server_half::{self, ServerHalf},
@@ -49,6 +51,9 @@ fn start(settings: &EmbeddedSettings, process: &mut Process) -> anyhow::Result<(
     let (outbox, recovered) = server_half::open(serving, &common.name, Limits::default())?;
     let states = FileStateStore::open(&serving.data_dir)?;
     let (server, tellers) = ServerHalf::start(common, serving, (outbox, &recovered), None, process)?;
+    if let Backend::Postgres(settings) = &serving.backend {
+        return before_postgres(settings, server, process);
+    }
     let ports = client_half::Ports {
         client: EMBEDDED_CLIENT.to_owned(),
         // One process writes this journal, so nobody else is to level: its client goes above a stranger.
@@ -74,5 +79,19 @@ fn start(settings: &EmbeddedSettings, process: &mut Process) -> anyhow::Result<(
     process.add(client);
     process.add(EachSecond(move || reporter.tell(&tellers.told, &observer)));
     process.add(EachSecond(move || line.print(&views, &decision)));
+    Ok(())
+}
+
+/// Before a real database nobody levels by cost yet: the queue holds by `/delay`, slots and the cap.
+fn before_postgres(
+    settings: &PostgresSettings,
+    server: ServerHalf,
+    process: &mut Process,
+) -> anyhow::Result<()> {
+    let (mut line, views) = (line::Server::default(), server.views.clone());
+    // Its sessions end first, so that their ends are recorded.
+    process.add(FrontWork::start(settings, &server)?);
+    process.add(server);
+    process.add(EachSecond(move || line.print(&views)));
     Ok(())
 }

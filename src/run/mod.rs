@@ -16,6 +16,7 @@ mod client_half;
 mod clock;
 mod degraded;
 mod embedded;
+mod front;
 mod limits;
 mod line;
 mod over;
@@ -28,7 +29,7 @@ mod starter;
 mod told;
 
 pub use self::{
-    backend::{Backend, SimulatedSettings},
+    backend::{Backend, PostgresSettings, ProbeAt, SimulatedSettings},
     client::run as client,
     embedded::run as embedded,
     poll::run as poll,

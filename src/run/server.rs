@@ -10,6 +10,8 @@ use evenkeel_core::journal::Recovered;
 use uuid::Uuid;
 
 use super::{
+    backend::Backend,
+    front::FrontWork,
     line,
     process::{self, EachSecond, Process},
     server_half::{self, ServerHalf},
@@ -65,6 +67,9 @@ fn start(settings: &ServerSettings, process: &mut Process) -> anyhow::Result<()>
     let reader = ReportReader::new(redis.clone(), common.keys.clone());
     actix::spawn(told::hear(reader, tellers.told, tellers.redis, server.observer.port()));
     let (mut line, views) = (line::Server::default(), server.views.clone());
+    if let Backend::Postgres(settings) = &serving.backend {
+        process.add(FrontWork::start(settings, &server)?);
+    }
     process.add(server);
     process.add(EachSecond(move || line.print(&views)));
     Ok(())

@@ -188,7 +188,8 @@ impl ServerHalf {
             steps: observer.port(),
             minutes: observer.port(),
         };
-        if let Some(mode) = serving.mode {
+        let first_mode = serving.backend.first_mode().filter(|_| recovered.revision == 0);
+        if let Some(mode) = serving.mode.or(first_mode) {
             actix::spawn(set_mode(queue.port(), mode));
         }
         let until_tick = serving.until_tick;

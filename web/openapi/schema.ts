@@ -1122,7 +1122,7 @@ export interface components {
             age_ms: number | null;
             /**
              * Format: uuid
-             * @description `after` of the next page; null at the end, and with `sort`.
+             * @description `after` of the next page; null at the end.
              */
             next: string | null;
             /**
@@ -2024,7 +2024,7 @@ export interface operations {
     get_api_v1_queries: {
         parameters: {
             query?: {
-                /** @description Queries after this one, in the order of their ids: `next` of the page before. */
+                /** @description Queries after this one, in the order of their ids or of `sort`: `next` of the page before. */
                 after?: string;
                 /** @description Queries on a page. */
                 limit?: number;

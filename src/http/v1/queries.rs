@@ -35,7 +35,7 @@ const LIMIT_MAX: u64 = 10_000;
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
-    /// Queries after this one, in the order of their ids: `next` of the page before.
+    /// Queries after this one, in the order of their ids or of `sort`: `next` of the page before.
     after: Option<Uuid>,
     /// Queries on a page.
     #[param(minimum = 1, maximum = 10000, default = 1000)]
@@ -83,7 +83,7 @@ pub(crate) struct Queries {
     total: usize,
     /// In the order of their ids, or of what `sort` says.
     queries: Vec<Query>,
-    /// `after` of the next page; null at the end, and with `sort`.
+    /// `after` of the next page; null at the end.
     next: Option<Uuid>,
 }
 
@@ -174,7 +174,7 @@ impl Known {
     fn page(&self, after: Option<QueryId>, limit: usize, sort: Option<Sort>) -> Queries {
         let (load, ids) = (self.load(), self.ids());
         if let Some(sort) = sort {
-            return self.most(&ids, limit, sort);
+            return self.most(&ids, after, limit, sort);
         }
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = ids.range((from, Bound::Unbounded));
@@ -188,18 +188,21 @@ impl Known {
         }
     }
 
-    /// Those with the most of it.
-    fn most(&self, ids: &BTreeSet<QueryId>, limit: usize, sort: Sort) -> Queries {
+    /// Those with the most of it; those that follow `after` in that order, as it is now.
+    fn most(&self, ids: &BTreeSet<QueryId>, after: Option<QueryId>, limit: usize, sort: Sort) -> Queries {
         let measured = self.activity.values().any(|activity| activity.measured > 0);
         let mut order: Vec<_> = ids.iter().map(|&id| (self.amount(id, sort, measured), id)).collect();
         order.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
+        let from = order.iter().position(|(_, id)| Some(*id) == after).map_or(0, |at| at + 1);
         let load = self.load();
+        let mut rest = order.into_iter().skip(from);
+        let queries: Vec<_> = rest.by_ref().take(limit).map(|(_, id)| self.query(id, load)).collect();
         Queries {
             over_ticks: self.over_ticks,
             age_ms: self.told.as_ref().map(|told| told.at.elapsed().as_millis() as u64),
             total: ids.len(),
-            next: None,
-            queries: order.into_iter().take(limit).map(|(_, id)| self.query(id, load)).collect(),
+            next: rest.next().and_then(|_| Some(queries.last()?.query)),
+            queries,
         }
     }
 
@@ -254,10 +257,6 @@ pub(super) async fn list(
     fields::Query(page): fields::Query<Page>,
 ) -> Result<web::Json<Queries>, Problem> {
     let Page { after, limit, sort } = page;
-    if after.is_some() && sort.is_some() {
-        let cause = "`after` goes on in the order of the ids, `sort` gives another one: expected one of them";
-        return Err(Problem::bad_request(cause));
-    }
     let known = Known::new(&views);
     let mut page = known.page(after.map(QueryId), limit, sort);
     page.queries = with_texts(&views, known.statements, page.queries).await?;

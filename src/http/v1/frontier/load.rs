@@ -55,7 +55,7 @@ mod tests {
     };
     use evenkeel_core::{
         invariants::TruthRow,
-        journal::{Entry, EntryId, PerStream, QueueEvent},
+        journal::{Entry, EntryId, PerStream, QueryText, QueueEvent},
         units::{
             ids::{ExecutionId, QueryId},
             lengths::Lengths,
@@ -78,8 +78,15 @@ mod tests {
             let tick = Tick((seq - 1) / self.a_tick);
             let (execution, query) = (ExecutionId::new(tick.0, u128::from(seq)), QueryId(Uuid::nil()));
             let due_tick = tick.next();
-            let event =
-                QueueRecord { event: QueueEvent::Queued, execution, query, tick, due_tick, added_ticks: 0 };
+            let event = QueueRecord {
+                event: QueueEvent::Queued,
+                execution,
+                query,
+                tick,
+                due_tick,
+                added_ticks: 0,
+                statement: None,
+            };
             Entry { id: EntryId { ms: seq, n: 0 }, seq, version: 2, record: Record::Queue(event) }
         }
 
@@ -103,6 +110,14 @@ mod tests {
 
         fn dead_letters(&mut self) -> Result<Vec<DeadLetter>, ReadError> {
             Ok(Vec::new())
+        }
+
+        fn texts(&mut self) -> Result<Vec<QueryText>, ReadError> {
+            Ok(Vec::new())
+        }
+
+        fn text(&mut self, _: QueryId) -> Result<Option<QueryText>, ReadError> {
+            Ok(None)
         }
 
         fn verify(

@@ -1,0 +1,160 @@
+//! The front as work of a process: PostgreSQL's clients connect to it. Beside it: what evenkeel itself asks the database,
+//! and files that are read again on SIGHUP.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use actix::Arbiter;
+use evenkeel_actors::{
+    postgres::{
+        desk::Desk,
+        front::{
+            Classes, Front, Ports, Verifiers,
+            tls::{self, Offered},
+        },
+        own::Own,
+        sql::PgQuery,
+    },
+    reread::Reread,
+};
+use futures_util::future::LocalBoxFuture;
+use tokio::{sync::watch, time::sleep};
+
+use super::{backend::PostgresSettings, process::Work, server_half::ServerHalf};
+use crate::{
+    classes,
+    exit::{Exit, ExitError},
+    output,
+};
+
+/// How often the database is asked which functions only read.
+const FUNCTIONS_EVERY: Duration = Duration::from_mins(1);
+/// How often it is asked about backends whose statements have no outcome, and again what it did not answer.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(super) struct FrontWork {
+    front: Front,
+    drain: Duration,
+    introduced: bool,
+    arbiter: Arbiter,
+}
+
+impl FrontWork {
+    /// Listens for clients, whose statements `server` records.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or the certificate cannot be used.
+    pub(super) fn start(settings: &PostgresSettings, server: &ServerHalf) -> anyhow::Result<Self> {
+        let arbiter = Arbiter::try_new()?;
+        let (own, keeper) = Own::new(settings.upstream.clone(), settings.own.clone());
+        // Its connection stays on that thread.
+        arbiter.spawn_fn(move || drop(actix::spawn(keeper.run())));
+        let understand = PgQuery::new("");
+        arbiter.spawn(keep_functions(own.clone(), understand.clone()));
+        arbiter.spawn(find_backends(own.clone(), settings.desk.clone()));
+        let classes: Classes = Arc::new(settings.classes.0.clone());
+        let (sender, classes) = watch::channel(classes);
+        arbiter.spawn(reread_classes(settings.classes.1.clone(), sender));
+        let mut front = settings.front.clone();
+        if let Some((certificates, key)) = &settings.tls {
+            let offered = Offered::read(certificates, key)
+                .map_err(|error| ExitError { exit: Exit::Usage, message: error.to_string() })?;
+            let (sender, offered) = watch::channel(offered);
+            arbiter.spawn(tls::reread(certificates.clone(), key.clone(), sender));
+            front.tls = Some(offered);
+        }
+        if settings.asks_verifiers {
+            front.verifiers = asking(own);
+        }
+        let ports = Ports {
+            admit: server.queue.port(),
+            drop_waiting: server.queue.port(),
+            queue: server.views.queue.clone(),
+            desk: settings.desk.clone(),
+            classes,
+            understand: Arc::new(move |database| Box::new(understand.for_database(database))),
+        };
+        let front = Front::start(front, &settings.upstream, &ports)
+            .map_err(|error| ExitError { exit: Exit::Failure, message: error.to_string() })?;
+        Ok(Self { front, drain: Duration::from_millis(settings.drain_ms), introduced: false, arbiter })
+    }
+
+    /// Says where clients connect.
+    fn introduce(&self) {
+        for address in self.front.addresses() {
+            let (host, port) = (address.ip(), address.port());
+            output::line(format_args!("clients  postgres://{address}/  e.g. psql -h {host} -p {port}"));
+        }
+    }
+}
+
+impl Work for FrontWork {
+    fn each_second(&mut self) {
+        if !std::mem::replace(&mut self.introduced, true) {
+            self.introduce();
+        }
+    }
+
+    fn drain(&mut self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(self.front.drain(self.drain))
+    }
+
+    fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        self.arbiter.stop();
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Asks the database for verifiers, on the connection of evenkeel's own.
+fn asking(own: Own) -> Verifiers {
+    Verifiers::asked(Arc::new(move |user| {
+        let own = own.clone();
+        Box::pin(async move { own.verifier(&user).await.map_err(std::io::Error::other) })
+    }))
+}
+
+/// Keeps what is known of functions that only read up to date. Until the database has told, none is.
+async fn keep_functions(own: Own, mut understand: PgQuery) {
+    loop {
+        let wait = match own.functions().await {
+            Ok(names) => {
+                understand.functions(names);
+                FUNCTIONS_EVERY
+            }
+            Err(cause) => {
+                tracing::debug!(%cause, "the database does not say which functions only read");
+                ASK_EVERY
+            }
+        };
+        sleep(wait).await;
+    }
+}
+
+/// Finds out whether backends are still there whose statements have no outcome.
+async fn find_backends(own: Own, desk: Desk) {
+    loop {
+        for (pid, start) in desk.asked() {
+            match own.running(pid, start).await {
+                Ok(running) => desk.found((pid, start), running),
+                Err(cause) => {
+                    tracing::debug!(%cause, pid, "the database does not say whether a backend is there");
+                    break;
+                }
+            }
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+/// Reads the file of classes again on SIGHUP. A bad one changes nothing.
+async fn reread_classes(file: Option<PathBuf>, told: watch::Sender<Classes>) {
+    let mut reread = Reread::from_now_on();
+    loop {
+        reread.asked().await;
+        let Some(file) = &file else { continue };
+        match classes::read(file) {
+            Ok(now) => drop(told.send_replace(Arc::new(now))),
+            Err(cause) => tracing::error!(%cause, "the classes before stay in force"),
+        }
+    }
+}
