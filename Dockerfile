@@ -1,4 +1,5 @@
-# The program with its page, in three stages. Builds with BuildKit and without it, and pulls nothing but these bases.
+# The program with its page, in three stages. Builds with BuildKit and without it, and pulls nothing but these
+# bases; the build of the program installs libclang, where its base has none.
 #
 #   docker build -t evenkeel:local .
 ARG NODE_IMAGE=node:20-bookworm-slim
@@ -20,6 +21,9 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 ENV CARGO_PROFILE_RELEASE_DEBUG=false \
     CARGO_PROFILE_RELEASE_STRIP=symbols
+# The bindings of PostgreSQL's grammar are made with it.
+RUN ls /usr/lib/llvm-*/lib/libclang*.so* > /dev/null 2>&1 \
+    || { apt-get update -qq && apt-get install -qq -y --no-install-recommends libclang-dev && rm -rf /var/lib/apt/lists/*; }
 COPY Cargo.toml Cargo.lock ./
 COPY actors/Cargo.toml actors/
 COPY core/Cargo.toml core/

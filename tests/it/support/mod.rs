@@ -8,6 +8,7 @@
 pub mod foreign;
 pub mod journal;
 pub mod pair;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod three;
