@@ -72,7 +72,7 @@ impl Half {
         workload: Box<dyn Workload>,
         published: Option<watch::Receiver<Published>>,
     ) -> Self {
-        let identity = Identity { label: "a test".to_owned(), text: String::new(), ..Identity::default() };
+        let identity = Identity { label: "a test".to_owned(), lengths: LENGTHS, ..Identity::default() };
         let (outbox, _) = Outbox::open(dir, &identity, Uuid::new_v4(), unix_ms(), Limits::default()).unwrap();
         let outbox = OutboxWriter::spawn(outbox).unwrap();
         let policy = RestartPolicy {

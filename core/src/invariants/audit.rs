@@ -439,7 +439,11 @@ impl Audit {
     fn check_last_window(&mut self, next_tick: Tick) {
         let Some(reached) = next_tick.0.checked_sub(1).map(Tick) else { return };
         let window_ticks = self.lengths.window_ticks;
-        let late = if self.late { window_late_ticks_max(self.lengths) } else { 0 };
+        // Before anything has happened, nothing has told yet that usage comes late.
+        let entries = &self.report.entries;
+        let idle = entries[Stream::Executions] == 0 && entries[Stream::Queue] == 0;
+        let late = self.late || idle && self.last_window.is_none();
+        let late = if late { window_late_ticks_max(self.lengths) } else { 0 };
         let due = self.lengths.border_before(Tick(reached.0.saturating_sub(late))).0;
         let unread = self.unread.windows * window_ticks;
         let closed = self.last_window.map_or(0, |closed| closed.next().0) + unread;

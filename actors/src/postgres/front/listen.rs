@@ -67,7 +67,10 @@ fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, from: From, sha
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
         match login::login(stream, acceptor.as_ref()).await {
             Ok(Wanted::Nothing) => {}
-            Ok(Wanted::Cancel(key)) => shared.cancels.cancel(&key),
+            Ok(Wanted::Cancel(key, wire)) => {
+                shared.cancels.cancel(&key);
+                login::end(wire).await;
+            }
             Ok(Wanted::Session { startup, packet, behind, wire, encrypted }) => {
                 let binding = tls.filter(|_| encrypted).map(|tls| tls.binding);
                 let asked = Asked { startup, packet, behind, from, binding };

@@ -52,7 +52,7 @@ pub(super) enum Wanted {
     /// A session: its startup, that packet's bytes, and what came behind them.
     Session { startup: Startup, packet: Vec<u8>, behind: Vec<u8>, wire: Wire, encrypted: bool },
     /// To cancel.
-    Cancel(CancelKey),
+    Cancel(CancelKey, Wire),
     /// What nobody can be given.
     Refused { refusal: Refusal, wire: Wire },
     /// Nothing: a health check.
@@ -148,7 +148,7 @@ fn said(
     encrypted: bool,
 ) -> Result<Wanted, LoginError> {
     match packet {
-        Packet::Cancel(key) => Ok(Wanted::Cancel(key)),
+        Packet::Cancel(key) => Ok(Wanted::Cancel(key, wire)),
         Packet::Startup(startup) => {
             let behind = bytes.split_off(length);
             Ok(Wanted::Session { startup, packet: bytes, behind, wire, encrypted })
@@ -188,6 +188,12 @@ async fn next<S: AsyncRead + Unpin>(
         }
         bytes.extend_from_slice(&room[..count]);
     }
+}
+
+/// Ends a connection in order, which TLS tells from one that was cut.
+pub(super) async fn end(mut wire: Wire) {
+    // Who does not listen is not waited for.
+    let _ = timeout(Duration::from_secs(5), wire.shutdown()).await;
 }
 
 /// Tells a client why it gets no session.

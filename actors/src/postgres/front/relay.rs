@@ -282,7 +282,7 @@ impl Relay {
         let told = self.session.was_told_fatal();
         let now_us = self.began.elapsed().as_micros() as u64;
         self.session.gone(now_us, &mut self.effects);
-        if !told {
+        if !told && !self.session.is_terminated() {
             let refusal = Refusal::new(code::CONNECTION, "the database closed the connection");
             refusal.put(&mut self.effects.to_client, true);
         }

@@ -297,7 +297,10 @@ fn one_resource_out_is_enough_and_all_must_be_in() {
 fn a_window_that_is_not_there_is_named() {
     let missing = |reached, closed| Finding::WindowMissing { reached: Tick(reached), closed: Tick(closed) };
     assert_eq!(found(vec![], 10), []);
-    assert_eq!(found(vec![], 11), [missing(10, 0)]);
+    assert_eq!(found(vec![queued(1, 8), ran(1, 8, 9, 9)], 11), [missing(10, 0)]);
+    // An idle database may be one that tells late.
+    assert_eq!(found(vec![], 33), []);
+    assert_eq!(found(vec![], 34), [missing(33, 0)]);
     assert_eq!(found(vec![window(0, 0)], 20), []);
     assert_eq!(found(vec![window(0, 0)], 21), [missing(20, 9)]);
     assert_eq!(found(vec![window(0, 0), window(10, 0)], 21), []);
