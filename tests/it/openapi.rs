@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{World, wait_until};
 
 /// A program that `make tools` installs.
-fn tool(name: &str) -> Command {
+pub(super) fn tool(name: &str) -> Command {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("schemathesis/bin");
     let program = bin.join(name);

@@ -9,7 +9,7 @@ use super::{
 use crate::support::pause;
 
 /// Takes the place of the one deferrable statement that may run, until it is cancelled or over.
-fn occupy(before: &Before, postgres: &Postgres, seconds: u32) -> Raw {
+pub(super) fn occupy(before: &Before, postgres: &Postgres, seconds: u32) -> Raw {
     let mut raw = Raw::connect(before.address(), "occupies");
     raw.ask(&format!("select pg_sleep({seconds}) /*class='batch'*/"));
     wait_until("it runs", || backend(postgres, &raw).contains("active|select pg_sleep"));

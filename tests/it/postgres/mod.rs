@@ -1,6 +1,8 @@
 //! PostgreSQL's clients through evenkeel: each behaviour of the front has its number in the test's name.
 
+mod drivers;
 mod holding;
+mod logins;
 mod passing;
 mod raw;
 mod recording;
@@ -61,10 +63,13 @@ impl Before {
     }
 
     fn with(postgres: &Postgres, arguments: &[&str]) -> Self {
+        Self::at(&postgres.url("postgres", "postgres"), arguments)
+    }
+
+    fn at(url: &str, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
-        let mut all =
-            vec!["--postgres".to_owned(), postgres.url("postgres", "postgres"), "--pg-listen".to_owned()];
+        let mut all = vec!["--postgres".to_owned(), url.to_owned(), "--pg-listen".to_owned()];
         all.push(format!("127.0.0.1:{port}"));
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let mut before = Self { folder, port, arguments: all, running: None };
