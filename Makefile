@@ -9,14 +9,14 @@ POINTS ?= 0
 LEADER ?= 0
 ONLY ?=
 SECONDS ?= 60
-.PHONY: help run web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
+.PHONY: help run demo-postgres web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
 WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts web/tsconfig.json -type f)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A new journal gets a load that is levelled for little delay, and five minutes of it at once; a journal that is there keeps
 # its own.
@@ -25,6 +25,10 @@ FIRST := $(if $(EVENKEEL_SCENARIO)$(EVENKEEL_CONFIG)$(wildcard $(DATA_DIR)),,--s
 run: libclang ## Run everything in one process: the simulated database, the journal, the levelling, the dashboard
 	@$(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2
 	$(CARGO) run --release --locked --bin evenkeel -- run $(FIRST) --fast-forward 5m
+
+demo-postgres: libclang ## Put evenkeel before a PostgreSQL in a temporary folder, with pgbench and batches: until Ctrl-C, or SECONDS=60
+	@[ -n "$(EVENKEEL)" ] || $(MAKE) --no-print-directory web || echo "the program is built without its latest dashboard" >&2
+	@EVENKEEL='$(EVENKEEL)' demo/postgres $(if $(filter file,$(origin SECONDS)),,$(SECONDS))
 
 web: web/dist/index.html ## Build the dashboard, which the program then embeds
 
