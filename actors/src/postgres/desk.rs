@@ -50,6 +50,14 @@ pub(super) struct Held {
     pub(super) statement: Arc<Statement>,
 }
 
+impl Inside {
+    fn not_sent(&mut self, execution: ExecutionId) {
+        let note = Some("not sent: its client was gone".to_owned());
+        let answer = Some(Answer { note, ..Answer::default() });
+        self.finished.push(Finished { execution, tick: NOW, outcome: Outcome::Failed, answer });
+    }
+}
+
 impl Desk {
     /// Holds a statement of the session's.
     pub(super) fn hold(&self, held: Held, text: QueryText, session: Mailbox) {
@@ -61,11 +69,26 @@ impl Desk {
 
     /// The session does not wait for it any more. When it has not been brought to the queue yet, it never is.
     pub(super) fn forget(&self, execution: ExecutionId) -> bool {
+        self.told(execution);
+        self.keep_back(execution)
+    }
+
+    /// It is not brought to the queue, where it has not been yet; whether that is so. Its session goes on waiting.
+    pub(super) fn keep_back(&self, execution: ExecutionId) -> bool {
         let mut inside = self.0.lock();
-        inside.waiting.remove(&execution);
         let before = inside.arriving.len();
         inside.arriving.retain(|held| held.execution != execution);
         inside.arriving.len() < before
+    }
+
+    /// Its session is told by somebody else; whether it had not been told before.
+    pub(super) fn told(&self, execution: ExecutionId) -> bool {
+        self.0.lock().waiting.remove(&execution).is_some()
+    }
+
+    /// It was released, and its session was gone by then.
+    pub(super) fn not_sent(&self, execution: ExecutionId) {
+        self.0.lock().not_sent(execution);
     }
 
     /// The backends that are to be asked about.
@@ -142,9 +165,7 @@ impl Database for RealDatabase {
             let told =
                 inside.waiting.remove(&execution).map(|session| session.send(Tell::Released(execution)));
             if !matches!(told, Some(Ok(()))) {
-                let note = Some("not sent: its client was gone".to_owned());
-                let answer = Some(Answer { note, ..Answer::default() });
-                inside.finished.push(Finished { execution, tick: NOW, outcome: Outcome::Failed, answer });
+                inside.not_sent(execution);
             }
         }
         Ok(())

@@ -28,6 +28,8 @@ use crate::{
 
 /// Between two tries to have something released or given up while the queue is being restored.
 const RETRY: Duration = Duration::from_millis(100);
+/// What a tick has released is told to its session at once; so much later somebody has failed on it.
+const TELLS_WITHIN: Duration = Duration::from_secs(1);
 /// Tries: the queue is restored within seconds, or everything stands still.
 const TRIES: usize = 50;
 
@@ -84,15 +86,23 @@ impl Shared {
 
     /// Has the queue let go now what waits in it.
     pub(super) fn release_now(&self, held: Held, session: Mailbox) {
-        self.desk.forget(held.execution);
+        self.desk.keep_back(held.execution);
         let Held { execution, query, statement } = held;
         let reason = Some("its class' or its session's longest hold was over".to_owned());
         let arrival = Arrival { execution, query, statement: Some(statement), reason };
         let admitted =
             self.admit.send(Admit { at_ms: unix_ms(), arrivals: vec![arrival], texts: Vec::new() });
+        let desk = self.desk.clone();
         tokio::task::spawn_local(async move {
-            if let Ok(Ok(_)) = admitted.await {
-                let _ = session.send(Tell::Released(execution));
+            let Ok(Ok(admitted)) = admitted.await else { return };
+            // A tick has released it, and tells the session itself; only an answer that was lost leaves that to us.
+            let ours = admitted.iter().any(|row| row.execution == execution);
+            if !ours {
+                sleep(TELLS_WITHIN).await;
+            }
+            let told = desk.told(execution) && session.send(Tell::Released(execution)).is_ok();
+            if ours && !told {
+                desk.not_sent(execution);
             }
         });
     }
