@@ -7,6 +7,7 @@ use evenkeel_actors::postgres::{
     desk::Desk,
     front::{Cidr, FrontSettings, Listen, Verifiers},
     own::OwnSettings,
+    probe::Clocks,
     recorder::WhenFull,
     upstream::Upstream,
 };
@@ -56,6 +57,9 @@ pub(super) struct PostgresOptions {
     /// A parameter that each session begins with, as `client_connection_check_interval=10s`; may be repeated.
     #[arg(long, env = "EVENKEEL_PG_SESSION", value_name = "NAME=VALUE")]
     pg_session: Vec<Parameter>,
+    /// Tell a client whose statement is held so, by a notice.
+    #[arg(long, env = "EVENKEEL_PG_NOTICE")]
+    pg_notice: bool,
     /// TOML file that says which statements may wait [default: a comment class='batch', or an application batch*]
     #[arg(long, env = "EVENKEEL_CLASSES", value_name = "FILE")]
     classes: Option<PathBuf>,
@@ -160,6 +164,7 @@ impl PostgresOptions {
             name(all(self.pg_allow.iter().map(ToString::to_string).collect()), "pg_allow", None),
             name(self.pg_allow_trust.then(|| "true".to_owned()), "pg_allow_trust", Some("false")),
             name(all(self.pg_session.iter().map(|one| one.0.clone()).collect()), "pg_session", None),
+            name(self.pg_notice.then(|| "true".to_owned()), "pg_notice", Some("false")),
             name(path(&self.classes), "classes", None),
             name(path(&self.pg_tls_cert), "pg_tls_cert", None),
             name(path(&self.pg_tls_key), "pg_tls_key", None),
@@ -202,6 +207,12 @@ impl PostgresOptions {
             allow_trust: self.pg_allow_trust,
             session_parameters: self.pg_session.iter().map(|one| (one.0.clone(), one.1.clone())).collect(),
             tls: None,
+            clocks: match self.probe() {
+                ProbeAt::Cgroup(path) => Clocks::Cgroup(path),
+                ProbeAt::Pgdata(path) => Clocks::Pgdata(path),
+                ProbeAt::Nowhere => Clocks::Nowhere,
+            },
+            tells_holds: self.pg_notice,
             verifiers: self.verifiers(layers)?,
             connections_max: CONNECTIONS_MAX,
             threads: std::thread::available_parallelism().map_or(2, |count| count.get().min(4)),
@@ -217,13 +228,17 @@ impl PostgresOptions {
             own: OwnSettings { passfile: passfile(), auth_query: self.pg_auth_query.clone() },
             asks_verifiers: self.pg_auth_query.is_some(),
             tls: self.pg_tls_cert.clone().zip(self.pg_tls_key.clone()),
-            probe: match (&self.cgroup, &self.pgdata) {
-                (Some(path), _) => ProbeAt::Cgroup(path.clone()),
-                (None, Some(path)) => ProbeAt::Pgdata(path.clone()),
-                (None, None) => ProbeAt::Nowhere,
-            },
+            probe: self.probe(),
             desk: Desk::default(),
         }))
+    }
+
+    fn probe(&self) -> ProbeAt {
+        match (&self.cgroup, &self.pgdata) {
+            (Some(path), _) => ProbeAt::Cgroup(path.clone()),
+            (None, Some(path)) => ProbeAt::Pgdata(path.clone()),
+            (None, None) => ProbeAt::Nowhere,
+        }
     }
 
     fn verifiers(&self, layers: &Layers) -> Result<Verifiers, ExitError> {
@@ -241,6 +256,7 @@ impl PostgresOptions {
             ("--pg-allow", !self.pg_allow.is_empty()),
             ("--pg-allow-trust", self.pg_allow_trust),
             ("--pg-session", !self.pg_session.is_empty()),
+            ("--pg-notice", self.pg_notice),
             ("--classes", self.classes.is_some()),
             ("--pg-tls-cert", self.pg_tls_cert.is_some()),
             ("--pg-auth-query", self.pg_auth_query.is_some()),

@@ -7,8 +7,12 @@ use chrono::{DateTime, SecondsFormat};
 pub enum Kind {
     /// The journal cannot be written: nothing runs.
     Disk,
-    /// Arrivals are refused for want of room.
+    /// The database does not answer, or does not tell all.
+    Database,
+    /// Arrivals, or connections, are refused for want of room.
     Refused,
+    /// Statements passed without a record.
+    Unrecorded,
     /// Redis takes nothing.
     Shipping,
     /// Entries are gone from Redis.
@@ -33,9 +37,11 @@ pub enum Kind {
 
 impl Kind {
     /// All that there are.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Disk,
+        Self::Database,
         Self::Refused,
+        Self::Unrecorded,
         Self::Shipping,
         Self::Lost,
         Self::Clock,
@@ -52,7 +58,9 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
+            Self::Database => "database",
             Self::Refused => "refused",
+            Self::Unrecorded => "unrecorded",
             Self::Shipping => "shipping",
             Self::Lost => "lost",
             Self::Clock => "clock",

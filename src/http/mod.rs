@@ -9,13 +9,14 @@
 //!                                            ├─ / /login /assets/…           the dashboard, embedded
 //!                                            └─ /login /logout               tokens, sessions
 //!   access  whether a request is plain, from where, by whom; each route says what it needs (routes)
-//!   slice   what registers routes, metrics and readiness in one place: server, client; process has what all have
+//!   slice   what registers routes, metrics and readiness in one place: server, client, clients of a real database; process has what all have
 //! ```
 
 mod access;
 mod answers;
 mod base_path;
 mod client;
+mod clients;
 mod connections;
 mod control;
 mod degraded;
@@ -50,10 +51,11 @@ pub use self::{
     access::{Access, AccessSettings},
     base_path::BasePath,
     client::ClientViews,
+    clients::ClientsViews,
     degraded::{Cause, Degraded, Kind},
     views::{About, ClientTold, Form, RedisView, Views},
 };
-pub(crate) use self::{client::ClientSlice, server::ServerSlice, slice::Slice};
+pub(crate) use self::{client::ClientSlice, clients::ClientsSlice, server::ServerSlice, slice::Slice};
 use self::{
     connections::Connections, front::Front, metrics::Requests, process::Process, routes::Routes,
     slice::Slices,

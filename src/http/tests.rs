@@ -77,6 +77,7 @@ pub(super) fn views(access: Arc<Access>) -> Views {
         ahead_until: evenkeel_core::units::tick::Tick(0),
         name: "main".to_owned(),
         form: Form::Embedded,
+        levels: true,
         database: "none".to_owned(),
         lengths: evenkeel_core::units::lengths::Lengths::default(),
         started_ms: 0,

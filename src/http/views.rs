@@ -40,6 +40,8 @@ pub struct About {
     pub name: String,
     /// Which processes there are.
     pub form: Form,
+    /// Whether somebody is to level: here or elsewhere.
+    pub levels: bool,
     /// What the database is, for people.
     pub database: String,
     /// How long its ticks and windows are, and the delay that nobody asked for.

@@ -122,6 +122,11 @@ impl Backend {
         }
     }
 
+    /// Whether `run` levels it by itself. Nobody levels a real database by cost yet.
+    pub(super) fn is_levelled_here(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+
     /// Who decides in a new journal: a real database is watched before anything is held.
     pub(super) fn first_mode(&self) -> Option<Mode> {
         match self {

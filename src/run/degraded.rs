@@ -32,15 +32,15 @@ pub(super) const EMBEDDED_CLIENT: &str = "embedded";
 /// A clock that is corrected by less is no news.
 const CLOCK_BEHIND_MAX_MS: u64 = 1_000;
 
-/// How long refused arrivals are told after the last one.
-const TOLD_FOR_MS: u64 = 3_600_000;
+/// How long refused arrivals, and what else is over, are told after the last one.
+pub(super) const TOLD_FOR_MS: u64 = 3_600_000;
 /// A client that tells each second how it is, and has not for so long, has gone.
 const SILENT: Duration = Duration::from_secs(5);
 /// A client that is so far behind plans what has run already: ten windows at the default pace.
 const BEHIND_SECONDS: f64 = 10.0;
 
 /// What was found, in any order.
-type Found = Vec<(Kind, String)>;
+pub(super) type Found = Vec<(Kind, String)>;
 
 /// Remembers since when each kind of cause is there.
 #[derive(Default)]
@@ -65,8 +65,10 @@ impl Gatherer {
             found.extend(shipped(&shipping.borrow(), lag));
             found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
         } else {
-            found.extend(levelled(views, "this process' own client decides nothing, see the log"));
-            found.extend(strangers_lease(views));
+            if views.about.levels {
+                found.extend(levelled(views, "this process' own client decides nothing, see the log"));
+                found.extend(strangers_lease(views));
+            }
         }
         found.extend(everywhere(views));
         found.extend(self.moved());
@@ -107,7 +109,8 @@ impl Gatherer {
         self.clock.look(unix_ms()).into_iter().map(|sentence| (Kind::Clock, sentence)).collect()
     }
 
-    fn gather(&mut self, mut found: Found) -> Degraded {
+    /// What was found, with since when.
+    pub(super) fn gather(&mut self, mut found: Found) -> Degraded {
         let now_ms = unix_ms();
         self.since_ms.retain(|kind, _| found.iter().any(|(still, _)| still == kind));
         // Stable: sentences of one kind stay in the order in which they were found.

@@ -19,15 +19,23 @@ use evenkeel_actors::{
 use futures_util::future::LocalBoxFuture;
 use tokio::{sync::watch, time::sleep};
 
-use super::{backend::PostgresSettings, process::Work, server_half::ServerHalf};
+use super::{
+    backend::PostgresSettings,
+    front_causes::{Causes, Health},
+    process::Work,
+    server_half::ServerHalf,
+};
 use crate::{
     classes,
     exit::{Exit, ExitError},
+    http::{ClientsSlice, ClientsViews, Degraded, Slice},
     output,
 };
 
 /// How often the database is asked which functions only read.
 const FUNCTIONS_EVERY: Duration = Duration::from_mins(1);
+/// How often it is asked whether it is there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is asked about backends whose statements have no outcome, and again what it did not answer.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,6 +45,9 @@ pub(super) struct FrontWork {
     drain: Duration,
     introduced: bool,
     arbiter: Arbiter,
+    causes: Causes,
+    degraded: watch::Sender<Degraded>,
+    views: ClientsViews,
 }
 
 impl FrontWork {
@@ -64,7 +75,7 @@ impl FrontWork {
             front.tls = Some(offered);
         }
         if settings.asks_verifiers {
-            front.verifiers = asking(own);
+            front.verifiers = asking(own.clone());
         }
         let ports = Ports {
             admit: server.queue.port(),
@@ -76,7 +87,14 @@ impl FrontWork {
         };
         let front = Front::start(front, &settings.upstream, &ports)
             .map_err(|error| ExitError { exit: Exit::Failure, message: error.to_string() })?;
-        Ok(Self { front, drain: Duration::from_millis(settings.drain_ms), introduced: false, arbiter })
+        let (told, health) = watch::channel(Health::default());
+        let (reachable_sender, reachable) = watch::channel(None);
+        arbiter.spawn(ask_the_database(own, told, reachable_sender));
+        let (degraded, degraded_reader) = watch::channel(Vec::new());
+        let causes = Causes::new(settings.upstream.to_string(), health);
+        let views = ClientsViews { counters: front.counters(), reachable, degraded: degraded_reader };
+        let drain = Duration::from_millis(settings.drain_ms);
+        Ok(Self { front, drain, introduced: false, arbiter, causes, degraded, views })
     }
 
     /// Says where clients connect.
@@ -89,10 +107,15 @@ impl FrontWork {
 }
 
 impl Work for FrontWork {
+    fn slices(&self) -> Vec<Arc<dyn Slice>> {
+        vec![Arc::new(ClientsSlice(self.views.clone()))]
+    }
+
     fn each_second(&mut self) {
         if !std::mem::replace(&mut self.introduced, true) {
             self.introduce();
         }
+        self.degraded.send_replace(self.causes.now(self.views.counters.now()));
     }
 
     fn drain(&mut self) -> LocalBoxFuture<'_, ()> {
@@ -127,6 +150,19 @@ async fn keep_functions(own: Own, mut understand: PgQuery) {
             }
         };
         sleep(wait).await;
+    }
+}
+
+/// Asks again and again whether the database is there, and whether it tells all.
+async fn ask_the_database(own: Own, told: watch::Sender<Health>, reachable: watch::Sender<Option<bool>>) {
+    loop {
+        let health = match own.sees_all().await {
+            Ok(sees_all) => Health { away: None, sees_all },
+            Err(cause) => Health { away: Some(cause.to_string()), sees_all: true },
+        };
+        reachable.send_replace(Some(health.away.is_none()));
+        told.send_replace(health);
+        sleep(LOOK_EVERY).await;
     }
 }
 

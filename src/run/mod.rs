@@ -17,6 +17,7 @@ mod clock;
 mod degraded;
 mod embedded;
 mod front;
+mod front_causes;
 mod limits;
 mod line;
 mod over;

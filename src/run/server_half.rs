@@ -228,6 +228,7 @@ fn about(
     About {
         name: common.name.clone(),
         form: if redis.is_some() { Form::Server } else { Form::Embedded },
+        levels: redis.is_some() || serving.backend.is_levelled_here(),
         database: serving.backend.label(),
         lengths: serving.backend.lengths(),
         ahead_until,

@@ -190,7 +190,9 @@ impl Work {
         let texts: BTreeMap<_, _> = new.map(|one| (one.text.query, one.text.clone())).collect();
         let arrivals = intents.iter().map(|one| one.arrival.clone()).collect();
         let new: Vec<_> = texts.keys().copied().collect();
-        let admit = Admit { at_ms: unix_ms(), arrivals, texts: texts.into_values().collect() };
+        let patient = !intents.iter().any(|one| one.waited_for);
+        let texts = texts.into_values().collect();
+        let admit = Admit { at_ms: unix_ms(), arrivals, texts, patient };
         let answer = self.queue.send(admit).await.unwrap_or(Err(NotRecorded::Refused(AppendError::Unknown)));
         answer?;
         if self.known.len() < TEXTS_MAX {

@@ -4,7 +4,10 @@ use std::{
     fmt, io,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_rustls::TlsConnector;
 
 use super::{front::Wire, scram};
@@ -56,6 +59,8 @@ enum Tls {
 pub struct Upstream {
     config: tokio_postgres::Config,
     tls: Tls,
+    /// Which of several places the last connection that suited went to: the next one tries that first.
+    first: Arc<AtomicUsize>,
 }
 
 /// A connection to the database.
@@ -100,7 +105,7 @@ impl fmt::Display for Upstream {
 
 impl Upstream {
     /// The database at `url`: `postgres://[user[:password]@]host[:port][,host[:port]…]/[database][?name=value&…]`. Besides
-    /// what libpq knows, `sslmode` is `disable` or `verify-full`, and `sslrootcert` names a file of authorities.
+    /// what libpq knows, `target_session_attrs` is `any`, `read-write` or `read-only`, `sslmode` is `disable` or `verify-full`, and `sslrootcert` names a file of authorities.
     ///
     /// # Errors
     /// [`UpstreamError`].
@@ -138,7 +143,7 @@ impl Upstream {
             None if all_here => Tls::Never,
             None => Tls::Elsewhere(configured()?),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, first: Arc::default() })
     }
 
     /// How evenkeel itself connects.
@@ -174,20 +179,50 @@ impl Upstream {
         Some((config, ServerName::try_from(host.clone()).ok()?))
     }
 
+    /// All places, with their numbers: first the one that suited last.
+    pub(super) fn turns(&self) -> impl Iterator<Item = (usize, Place)> {
+        let places = self.places();
+        let first = self.first.load(Relaxed) % places.len().max(1);
+        (0..places.len()).map(move |turn| {
+            let at = (first + turn) % places.len();
+            (at, places[at].clone())
+        })
+    }
+
+    /// The place with that number suits: sessions go there from now on.
+    pub(super) fn prefer(&self, at: usize) {
+        self.first.store(at, Relaxed);
+    }
+
+    /// Whether a database that takes no writes, or does, is one of those that are meant.
+    pub(super) fn suits(&self, read_only: bool) -> bool {
+        match self.config.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => !read_only,
+            TargetSessionAttrs::ReadOnly => read_only,
+            _ => true,
+        }
+    }
+
     /// A connection to the first place that answers; what each of the others said.
     pub(super) async fn connect(&self) -> io::Result<Connected> {
         let mut causes = Vec::new();
-        for place in self.places() {
+        for (_, place) in self.turns() {
             match self.connect_to(&place).await {
-                Ok((wire, binding)) => return Ok(Connected { wire, place, binding }),
+                Ok(connected) => return Ok(connected),
                 Err(error) => causes.push(format!("{place}: {error}")),
             }
         }
         Err(io::Error::other(causes.join("; ")))
     }
 
+    /// A connection to that place.
+    pub(super) async fn connect_to(&self, place: &Place) -> io::Result<Connected> {
+        let (wire, binding) = self.wired(place).await?;
+        Ok(Connected { wire, place: place.clone(), binding })
+    }
+
     /// With what a proof over TLS is bound to.
-    async fn connect_to(&self, place: &Place) -> io::Result<(Wire, Option<Vec<u8>>)> {
+    async fn wired(&self, place: &Place) -> io::Result<(Wire, Option<Vec<u8>>)> {
         timeout(CONNECT_MAX, async {
             match place {
                 Place::Socket(path) => Ok((Box::new(UnixStream::connect(path).await?) as Wire, None)),
@@ -208,7 +243,7 @@ impl Upstream {
     /// Asks the backend of `key` to cancel, and waits until it has taken that.
     pub(super) async fn cancel(&self, place: &Place, key: &CancelKey) {
         let canceled = timeout(CANCEL_MAX, async {
-            let (mut wire, _) = self.connect_to(place).await?;
+            let (mut wire, _) = self.wired(place).await?;
             let mut packet = Vec::new();
             key.put(&mut packet);
             wire.write_all(&packet).await?;
@@ -266,6 +301,18 @@ mod tests {
         assert!(plain.tls_of(&plain.places()[0]).is_none());
         let socket = Upstream::parse("postgres:///app?host=/run/pg&port=5434").unwrap();
         assert_eq!(socket.to_string(), "/run/pg/.s.PGSQL.5434");
+    }
+
+    #[test]
+    fn of_several_places_the_one_that_suited_comes_first() {
+        let upstream = Upstream::parse("postgres://a,b,c/?target_session_attrs=read-write").unwrap();
+        let turns = || upstream.turns().map(|(at, _)| at).collect::<Vec<_>>();
+        assert_eq!(turns(), [0, 1, 2]);
+        upstream.clone().prefer(1);
+        assert_eq!(turns(), [1, 2, 0]);
+        assert!(upstream.suits(false) && !upstream.suits(true));
+        let any = Upstream::parse("postgres://a/").unwrap();
+        assert!(any.suits(false) && any.suits(true));
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes a commit durable; false when it is refused.
     pub(super) fn commit(&mut self, commit: Commit) -> bool {
-        let Commit { recovery: _, revision, at_ms, records, queue, released, texts: _, state } = commit;
+        let Commit { recovery: _, revision, at_ms, records, queue, released, texts: _, state, patient: _ } =
+            commit;
         if revision != self.head.revision + 1 {
             return false;
         }

@@ -32,6 +32,8 @@ pub struct Commit {
     pub texts: Vec<QueryText>,
     /// The other state rows, as they are afterwards.
     pub state: ServerState,
+    /// Whether nobody waits until it is durable: the store may take it together with what comes soon.
+    pub patient: bool,
 }
 
 /// A change of the queue's rows.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use evenkeel_actors::{
     leveller::{consumer::Role, scheduler::Decision},
+    postgres::front::Counters,
     server::{
         daemon::{Pace, TickRun},
         observer::Overview,
@@ -36,7 +37,7 @@ use super::*;
 use crate::{
     documents,
     http::{
-        Access, AccessSettings, ClientTold, ClientViews, RedisView, Views,
+        Access, AccessSettings, ClientTold, ClientViews, ClientsViews, RedisView, Views,
         slice::Slices,
         tests::{still, views},
         v1::Frames,
@@ -130,6 +131,11 @@ fn client() -> ClientViews {
     }
 }
 
+/// A front of which everything is known.
+fn clients() -> ClientsViews {
+    ClientsViews { counters: Counters::default(), reachable: still(Some(true)), degraded: still(Vec::new()) }
+}
+
 /// A metric, as it is told to Prometheus.
 struct Described {
     name: String,
@@ -200,6 +206,8 @@ fn document() -> String {
     server_numbers.register_collector(Box::new(ServerNumbers { views: server(), frames }));
     let mut client_numbers = registry();
     client_numbers.register_collector(Box::new(ClientNumbers(client())));
+    let mut clients_numbers = registry();
+    clients_numbers.register_collector(Box::new(ClientsNumbers(clients())));
     let mut process_numbers = registry();
     let requests = Requests::default().for_thread();
     requests.count(
@@ -222,9 +230,11 @@ fn document() -> String {
          is absent while its value is not known.\n\n\
          ## Every process\n{}\n\
          ## The server's half: `run` and `server`\n{}\n\
+         ## Before a real database: `run` and `server` with `--postgres`\n{}\n\
          ## A client of its own: `client`\n{}",
         table(&process_numbers),
         table(&server_numbers),
+        table(&clients_numbers),
         table(&client_numbers)
     )
 }
@@ -232,7 +242,12 @@ fn document() -> String {
 #[actix_web::test]
 async fn documents_metrics_are_those_of_the_code() {
     let document = document();
-    for source in [include_str!("server.rs"), include_str!("client.rs"), include_str!("process.rs")] {
+    for source in [
+        include_str!("server.rs"),
+        include_str!("client.rs"),
+        include_str!("clients.rs"),
+        include_str!("process.rs"),
+    ] {
         for call in source.split("writer.").chain(source.split("Writer(encoder).")).skip(1) {
             let Some(name) = call.split_once('(').and_then(|(_, rest)| rest.trim_start().strip_prefix('"'))
             else {

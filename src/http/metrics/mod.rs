@@ -2,6 +2,7 @@
 //! Labels take only values that are known here.
 
 mod client;
+mod clients;
 #[cfg(test)]
 mod document;
 mod process;
@@ -15,6 +16,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::{
     client::ClientNumbers,
+    clients::ClientsNumbers,
     process::{Actors, Condition, Outputs},
     requests::{Requests, literal},
     server::ServerNumbers,

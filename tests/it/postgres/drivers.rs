@@ -26,7 +26,7 @@ fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers").join(name)
 }
 
-fn python(name: &str) -> Command {
+pub(super) fn python(name: &str) -> Command {
     let mut command = tool("python");
     command.arg(program(name));
     command

@@ -211,3 +211,28 @@ fn p23_tls_on_both_sides_without_verifiers_is_refused_and_says_why() {
     // Nobody else is kept out.
     assert_eq!(said(&before.psql(&["select 1"])), "1\n");
 }
+
+#[test]
+fn p23_a_certificate_is_rotated_on_sighup_and_a_bad_one_changes_nothing() {
+    let certificates = Certificates::new();
+    let users = certificates.folder.path().join("userlist.txt");
+    fs::write(&users, userlist(&certificates.postgres)).unwrap();
+    let before = certificates.before(&["--pg-auth-file", text(&users)]);
+    let logs_in = || {
+        let login = certificates.login(&before, "right", "prefer");
+        psql(before.address()).args(["-d", &login, "-c", "select current_user"]).output().unwrap()
+    };
+    assert_eq!(said(&logs_in()), "p_app\n");
+    // Of an authority that clients do not know: whoever connects sees the new one at once.
+    let stranger = Authority::new("a stranger").certify("localhost", 2090);
+    let chain = stranger.write(certificates.folder.path())[0].clone();
+    before.running().signal("HUP");
+    wait_until("the new one is offered", || !logs_in().status.success());
+    fs::write(&chain, "no certificate").unwrap();
+    before.running().signal("HUP");
+    assert!(!logs_in().status.success(), "the one before stays");
+    certificates.front.write(certificates.folder.path());
+    before.running().signal("HUP");
+    wait_until("the first one is back", || logs_in().status.success());
+    before.ends_well();
+}

@@ -1,11 +1,14 @@
 //! PostgreSQL's clients through evenkeel: each behaviour of the front has its number in the test's name.
 
 mod drivers;
+mod eighteen;
 mod holding;
 mod logins;
+mod observing;
 mod passing;
 mod raw;
 mod recording;
+mod rust_driver;
 
 use std::{
     net::SocketAddr,
@@ -19,7 +22,7 @@ use tempfile::TempDir;
 use crate::support::{
     Running, evenkeel, output,
     postgres::{Postgres, programs},
-    redis::free_port,
+    redis::{Redis, free_port},
     start, text, wait_until,
 };
 
@@ -47,6 +50,8 @@ fn address_of(postgres: &Postgres) -> SocketAddr {
 struct Before {
     folder: TempDir,
     port: u16,
+    /// `run`, or `server`.
+    role: &'static str,
     arguments: Vec<String>,
     running: Option<Running>,
 }
@@ -67,19 +72,29 @@ impl Before {
     }
 
     fn at(url: &str, arguments: &[&str]) -> Self {
+        Self::of("run", url, arguments)
+    }
+
+    /// One whose journal is handed out through Redis.
+    fn over(redis: &Redis, postgres: &Postgres) -> Self {
+        let url = redis.url("server");
+        Self::of("server", &postgres.url("postgres", "postgres"), &["--redis", &url, "--mode", "shadow"])
+    }
+
+    fn of(role: &'static str, url: &str, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let mut all = vec!["--postgres".to_owned(), url.to_owned(), "--pg-listen".to_owned()];
         all.push(format!("127.0.0.1:{port}"));
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let mut before = Self { folder, port, arguments: all, running: None };
+        let mut before = Self { folder, port, role, arguments: all, running: None };
         before.start();
         before
     }
 
     fn start(&mut self) {
         let mut command = evenkeel();
-        command.arg("run").args(&self.arguments).args(["--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(self.role).args(&self.arguments).args(["--listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(self.data_dir());
         let running = start(command, &self.folder.path().join("stderr.txt"));
         running.wait_until_ready();

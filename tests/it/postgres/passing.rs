@@ -8,7 +8,7 @@ use super::{
     raw::{Raw, kinds, rows, sqlstate},
     *,
 };
-use crate::support::pause;
+use crate::support::{pause, postgres::Cluster};
 
 /// The same from both sides.
 fn same(before: &Before, postgres: &Postgres, statements: &[&str]) {
@@ -139,11 +139,8 @@ fn p19_a_base_backup_is_taken_through_the_front() {
 
 #[test]
 fn p22_many_connections_are_served_and_one_too_many_is_told_so() {
-    let postgres = &crate::support::postgres::Cluster {
-        settings: vec!["max_connections = 600".to_owned()],
-        ..Default::default()
-    }
-    .start();
+    let postgres =
+        &Cluster { settings: vec!["max_connections = 600".to_owned()], ..Default::default() }.start();
     let before = Before::shadow(postgres);
     let mut all: Vec<_> = (0..100).map(|_| Raw::connect(before.address(), "many")).collect();
     for raw in &mut all {
@@ -202,4 +199,24 @@ fn a_canary_in_literals_and_passwords_stays_out_of_journal_and_log() {
     // The application's name is the client's own word, and no literal of a statement that is recorded.
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
     assert!(found.lines().all(|file| !file.ends_with("stderr.txt")), "{found}");
+}
+
+#[test]
+fn of_several_databases_sessions_go_to_the_one_that_takes_writes() {
+    let of = |settings: &[&str]| {
+        let settings = settings.iter().map(|line| (*line).to_owned()).collect();
+        Cluster { settings, ..Cluster::default() }.start()
+    };
+    let (standby, primary) = (of(&["default_transaction_read_only = on"]), of(&[]));
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        standby.port(),
+        primary.port()
+    );
+    let before = Before::at(&url, &["--mode", "shadow"]);
+    // evenkeel itself has to find out first.
+    wait_until("sessions go to it", || said(&before.psql(&["show transaction_read_only"])).trim() == "off");
+    said(&before.psql(&["create table t (n int)"]));
+    assert_eq!(primary.psql("select count(*) from t"), "0");
+    before.ends_well();
 }

@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use evenkeel_core::{
-    journal::{Answer, QueryText, Statement},
-    postgres::session::{Event, Finished, Intent},
+    journal::{Answer, Outcome, QueryText, Statement},
+    postgres::{
+        replies::put_notice,
+        session::{Event, Finished, Intent},
+    },
     server::queue::Arrival,
 };
 use tokio::time::Instant;
@@ -15,10 +18,35 @@ use crate::postgres::{
     recorder::{self, Submission},
 };
 
+/// What a backend has used for statements that ended together.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    count: u64,
+    duration_us: u64,
+    cpu_us: u64,
+}
+
+impl Used {
+    /// The part of one of them: by its duration, or an equal one where no duration is known.
+    fn of(self, duration_us: u64) -> u64 {
+        let Self { count, duration_us: all, cpu_us } = self;
+        if all == 0 {
+            cpu_us / count
+        } else {
+            (u128::from(cpu_us) * u128::from(duration_us) / u128::from(all)) as u64
+        }
+    }
+}
+
 impl Relay {
     /// Does what the core has asked for.
     pub(super) fn act(&mut self) {
-        for event in std::mem::take(&mut self.effects.events) {
+        if self.effects.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.effects.events);
+        let used = self.used(&events);
+        for event in events {
             match event {
                 Event::Intend(intent) => self.submit(&intent),
                 Event::Hold(intent, hold_ms) => self.hold(&intent, hold_ms),
@@ -26,10 +54,11 @@ impl Relay {
                     self.no_longer_held(execution);
                     self.shared.dropped(execution);
                 }
-                Event::Finished(finished) => self.finished(finished),
-                Event::Unrecorded(count) => self.shared.count_gap(count),
+                Event::Finished(finished) => self.finished(finished, used),
+                Event::Unrecorded(count) => self.shared.count_unrecorded(count),
                 Event::TooLong => self.shared.count_too_long(),
                 Event::Key { server, client } => {
+                    self.clock = self.shared.settings.clocks.of(server.pid);
                     self.shared.cancels.insert(client.clone(), self.mailbox.clone());
                     self.keys = Some((server, client));
                 }
@@ -58,6 +87,12 @@ impl Relay {
         self.shared.desk.hold(held.clone(), text, self.mailbox.clone());
         self.held = Some(held);
         self.set_alarm(Alarm::Release, Instant::now() + Duration::from_millis(hold_ms));
+        if self.shared.settings.tells_holds {
+            let seconds = hold_ms as f64 / 1_000.0;
+            let told =
+                format!("evenkeel holds this statement of class {}, for {seconds} s at most", intent.class);
+            put_notice(&mut self.effects.to_client, &told);
+        }
         if std::mem::take(&mut self.cancel_hold) {
             self.cancel();
         }
@@ -86,10 +121,25 @@ impl Relay {
         (Arc::new(statement), text)
     }
 
-    fn finished(&self, finished: Finished) {
+    /// What the backend has used for what ends now.
+    fn used(&mut self, events: &[Event]) -> Option<Used> {
+        let ended = events.iter().filter_map(|event| match event {
+            Event::Finished(finished) => Some(finished.duration_us),
+            _ => None,
+        });
+        let (count, duration_us) = ended.fold((0, 0), |(count, sum), one| (count + 1, sum + one));
+        (count > 0).then_some(())?;
+        let cpu_us = self.clock.as_mut()?.lap_us()?;
+        Some(Used { count, duration_us, cpu_us })
+    }
+
+    fn finished(&self, finished: Finished, used: Option<Used>) {
         let Finished { execution, outcome, sqlstate, rows, duration_us, note } = finished;
         let note = note.map(str::to_owned);
-        let answer = Answer { sqlstate, rows, duration_us, cpu_us: None, note };
+        // Of what was lost with its connection nobody knows how far it came.
+        let used = used.filter(|_| outcome != Outcome::Unknown);
+        let cpu_us = used.map(|used| used.of(duration_us));
+        let answer = Answer { sqlstate, rows, duration_us, cpu_us, note };
         self.shared.recorder.submit(Submission::Ended(execution, outcome, answer));
     }
 }

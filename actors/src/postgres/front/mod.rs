@@ -9,6 +9,7 @@
 mod acts;
 mod allow;
 mod bridge;
+mod counters;
 mod inbox;
 mod listen;
 mod login;
@@ -32,11 +33,12 @@ use tokio::{
 
 pub use self::{
     allow::{Cidr, CidrError},
+    counters::{BEHIND_MAX, Counters, Numbers},
     listen::Listen,
-    shared::{Classes, Counts},
+    shared::Classes,
     verifiers::{AskVerifier, Verifiers, VerifiersError},
 };
-use self::{listen::Bound, login::From, mailbox::Cancels, shared::Shared, tls::Offered};
+use self::{counters::Counts, listen::Bound, login::From, mailbox::Cancels, shared::Shared, tls::Offered};
 pub(super) use self::{
     mailbox::{Mailbox, Tell},
     parking::Mutex,
@@ -44,6 +46,7 @@ pub(super) use self::{
 };
 use super::{
     desk::Desk,
+    probe::Clocks,
     recorder::{Recorder, WhenFull},
     upstream::{Place, Upstream},
 };
@@ -75,6 +78,10 @@ pub struct FrontSettings {
     pub tls: Option<watch::Receiver<Offered>>,
     /// How SCRAM is checked that ends here.
     pub verifiers: Verifiers,
+    /// Where CPU clocks of backends are found.
+    pub clocks: Clocks,
+    /// Whether clients are told that their statement is held, by a notice.
+    pub tells_holds: bool,
     /// Connections at once.
     pub connections_max: usize,
     /// Threads that serve them.
@@ -116,7 +123,7 @@ pub type MakeUnderstand = Arc<dyn Fn(&str) -> Box<dyn Understand> + Send + Sync>
 #[derive(Debug)]
 pub struct Front {
     addresses: Vec<SocketAddr>,
-    counts: Arc<Counts>,
+    counters: Counters,
     drain: watch::Sender<Option<Instant>>,
 }
 
@@ -137,6 +144,7 @@ impl Front {
         let (drain, draining) = watch::channel(None);
         let (settings, counts, cancels) =
             (Arc::new(settings), Arc::new(Counts::default()), Cancels::default());
+        let counters = Counters::new(Arc::clone(&counts), Arc::clone(&recorder.counts));
         let mut recording = Some(recording);
         for number in 0..settings.threads.max(1) {
             let bound = bound.iter().map(Bound::again).collect::<io::Result<Vec<_>>>()?;
@@ -170,7 +178,7 @@ impl Front {
                 LocalSet::new().block_on(&runtime, serving);
             })?;
         }
-        Ok(Self { addresses, counts, drain })
+        Ok(Self { addresses, counters, drain })
     }
 
     /// Where it listens: the addresses, with the ports that the system has chosen.
@@ -179,8 +187,8 @@ impl Front {
     }
 
     /// How it goes.
-    pub fn counts(&self) -> Arc<Counts> {
-        Arc::clone(&self.counts)
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
     }
 
     /// Takes no more connections, ends sessions that are idle, and the others when they are, at the latest after `wait`.
@@ -188,13 +196,9 @@ impl Front {
         let latest = Instant::now() + wait;
         self.drain.send_replace(Some(latest));
         // A second more, in which the last errors are read.
-        while self.connections() > 0 && Instant::now() < latest + Duration::from_secs(1) {
+        while self.counters.now().connections > 0 && Instant::now() < latest + Duration::from_secs(1) {
             sleep(LOOK_EVERY).await;
         }
-    }
-
-    fn connections(&self) -> usize {
-        self.counts.connections.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

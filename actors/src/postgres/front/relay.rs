@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use super::{Place, Shared, Tell, Wire, inbox::Inbox, mailbox::Mailbox, wire::Outbox};
-use crate::postgres::desk::Held;
+use crate::postgres::{desk::Held, probe::BackendClock};
 
 /// Bytes that wait for a side; with more of them the other side is not read.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
@@ -62,6 +62,8 @@ pub(super) struct Relay {
     /// The server's cancel key and the client's.
     pub(super) keys: Option<(CancelKey, CancelKey)>,
     pub(super) held: Option<Held>,
+    /// Of the backend, where it is on this machine.
+    pub(super) clock: Option<BackendClock>,
     /// A cancel came while the server was asked whether the statement may be held.
     pub(super) cancel_hold: bool,
     /// Whether the server's inbox has something that nobody has looked at.
@@ -121,6 +123,7 @@ impl Relay {
             effects: Effects::default(),
             keys: None,
             held: None,
+            clock: None,
             cancel_hold: false,
             client_gone: false,
             server_gone: false,

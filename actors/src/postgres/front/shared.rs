@@ -3,17 +3,14 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use evenkeel_core::{postgres::session::Classify, server::queue::Arrival, units::ids::ExecutionId};
 use tokio::{sync::watch, time::sleep};
 
-use super::{Cancels, FrontSettings, Mailbox, MakeUnderstand, Tell};
+use super::{Cancels, Counts, FrontSettings, Mailbox, MakeUnderstand, Tell};
 use crate::{
     clock::unix_ms,
     messages::{Admit, DropRefused, DropWaiting},
@@ -35,19 +32,6 @@ const TRIES: usize = 50;
 
 /// Who says classes, as of now.
 pub type Classes = Arc<dyn Classify + Send + Sync>;
-
-/// Counts of all threads, for metrics and `/readyz`.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Connections, those included that have no session yet.
-    pub connections: AtomicUsize,
-    /// Connections that were refused, because there were too many.
-    pub refused: AtomicU64,
-    /// Statements that passed without a record.
-    pub gap: AtomicU64,
-    /// Batches that might have been held, and were too long for that.
-    pub too_long: AtomicU64,
-}
 
 /// See the module.
 pub(super) struct Shared {
@@ -76,8 +60,8 @@ impl Shared {
         number
     }
 
-    pub(super) fn count_gap(&self, statements: u64) {
-        self.counts.gap.fetch_add(statements, Ordering::Relaxed);
+    pub(super) fn count_unrecorded(&self, statements: u64) {
+        self.counts.unrecorded.fetch_add(statements, Ordering::Relaxed);
     }
 
     pub(super) fn count_too_long(&self) {
@@ -90,8 +74,12 @@ impl Shared {
         let Held { execution, query, statement } = held;
         let reason = Some("its class' or its session's longest hold was over".to_owned());
         let arrival = Arrival { execution, query, statement: Some(statement), reason };
-        let admitted =
-            self.admit.send(Admit { at_ms: unix_ms(), arrivals: vec![arrival], texts: Vec::new() });
+        let admitted = self.admit.send(Admit {
+            at_ms: unix_ms(),
+            arrivals: vec![arrival],
+            texts: Vec::new(),
+            patient: false,
+        });
         let desk = self.desk.clone();
         tokio::task::spawn_local(async move {
             let Ok(Ok(admitted)) = admitted.await else { return };

@@ -20,6 +20,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const GREETING: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; SET search_path = pg_catalog; \
      SET application_name = 'evenkeel'";
 
+/// Whether sessions can write there, as libpq's `target_session_attrs` has it.
+const READ_ONLY: &str =
+    "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool";
+
 /// See the module.
 #[derive(Debug)]
 pub struct Keeper {
@@ -93,15 +97,37 @@ impl Keeper {
         }
     }
 
+    /// To the first place that suits, where sessions then go, too.
     async fn connect(&self) -> Result<Connection, OwnError> {
+        let mut causes = Vec::new();
+        let turns: Vec<_> = self.upstream.turns().collect();
+        let alone = turns.len() == 1;
+        for (at, place) in turns {
+            match self.connect_to(&place).await {
+                Ok((connection, read_only)) if self.upstream.suits(read_only) => {
+                    self.upstream.prefer(at);
+                    return Ok(connection);
+                }
+                Ok((_, true)) => causes.push(format!("{place}: it takes no writes")),
+                Ok((_, false)) => causes.push(format!("{place}: it takes writes")),
+                Err(error) if alone => return Err(error),
+                Err(error) => causes.push(format!("{place}: {error}")),
+            }
+        }
+        Err(OwnError::Away(causes.join("; ")))
+    }
+
+    /// With whether it takes no writes.
+    async fn connect_to(&self, place: &Place) -> Result<(Connection, bool), OwnError> {
         let away = |error: io::Error| OwnError::Away(error.to_string());
-        let connected = self.upstream.connect().await.map_err(away)?;
+        let connected = self.upstream.connect_to(place).await.map_err(away)?;
         let config = self.configured(&connected.place);
         let (client, connection) = config.connect_raw(connected.wire, NoTls).await?;
         let (ends, ended) = watch::channel(());
         tokio::task::spawn_local(drive(connection, ended));
         client.batch_execute(GREETING).await?;
-        Ok(Connection { client: Arc::new(client), _ends: ends })
+        let read_only = client.query_one(READ_ONLY, &[]).await?.get(0);
+        Ok((Connection { client: Arc::new(client), _ends: ends }, read_only))
     }
 
     /// With the password that the file has for this place now.

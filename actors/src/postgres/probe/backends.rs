@@ -57,7 +57,7 @@ impl Backends {
 }
 
 /// The pid in the first line of `postmaster.pid`.
-fn postmaster(data: &Path) -> io::Result<i32> {
+pub(super) fn postmaster(data: &Path) -> io::Result<i32> {
     let file = data.join("postmaster.pid");
     let text = fs::read_to_string(&file)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
@@ -66,7 +66,7 @@ fn postmaster(data: &Path) -> io::Result<i32> {
 }
 
 /// All children of `pid`. The kernel keeps a list of them where it was built with one.
-fn children(pid: i32) -> io::Result<Vec<i32>> {
+pub(super) fn children(pid: i32) -> io::Result<Vec<i32>> {
     match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
         Ok(list) => Ok(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()),
         Err(_) => children_by_parent(pid),

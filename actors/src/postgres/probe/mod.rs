@@ -5,6 +5,7 @@
 
 mod backends;
 mod cgroup;
+mod clocks;
 
 use std::{
     io,
@@ -21,7 +22,8 @@ use tokio::time::Instant;
 use self::{backends::Backends, cgroup::Cgroup};
 use crate::ports::database::{TickUsed, UsageProbe};
 
-pub use self::backends::cpu_of;
+pub(crate) use self::clocks::BackendClock;
+pub use self::{backends::cpu_of, clocks::Clocks};
 
 /// Ticks that a stretch between two samples covers at most; a longer one (the host was asleep) tells nothing.
 const TICKS_MAX: u64 = 100;

@@ -220,7 +220,7 @@ fn apply(
     head: &HeadRow,
     commit: Commit,
 ) -> Result<Result<(HeadRow, Committed), CommitError>, StoreError> {
-    let Commit { recovery: _, revision, at_ms, records, queue, released, texts, state } = commit;
+    let Commit { recovery: _, revision, at_ms, records, queue, released, texts, state, patient: _ } = commit;
     if revision != head.revision + 1 {
         return Ok(Err(CommitError::OutOfOrder { at: head.revision, got: revision }));
     }

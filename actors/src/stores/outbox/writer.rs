@@ -4,9 +4,9 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use evenkeel_core::journal::{Commit, EntryId, PerStream, Positions, Recovered};
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, Runtime},
     sync::{mpsc, oneshot, watch},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -24,6 +24,9 @@ use crate::ports::{
 pub const COMMITS_QUEUED_MAX: usize = 1_024;
 /// Commits in one transaction: with 100 the fsync is already shared so widely that it hardly counts.
 const GROUP_MAX: usize = 256;
+/// How long a commit that nobody waits for waits for others: its fsync, which costs some milliseconds, would keep those
+/// waiting that somebody waits for.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How often a writer looks whether it still is the one, also when it has nothing to write. One that was replaced ends
 /// within 10 s: that leaves two looks that fail, and a second for the way to the end.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -239,7 +242,7 @@ fn run(mut outbox: Outbox, mut queue: mpsc::Receiver<Request>, publish: &watch::
         let Some(request) = request else { return };
         match request {
             Request::Commit(commit, answer) => {
-                let (commits, answers) = group(&mut queue, *commit, answer, &mut next);
+                let (commits, answers) = group(&clock, &mut queue, *commit, answer, &mut next);
                 let results = outbox.commit(commits);
                 let trouble = results.iter().find_map(|result| result.as_ref().err().cloned());
                 // Before the answers, so that whoever is answered sees it.
@@ -280,25 +283,35 @@ fn look(outbox: &mut Outbox, publish: &watch::Sender<Published>) {
     }
 }
 
-/// All commits that wait next to each other; what follows them goes to `next`.
+/// All commits that wait next to each other; what follows them goes to `next`. While nobody waits for any of them, others
+/// are waited for.
 fn group(
+    clock: &Runtime,
     queue: &mut mpsc::Receiver<Request>,
     commit: Commit,
     answer: Answer<Committed, CommitError>,
     next: &mut Option<Request>,
 ) -> (Vec<Commit>, Vec<Answer<Committed, CommitError>>) {
+    let mut patient = commit.patient;
     let (mut commits, mut answers) = (vec![commit], vec![answer]);
+    let latest = Instant::now() + PATIENCE;
     while commits.len() < GROUP_MAX {
-        match queue.try_recv() {
-            Ok(Request::Commit(commit, answer)) => {
+        let more = match queue.try_recv() {
+            Err(_) if patient => {
+                clock.block_on(async { timeout_at(latest, queue.recv()).await }).ok().flatten()
+            }
+            more => more.ok(),
+        };
+        match more {
+            Some(Request::Commit(commit, answer)) => {
+                patient &= commit.patient;
                 commits.push(*commit);
                 answers.push(answer);
             }
-            Ok(other) => {
-                *next = Some(other);
+            other => {
+                *next = other;
                 break;
             }
-            Err(_) => break,
         }
     }
     (commits, answers)

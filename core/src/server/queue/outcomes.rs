@@ -216,7 +216,7 @@ impl RecordedQueue {
         let ends = finished.iter().filter_map(|finished| self.outcomes.end(finished, first_open, last_tick));
         let (records, rows): (Vec<_>, Vec<_>) = ends.unzip();
         let records = records.into_iter().flatten().collect();
-        (!rows.is_empty()).then(|| self.commit(at_ms, records, Vec::new(), rows))
+        (!rows.is_empty()).then(|| Commit { patient: true, ..self.commit(at_ms, records, Vec::new(), rows) })
     }
 
     /// Gives up what waits: it will never be sent.

@@ -173,6 +173,7 @@ impl RecordedQueue {
             released,
             texts: Vec::new(),
             state,
+            patient: false,
         }
     }
 }

@@ -65,6 +65,7 @@ fn a_tick_records_what_runs_what_arrives_and_the_window_that_closed() {
         released: Vec::new(),
         texts: Vec::new(),
         state,
+        patient: false,
     };
     assert_eq!(arrived, expected);
     let closed = window(0, 4);
