@@ -25,6 +25,7 @@ mod noise;
 mod numbers;
 mod observation;
 mod population;
+pub mod runs;
 mod snapshot;
 mod sparse;
 mod truncated;
