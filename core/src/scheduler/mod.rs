@@ -12,6 +12,7 @@ mod delays;
 mod fold;
 mod handover;
 mod levelling;
+pub mod pacing;
 mod policies;
 mod problem;
 mod recent;

@@ -2,5 +2,6 @@
 
 pub mod control;
 pub mod meter;
+pub mod pacer;
 pub mod queue;
 pub mod steps;
