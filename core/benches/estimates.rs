@@ -7,6 +7,8 @@
 //! together, as a levelling policy does; `borders`, `missing`, `noise` and `background` disturb the windows,
 //! `disturbed` is all of it; `export` prints one JSON object a seed with the windows, the truth and the
 //! learned costs instead, for `nnls.py`.
+//!
+//! SCENARIO `real`, `real-plain` or `real-night` measures executions that take time: see `estimates/real.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -17,12 +19,15 @@
 #[path = "../tests/estimator/scene.rs"]
 mod scene;
 
+#[path = "estimates/real.rs"]
+mod real;
+
 use std::{cell::RefCell, collections::BTreeMap, time::Instant};
 
 use evenkeel_core::{
     estimator::{Estimator, Snapshot},
     units::{ids::QueryId, resource::Resource, tick::Tick},
-    world::{Parameters, Scenario},
+    world::{Parameters, Scenario, real::RealScenario},
 };
 use serde_json::{Value, json};
 
@@ -34,6 +39,10 @@ fn main() {
         println!("SCENARIO FIRST_SEED LAST_SEED TICKS[,TICKS…] [OPTION…], see core/benches/estimates.rs");
         return;
     };
+    if let Ok(scenario) = scenario.parse::<RealScenario>() {
+        let mut next = || args.next().map(|number| number.parse().unwrap());
+        return real::main(scenario, next().unwrap_or(1), next().unwrap_or(5), next().unwrap_or(120));
+    }
     let parameters: Parameters = match scenario.parse::<Scenario>() {
         Ok(scenario) => scenario.parameters(),
         Err(_) => serde_json::from_str(&scenario).unwrap(),

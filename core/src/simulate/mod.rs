@@ -4,6 +4,7 @@
 //! World ─arrivals, costs─▶ Circle: steps, queue, scheduler ─records─▶ Estimator ─estimates─▶ Circle
 //! ```
 
+pub mod real;
 mod recorded;
 mod report;
 mod trace;

@@ -25,6 +25,11 @@ fn normals(rng: &mut impl Rng) -> (f64, f64) {
     (radius * libm::cos(angle), radius * libm::sin(angle))
 }
 
+/// A standard normal.
+pub(super) fn normal(rng: &mut impl Rng) -> f64 {
+    normals(rng).0
+}
+
 /// Skew normal (Azzalini 1985): with δ = λ/√(1+λ²) and standard normals U, V it is
 /// μ + σ(U√(1−δ²) + δ|V|). Its mean is μ + σδ√(2/π).
 pub(super) fn skew_normal(rng: &mut impl Rng, shape: SkewNormal) -> f64 {

@@ -10,6 +10,7 @@
 
 mod draw;
 mod parameters;
+pub mod real;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
