@@ -9,7 +9,7 @@ POINTS ?= 0
 LEADER ?= 0
 ONLY ?=
 SECONDS ?= 60
-.PHONY: help run demo-postgres web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
+.PHONY: help run demo-postgres bench-postgres web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
 
 # Nothing but npm's packages is fetched: the browser of the tests is Debian's chromium.
 NPM := PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix web --no-update-notifier --loglevel error
@@ -191,6 +191,9 @@ screenshots: libclang web ## Take the pictures of the dashboard in docs/ anew, f
 	$(CARGO) build --release --locked --quiet
 	EVENKEEL_BIN=$$(realpath $${CARGO_TARGET_DIR:-target}/release/evenkeel) $(NPM) run screenshots
 
+bench-postgres: libclang tools ## What levelling does to a real PostgreSQL, five seeds of two minutes in each mode: half an hour, as root
+	$(CARGO) bench --locked --quiet --bench level -- 120 1 5
+
 bench: libclang tools ## Levelling tables, budgets, estimates, the outbox, live and over Redis against virtual: hours
 	$(CARGO) build --release --locked --quiet
 	target/release/evenkeel simulate --scenario all --policy all --seeds 1..3
@@ -203,5 +206,7 @@ bench: libclang tools ## Levelling tables, budgets, estimates, the outbox, live 
 	$(CARGO) bench --locked --quiet --bench capture_live
 	$(CARGO) bench --locked --quiet --bench live
 	$(CARGO) bench --locked --quiet --bench poll
+	$(CARGO) bench --locked --quiet --bench front
+	$(CARGO) bench --locked --quiet --bench level
 	@if command -v wrk >/dev/null; then $(CARGO) bench --locked --quiet --bench http; \
 	else echo "not run: http, because wrk is missing: install it, as with \`sudo apt-get install wrk\`"; fi

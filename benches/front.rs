@@ -240,8 +240,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// What so many connections cost evenkeel: half of them idle, half of them asking ten times a second.
 fn connections(postgres: &Postgres, record: &str) -> Result<()> {
-    let (running, _folder, port) = before(postgres, record)?;
     let group = Group::new("front");
+    let (running, _folder, port) = before(postgres, record)?;
     if let Some(group) = &group {
         group.take(running.pid());
     }

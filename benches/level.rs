@@ -189,12 +189,13 @@ fn run(
     steps_per_ms: f64,
 ) -> Result<Figures> {
     postgres.psql("checkpoint");
-    let (running, _folder, port) = before(postgres, group, mode)?;
+    // Groups end after their processes.
     let of_front = Group::new("front").ok_or("no group")?;
+    let of_load = Group::new("load").ok_or("no group")?;
+    let (running, _folder, port) = before(postgres, group, mode)?;
     of_front.take(running.pid());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clients = runtime.block_on(connect(port))?;
-    let of_load = Group::new("load").ok_or("no group")?;
     let logs = postgres.socket().join("latencies");
     let mut pgbench = postgres.command("pgbench");
     pgbench.env("PGPORT", port.to_string()).args(["-n", "-c", "8", "-M", "prepared"]);

@@ -222,7 +222,7 @@ impl PostgresOptions {
         Ok(Some(PostgresSettings {
             upstream,
             front,
-            at_once: self.at_once.map(|count| count as usize),
+            at_once: self.at_once,
             drain_ms,
             classes: (classes, self.classes.clone()),
             own: OwnSettings { passfile: passfile(), auth_query: self.pg_auth_query.clone() },

@@ -1,6 +1,8 @@
 //! The slice of the front before a real database: its numbers, and what keeps its clients from their work.
 
-use evenkeel_actors::postgres::front::Counters;
+use std::sync::Arc;
+
+use evenkeel_actors::postgres::{front::Counters, pacing::PacingView};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
@@ -18,6 +20,8 @@ pub struct ClientsViews {
     pub counters: Counters,
     /// Whether the database answers evenkeel itself; none before it was asked.
     pub reachable: watch::Receiver<Option<bool>>,
+    /// How held statements are timed.
+    pub pacing: watch::Receiver<Arc<PacingView>>,
     /// What works less well than it should.
     pub degraded: watch::Receiver<Degraded>,
 }

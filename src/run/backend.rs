@@ -10,7 +10,7 @@ use evenkeel_actors::{
     databases::simulated::{Simulated, SimulatedWorkload},
     ports::database::{Measured, Workload},
     postgres::{
-        desk::{Desk, RealDatabase},
+        desk::{Desk, RealDatabase, Releases},
         front::FrontSettings,
         own::OwnSettings,
         probe::Probe,
@@ -60,7 +60,7 @@ pub struct PostgresSettings {
     /// Where its clients connect.
     pub front: FrontSettings,
     /// Deferrable statements beside each other.
-    pub at_once: Option<usize>,
+    pub at_once: Option<u32>,
     /// How long busy sessions may go on at the end, in ms.
     pub drain_ms: u64,
     /// What statements are deferrable, and the file that says so.
@@ -172,7 +172,7 @@ impl Backend {
             Self::Postgres(settings) => {
                 let probe = settings.probe.open(self.lengths().tick_ms);
                 let probe = probe.context("what the database uses cannot be read")?;
-                let database = RealDatabase::new(settings.desk.clone(), settings.at_once, probe);
+                let database = RealDatabase::new(settings.desk.clone(), Releases::Pacing, probe);
                 Ok((Box::new(database), Box::new(settings.desk.clone())))
             }
         }

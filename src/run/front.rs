@@ -12,6 +12,7 @@ use evenkeel_actors::{
             tls::{self, Offered},
         },
         own::Own,
+        pacing::{self, Pacing, PacingSettings, PacingView, Tells},
         sql::PgQuery,
     },
     reread::Reread,
@@ -45,6 +46,8 @@ pub(super) struct FrontWork {
     drain: Duration,
     introduced: bool,
     arbiter: Arbiter,
+    /// Of the pacing, which is to be late for nobody.
+    pacing: Arbiter,
     causes: Causes,
     degraded: watch::Sender<Degraded>,
     views: ClientsViews,
@@ -77,7 +80,9 @@ impl FrontWork {
         if settings.asks_verifiers {
             front.verifiers = asking(own.clone());
         }
+        let (tells, pacing, timed) = pacing(settings, server, own.clone())?;
         let ports = Ports {
+            tells,
             admit: server.queue.port(),
             drop_waiting: server.queue.port(),
             queue: server.views.queue.clone(),
@@ -92,9 +97,10 @@ impl FrontWork {
         arbiter.spawn(ask_the_database(own, told, reachable_sender));
         let (degraded, degraded_reader) = watch::channel(Vec::new());
         let causes = Causes::new(settings.upstream.to_string(), health);
-        let views = ClientsViews { counters: front.counters(), reachable, degraded: degraded_reader };
+        let views =
+            ClientsViews { counters: front.counters(), reachable, pacing: timed, degraded: degraded_reader };
         let drain = Duration::from_millis(settings.drain_ms);
-        Ok(Self { front, drain, introduced: false, arbiter, causes, degraded, views })
+        Ok(Self { front, drain, introduced: false, arbiter, pacing, causes, degraded, views })
     }
 
     /// Says where clients connect.
@@ -124,8 +130,33 @@ impl Work for FrontWork {
 
     fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         self.arbiter.stop();
+        self.pacing.stop();
         Box::pin(std::future::ready(()))
     }
+}
+
+/// Starts what times held statements: the way there, its thread, and what it tells people.
+fn pacing(
+    settings: &PostgresSettings,
+    server: &ServerHalf,
+    own: Own,
+) -> anyhow::Result<(Tells, Arbiter, watch::Receiver<Arc<PacingView>>)> {
+    let ports = pacing::Ports {
+        admit: server.queue.port(),
+        queue: server.views.queue.clone(),
+        desk: settings.desk.clone(),
+        own,
+    };
+    let settings = PacingSettings {
+        clocks: settings.front.clocks.clone(),
+        at_once: settings.at_once,
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
+        lengths: server.views.about.lengths,
+    };
+    let arbiter = Arbiter::try_new()?;
+    let (tells, work, view) = Pacing::new(settings, ports);
+    arbiter.spawn(work.run());
+    Ok((tells, arbiter, view))
 }
 
 /// Asks the database for verifiers, on the connection of evenkeel's own.

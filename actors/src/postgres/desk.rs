@@ -47,6 +47,8 @@ pub type Backend = (i32, Option<i64>);
 pub(super) struct Held {
     pub(super) execution: ExecutionId,
     pub(super) query: QueryId,
+    /// Of statement, as [`evenkeel_core::postgres::understood::Kind::name`] has it.
+    pub(super) kind: &'static str,
     pub(super) statement: Arc<Statement>,
 }
 
@@ -86,6 +88,12 @@ impl Desk {
         self.0.lock().waiting.remove(&execution).is_some()
     }
 
+    /// It is released: its session sends it now. Whether there is one that waits.
+    pub(super) fn release(&self, execution: ExecutionId) -> bool {
+        let session = self.0.lock().waiting.remove(&execution);
+        session.is_some_and(|session| session.send(Tell::Released(execution)).is_ok())
+    }
+
     /// It was released, and its session was gone by then.
     pub(super) fn not_sent(&self, execution: ExecutionId) {
         self.0.lock().not_sent(execution);
@@ -110,7 +118,7 @@ impl Desk {
 impl Workload for Desk {
     fn arrivals(&mut self, _tick: Tick) -> Vec<Arrived> {
         let arriving = mem::take(&mut self.0.lock().arriving);
-        let arrived = |Held { execution, query, statement }| Arrived {
+        let arrived = |Held { execution, query, statement, .. }| Arrived {
             query,
             execution: Some(execution),
             statement: Some(statement),
@@ -138,21 +146,33 @@ impl Workload for Desk {
 #[derive(Debug)]
 pub struct RealDatabase {
     desk: Desk,
-    at_once: Option<usize>,
+    releases: Releases,
     probe: Option<Probe>,
 }
 
+/// Who lets go what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Releases {
+    /// Each tick, at most so many beside each other.
+    Ticks(Option<usize>),
+    /// The pacing, between ticks.
+    Pacing,
+}
+
 impl RealDatabase {
-    /// What runs behind `desk`: at most `at_once` held statements beside each other. Without a `probe` nobody knows what
-    /// they use.
-    pub fn new(desk: Desk, at_once: Option<usize>, probe: Option<Probe>) -> Self {
-        Self { desk, at_once, probe }
+    /// What runs behind `desk`. Without a `probe` nobody knows what it uses.
+    pub fn new(desk: Desk, releases: Releases, probe: Option<Probe>) -> Self {
+        Self { desk, releases, probe }
     }
 }
 
 impl Database for RealDatabase {
     fn sending(&self) -> Sending {
-        Sending::Once { at_once: self.at_once, clients: true }
+        let at_once = match self.releases {
+            Releases::Ticks(at_once) => at_once,
+            Releases::Pacing => Some(0),
+        };
+        Sending::Once { at_once, clients: true }
     }
 
     fn start(&mut self, tick: Tick, batch: &[Executed]) -> io::Result<()> {

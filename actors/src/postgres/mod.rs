@@ -5,12 +5,14 @@
 //!             │ ▲
 //!             │ └─ released ─ Database (desk) ◀─ Daemon
 //!             ├─ held ─▶ Workload (desk) ─▶ Daemon ─▶ Queue
+//!             ├─ told ─▶ pacing ─▶ Admit: what may leave now
 //!             └─ Admit ─▶ Queue ─▶ durable ─▶ may be sent
 //! ```
 
 pub mod desk;
 pub mod front;
 pub mod own;
+pub mod pacing;
 pub mod probe;
 pub mod recorder;
 pub mod scram;

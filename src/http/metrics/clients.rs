@@ -34,6 +34,20 @@ impl Collector for ClientsNumbers {
         writer.counters("statements_unrecorded", help, unrecorded)?;
         let help = "Batches that might have been held, and were too long for that.";
         writer.counter("batches_too_long", help, now.too_long)?;
+        let pacing = self.0.pacing.borrow().clone();
+        let seconds = |us: f64| us / 1e6;
+        let pace = pacing.pace.map(|pace| seconds(pace.core_us_per_s as f64));
+        writer.gauge(
+            "pace_cores",
+            "Processors that the database is to use; absent while nobody plans.",
+            pace,
+        )?;
+        let others = Some(seconds(pacing.others_us_per_s));
+        writer.gauge("others_cores", "Processors that others than held statements use.", others)?;
+        let waiting = Some(seconds(pacing.waiting.1 as f64));
+        let help = "CPU time that waiting statements are expected to use.";
+        writer.gauge("waiting_cpu_seconds", help, waiting)?;
+        writer.gauge("held_running", "Held statements that run now.", Some(pacing.running as f64))?;
         let behind = Some(now.behind as f64);
         writer.gauge("statements_behind", "Statements and outcomes that are not recorded yet.", behind)
     }

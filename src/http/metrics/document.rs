@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use evenkeel_actors::{
     leveller::{consumer::Role, scheduler::Decision},
-    postgres::front::Counters,
+    postgres::{front::Counters, pacing::PacingView},
     server::{
         daemon::{Pace, TickRun},
         observer::Overview,
@@ -23,6 +23,7 @@ use evenkeel_core::{
     },
     journal::{Lease, Mode},
     scheduler::Feasibility,
+    server::pacer::Pace,
     units::{
         ids::{ExecutionId, QueryId},
         resource::PerResource,
@@ -133,7 +134,14 @@ fn client() -> ClientViews {
 
 /// A front of which everything is known.
 fn clients() -> ClientsViews {
-    ClientsViews { counters: Counters::default(), reachable: still(Some(true)), degraded: still(Vec::new()) }
+    let pace = Some(Pace { core_us_per_s: 1, at_once: 1 });
+    let pacing = still(Arc::new(PacingView { pace, ..PacingView::default() }));
+    ClientsViews {
+        counters: Counters::default(),
+        reachable: still(Some(true)),
+        pacing,
+        degraded: still(Vec::new()),
+    }
 }
 
 /// A metric, as it is told to Prometheus.

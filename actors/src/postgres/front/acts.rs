@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::relay::{Alarm, Relay};
 use crate::postgres::{
     desk::Held,
+    pacing::{Run, Told},
     recorder::{self, Submission},
 };
 
@@ -52,6 +53,7 @@ impl Relay {
                 Event::Hold(intent, hold_ms) => self.hold(&intent, hold_ms),
                 Event::Dropped(execution) => {
                     self.no_longer_held(execution);
+                    self.shared.tells.tell(|| Told::Gone(execution));
                     self.shared.dropped(execution);
                 }
                 Event::Finished(finished) => self.finished(finished, used),
@@ -62,7 +64,10 @@ impl Relay {
                     self.shared.cancels.insert(client.clone(), self.mailbox.clone());
                     self.keys = Some((server, client));
                 }
-                Event::End => {}
+                Event::End => {
+                    let session = self.session.who().session;
+                    self.shared.tells.tell(|| Told::Over(session));
+                }
             }
         }
     }
@@ -70,6 +75,10 @@ impl Relay {
     fn submit(&self, intent: &Intent) {
         let (ticket, waited_for) = (intent.ticket, intent.waited_for);
         let (statement, text) = self.described(intent);
+        let Intent { execution, query, kind, .. } = *intent;
+        self.shared
+            .tells
+            .tell(|| Told::Began(Run { execution, query, kind, statement: Arc::clone(&statement) }));
         let arrival = Arrival {
             execution: intent.execution,
             query: intent.query,
@@ -83,7 +92,9 @@ impl Relay {
 
     fn hold(&mut self, intent: &Intent, hold_ms: u64) {
         let (statement, text) = self.described(intent);
-        let held = Held { execution: intent.execution, query: intent.query, statement };
+        let Intent { execution, query, kind, .. } = *intent;
+        let held = Held { execution, query, kind, statement };
+        self.shared.tells.tell(|| Told::Held { run: Run::of(&held), hold_ms });
         self.shared.desk.hold(held.clone(), text, self.mailbox.clone());
         self.held = Some(held);
         self.set_alarm(Alarm::Release, Instant::now() + Duration::from_millis(hold_ms));
@@ -140,6 +151,7 @@ impl Relay {
         let used = used.filter(|_| outcome != Outcome::Unknown);
         let cpu_us = used.map(|used| used.of(duration_us));
         let answer = Answer { sqlstate, rows, duration_us, cpu_us, note };
+        self.shared.tells.tell(|| Told::Ended(execution, cpu_us));
         self.shared.recorder.submit(Submission::Ended(execution, outcome, answer));
     }
 }

@@ -46,6 +46,7 @@ pub(super) use self::{
 };
 use super::{
     desk::Desk,
+    pacing::Tells,
     probe::Clocks,
     recorder::{Recorder, WhenFull},
     upstream::{Place, Upstream},
@@ -110,6 +111,8 @@ pub struct Ports {
     pub queue: watch::Receiver<QueueView>,
     /// Holds what waits.
     pub desk: Desk,
+    /// Times what is held.
+    pub tells: Tells,
     /// Says classes.
     pub classes: watch::Receiver<Classes>,
     /// Makes who understands texts for a database.
@@ -162,6 +165,7 @@ impl Front {
                     ids: ExecutionIds::default().into(),
                     recorder,
                     desk: ports.desk,
+                    tells: ports.tells,
                     admit: ports.admit,
                     drop_waiting: ports.drop_waiting,
                     counts,

@@ -28,7 +28,11 @@ use tokio::{
 };
 
 use super::{Place, Shared, Tell, Wire, inbox::Inbox, mailbox::Mailbox, wire::Outbox};
-use crate::postgres::{desk::Held, probe::BackendClock};
+use crate::postgres::{
+    desk::Held,
+    pacing::{Run, Told},
+    probe::BackendClock,
+};
 
 /// Bytes that wait for a side; with more of them the other side is not read.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
@@ -209,6 +213,9 @@ impl Relay {
             }
             Tell::Refused(refusal) => self.session.refuse(&refusal, &mut self.effects),
             Tell::Released(execution) => {
+                if let Some(held) = self.held.as_ref().filter(|held| held.execution == execution) {
+                    self.shared.tells.tell(|| Told::Began(Run::of(held)));
+                }
                 self.no_longer_held(execution);
                 self.step(|session, context, out| session.released(execution, context, out));
             }

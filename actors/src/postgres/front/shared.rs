@@ -16,6 +16,7 @@ use crate::{
     messages::{Admit, DropRefused, DropWaiting},
     postgres::{
         desk::{Desk, Held},
+        pacing::Tells,
         recorder::Recorder,
         upstream::Upstream,
     },
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) ids: RefCell<ExecutionIds>,
     pub(super) recorder: Recorder,
     pub(super) desk: Desk,
+    /// Whoever times what is held.
+    pub(super) tells: Tells,
     pub(super) admit: Port<Admit>,
     pub(super) drop_waiting: Port<DropWaiting>,
     pub(super) counts: Arc<Counts>,
@@ -71,7 +74,7 @@ impl Shared {
     /// Has the queue let go now what waits in it.
     pub(super) fn release_now(&self, held: Held, session: Mailbox) {
         self.desk.keep_back(held.execution);
-        let Held { execution, query, statement } = held;
+        let Held { execution, query, statement, .. } = held;
         let reason = Some("its class' or its session's longest hold was over".to_owned());
         let arrival = Arrival { execution, query, statement: Some(statement), reason };
         let admitted = self.admit.send(Admit {

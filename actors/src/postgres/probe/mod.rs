@@ -39,6 +39,29 @@ struct Sample {
     memory_kib: u64,
 }
 
+/// CPU time of a whole database.
+#[derive(Debug)]
+pub(crate) struct Counter(Source);
+
+impl Counter {
+    /// Of the database that is found so; none where it cannot be.
+    pub(crate) fn of(clocks: &Clocks) -> Option<Self> {
+        match clocks {
+            Clocks::Nowhere => None,
+            Clocks::Cgroup(path) => Some(Self(Source::Cgroup(Cgroup::open(path).ok()?))),
+            Clocks::Pgdata(data) => Some(Self(Source::Backends(Backends::new(data.clone())))),
+        }
+    }
+
+    /// Since some moment, in µs.
+    ///
+    /// # Errors
+    /// It cannot be read now.
+    pub(crate) fn cpu_us(&mut self) -> io::Result<u64> {
+        Ok(self.0.sample()?.cpu_us)
+    }
+}
+
 /// Where samples come from.
 #[derive(Debug)]
 enum Source {
