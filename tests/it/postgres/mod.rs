@@ -5,6 +5,7 @@ mod eighteen;
 mod holding;
 mod logins;
 mod observing;
+mod pacing;
 mod passing;
 mod raw;
 mod recording;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::{
     estimator::runs::{Began, RunEstimator, Sample},
-    units::ids::{ExecutionId, QueryId},
+    units::ids::ExecutionId,
 };
 use uuid::Uuid;
 
@@ -118,7 +118,7 @@ fn backend(session: Uuid) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use evenkeel_core::journal::Statement;
+    use evenkeel_core::{journal::Statement, units::ids::QueryId};
 
     use super::*;
 

@@ -349,7 +349,11 @@ impl Pacing {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        if self.held.is_empty() {
+            // Time passes for the plan, too, while nothing asks for it.
+            self.pacer.released(self.now_us());
+        }
         let waiting_us = self.pacer.held().map(|held| held.cost_us).sum();
         self.published.send_replace(Arc::new(PacingView {
             pace: self.pacer.pace(),
