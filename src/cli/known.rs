@@ -6,7 +6,12 @@ use clap::{
     Arg, Command, Error,
     builder::{PossibleValue, TypedValueParser},
 };
-use evenkeel_core::{journal::Stream, scheduler::PolicyName, world::Scenario};
+use evenkeel_core::{
+    journal::Stream,
+    scheduler::PolicyName,
+    simulate::real::RealPolicy,
+    world::{Scenario, real::RealScenario},
+};
 
 use crate::tokens::Scope;
 
@@ -50,7 +55,14 @@ pub(super) fn scenarios() -> Known<impl TypedValueParser<Value = String>> {
 
 /// The same, or all of them.
 pub(super) fn scenarios_or_all() -> Known<impl TypedValueParser<Value = String>> {
-    text(Scenario::ALL.iter().map(|scenario| scenario.name()).chain(["all"]).collect())
+    let real = RealScenario::ALL.iter().map(|scenario| scenario.name());
+    text(Scenario::ALL.iter().map(|scenario| scenario.name()).chain(real).chain(["all"]).collect())
+}
+
+/// The same of a policy, those of real databases, too.
+pub(super) fn simulated_policies() -> Known<impl TypedValueParser<Value = String>> {
+    let real = RealPolicy::ALL.iter().skip(1).map(|policy| policy.name());
+    text(PolicyName::ALL.iter().map(|policy| policy.name()).chain(real).chain(["all"]).collect())
 }
 
 /// A policy's name, or all.

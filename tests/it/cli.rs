@@ -66,6 +66,27 @@ fn simulate_prints_an_object_for_each_scenario_seed_and_policy() {
 }
 
 #[test]
+fn simulate_shows_a_real_database_with_and_without_on_the_same_arrivals() {
+    let arguments =
+        ["simulate", "--scenario", "real", "--seeds", "4..5", "--warm-up", "600", "--ticks", "1200"];
+    let lines = json_lines(&[&arguments[..], &["--policy", "all", "--json"]].concat());
+    assert_eq!(lines.len(), 12);
+    for line in &lines {
+        let peak = |of: &Value| of["level"]["peak_to_mean"].as_f64().unwrap();
+        assert!(peak(line) > 1.0 && peak(&line["without"]) > 1.0, "{line}");
+        assert!(line["policy"] != "none" || line["level"] == line["without"]["level"], "{line}");
+        assert!(line["policy"] != "paced" || peak(line) < peak(&line["without"]), "{line}");
+        assert!((0.0..0.05).contains(&line["cost_error"].as_f64().unwrap()), "{line}");
+    }
+    let windows = json_lines(&[&arguments[..], &["--measured", "windows", "--json"]].concat());
+    let policies: Vec<_> = windows.iter().map(|line| line["policy"].as_str().unwrap()).collect();
+    assert_eq!(policies, ["none", "paced", "none", "paced"]);
+    assert!(windows[0]["cost_error"].as_f64() > lines[0]["cost_error"].as_f64());
+    assert_usage(&["simulate", "--scenario", "real", "--policy", "jitter"], &["jitter", "cap-1", "paced"]);
+    assert_usage(&["simulate", "--scenario", "real", "--delay-budget", "6s"], &["--delay-budget", "real"]);
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_what_would_be_right() {
     assert_usage(&["simulate", "--scenario", "x7"], &["x7", "x5, x10", "or a file"]);
     assert_usage(&["simulate", "--policy", "magic"], &["magic", "token-bucket", "all"]);

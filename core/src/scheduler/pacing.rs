@@ -26,7 +26,7 @@ pub struct PaceSettings {
 impl PaceSettings {
     /// For a host of so many cores.
     pub fn of(cores: u32) -> Self {
-        Self { mean_s: 60.0, drain_s: 15.0, stock_s: 1.0, cores: cores.max(1) }
+        Self { mean_s: 60.0, drain_s: 15.0, stock_s: 1.5, cores: cores.max(1) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod frontier;
 mod plot;
+mod real;
 
 use std::{
     io::Write,
@@ -20,7 +21,7 @@ use evenkeel_core::{
         span::{Given, Span},
         tick::Tick,
     },
-    world::Scenario,
+    world::{Scenario, real::RealScenario},
 };
 use serde::Serialize;
 
@@ -33,7 +34,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A scenario's name, `all`, or a TOML file of parameters.
+    /// A scenario's name, `all`, or a TOML file of parameters. `real`, `real-plain` and `real-night` have executions
+    /// that take time; `all` is the others.
     #[arg(long, env = "EVENKEEL_SCENARIO", default_value = "seed", value_parser = known::scenarios_or_all())]
     scenario: String,
     /// Ticks to run.
@@ -45,12 +47,17 @@ pub(super) struct Options {
     /// Seeds A..B, both included.
     #[arg(long, default_value = "1..1")]
     seeds: Seeds,
-    /// A policy's name, or `all`.
-    #[arg(long, default_value = "evenkeel", value_parser = known::policies())]
+    /// A policy's name, or `all`. With `real`: none, cap-1, cap-n, fixed-delay, paced-fifo or paced; `evenkeel` is
+    /// `paced`, with `none` beside it.
+    #[arg(long, default_value = "evenkeel", value_parser = known::simulated_policies())]
     policy: String,
     /// Whether costs are learned, as live, or known.
     #[arg(long, value_parser = ["learned", "known"], default_value = "learned")]
     costs: String,
+    /// With `real`: what costs are learned from. The clocks of busy backends each tick, of every statement before and
+    /// after, or what the whole database used each tick or each window.
+    #[arg(long, value_parser = ["agent", "clocks", "ticks", "windows"], default_value = "agent")]
+    measured: String,
     /// Ceiling for the mean delay: ticks, where 1 is none added, or a time such as 6s.
     #[arg(long, env = "EVENKEEL_DELAY_BUDGET", value_name = "TIME")]
     delay_budget: Option<Given>,
@@ -85,6 +92,9 @@ struct Line<'a> {
 }
 
 pub(super) fn main(options: &Options) -> anyhow::Result<Exit> {
+    if let Ok(scenario) = options.scenario.parse::<RealScenario>() {
+        return real::main(options, scenario);
+    }
     let runs = Runs::new(options)?;
     let policies = policies(&options.policy)?;
     let scenarios = scenarios(&options.scenario)?;

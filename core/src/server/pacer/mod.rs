@@ -222,8 +222,13 @@ impl Pacer {
         self.running.values().filter(|running| !running.waits).count()
     }
 
-    /// Expected CPU time that running statements have still to use, µs.
-    pub fn outstanding_us(&self) -> f64 {
+    /// Expected CPU time that what is held, and what runs, has still to use, µs.
+    pub fn waiting_us(&self) -> u64 {
+        self.waiting.sum_us().saturating_add(self.outstanding_us() as u64)
+    }
+
+    /// The same of what runs alone.
+    fn outstanding_us(&self) -> f64 {
         let left = |running: &Running| (running.cost_us - running.charged_us).max(0.0);
         self.running.values().map(left).sum()
     }

@@ -128,6 +128,9 @@ proptest! {
             prop_assert!(pacer.credit_us().abs() <= most, "{} of {most}", pacer.credit_us());
         }
         prop_assert_eq!(pacer.held().count(), waiting.len());
+        let held: u128 = pacer.held().map(|held| u128::from(held.cost_us)).sum();
+        prop_assert!(u128::from(pacer.waiting_us()) >= held.min(u128::from(u64::MAX)));
+        prop_assert!(running.is_empty() <= (u128::from(pacer.waiting_us()) == held.min(u128::from(u64::MAX))));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Waiting {
     held: BTreeMap<ExecutionId, (u64, Held)>,
     order: BTreeSet<(u64, ExecutionId)>,
     latest: BTreeSet<(u64, ExecutionId)>,
+    /// What all of them are expected to use, µs.
+    sum_us: u128,
 }
 
 impl Waiting {
@@ -40,13 +42,19 @@ impl Waiting {
         self.order.insert((rank, held.execution));
         self.latest.insert((held.latest_us, held.execution));
         self.held.insert(held.execution, (rank, held));
+        self.sum_us += u128::from(held.cost_us);
     }
 
     pub(super) fn give_up(&mut self, execution: ExecutionId) -> Option<Held> {
         let (rank, held) = self.held.remove(&execution)?;
         self.order.remove(&(rank, execution));
         self.latest.remove(&(held.latest_us, execution));
+        self.sum_us -= u128::from(held.cost_us);
         Some(held)
+    }
+
+    pub(super) fn sum_us(&self) -> u64 {
+        u64::try_from(self.sum_us).unwrap_or(u64::MAX)
     }
 
     pub(super) fn first(&self) -> Option<&Held> {

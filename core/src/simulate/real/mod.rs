@@ -160,6 +160,19 @@ pub struct Ended {
     pub cpu_us: f64,
 }
 
+impl RealRun {
+    /// What learned costs are off by, weighed by what each kind used: Σ n·|estimate − true mean| / Σ n·true mean.
+    pub fn cost_error(&self, world: &RealWorld) -> f64 {
+        let (mut off, mut all) = (0.0, 0.0);
+        for (kind, (mean, count)) in world.kinds().iter().zip(&self.truth) {
+            let learned = self.estimator.cost(kind.query).map_or(0.0, |cost| cost.cpu_us);
+            off += (learned - mean).abs() * *count as f64;
+            all += mean * *count as f64;
+        }
+        if all > 0.0 { off / all } else { 0.0 }
+    }
+}
+
 impl RealSimulation {
     /// Runs it to the end.
     pub fn run(&self) -> RealRun {

@@ -41,8 +41,7 @@ impl Paced {
         }
         let others_us = self.pacer.used(us, us - TICK_US, us, used_us);
         self.target.others(us, others_us as u64);
-        let held: u64 = self.pacer.held().map(|held| held.cost_us).sum();
-        let pace = self.target.pace(us, held + self.pacer.outstanding_us() as u64);
+        let pace = self.target.pace(us, self.pacer.waiting_us());
         self.pacer.plan(us, pace, us + PLAN_TICKS * TICK_US);
     }
 
