@@ -197,6 +197,10 @@ impl Relay {
         step(&mut self.session, &mut context, &mut self.effects)
     }
 
+    fn now_us(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64
+    }
+
     fn poll_tells(&mut self, waking: &mut Waking<'_>) -> bool {
         let mut moved = false;
         while let Poll::Ready(Some(tell)) = self.tells.poll_recv(waking) {
@@ -211,7 +215,10 @@ impl Relay {
             Tell::Recorded(ticket) => {
                 self.step(|session, context, out| session.recorded(ticket, context, out));
             }
-            Tell::Refused(refusal) => self.session.refuse(&refusal, &mut self.effects),
+            Tell::Refused(refusal) => {
+                let now_us = self.now_us();
+                self.session.refuse(&refusal, now_us, &mut self.effects);
+            }
             Tell::Released(execution) => {
                 if let Some(held) = self.held.as_ref().filter(|held| held.execution == execution) {
                     self.shared.tells.tell(|| Told::Began(Run::of(held)));
@@ -290,7 +297,7 @@ impl Relay {
 
     fn server_ended(&mut self) {
         let told = self.session.was_told_fatal();
-        let now_us = self.began.elapsed().as_micros() as u64;
+        let now_us = self.now_us();
         self.session.gone(now_us, &mut self.effects);
         if !told && !self.session.is_terminated() {
             let refusal = Refusal::new(code::CONNECTION, "the database closed the connection");
@@ -349,7 +356,7 @@ impl Relay {
             }
             return;
         }
-        let now_us = self.began.elapsed().as_micros() as u64;
+        let now_us = self.now_us();
         self.session.gone(now_us, &mut self.effects);
     }
 
@@ -400,7 +407,7 @@ impl Relay {
     }
 
     fn rang(&mut self, alarm: Alarm) {
-        let now_us = self.began.elapsed().as_micros() as u64;
+        let now_us = self.now_us();
         match alarm {
             Alarm::Release => {
                 if let Some(held) = &self.held {
@@ -414,7 +421,7 @@ impl Relay {
             Alarm::Drained => self.shut_down(),
             Alarm::Login => {
                 let refusal = Refusal::new(code::NOT_NOW, "the login took longer than 60 s");
-                self.session.end(&refusal, &mut self.effects);
+                self.session.end(&refusal, now_us, &mut self.effects);
             }
         }
     }
@@ -428,7 +435,7 @@ impl Relay {
     fn shut_down(&mut self) {
         let refusal =
             Refusal::new(code::SHUTDOWN, "terminating connection because evenkeel is shutting down");
-        let now_us = self.began.elapsed().as_micros() as u64;
+        let now_us = self.now_us();
         refusal.put(&mut self.effects.to_client, true);
         self.session.gone(now_us, &mut self.effects);
     }

@@ -135,13 +135,13 @@ impl Session {
             let message = &stage[at..at + bytes];
             at += bytes;
             for execution in begins {
-                self.runs.forget(execution);
+                self.runs.given_up(execution, &mut out.events);
             }
             match expect {
-                Some(Expect::Execute { run: Some(run), .. }) => self.runs.forget(run),
+                Some(Expect::Execute { run: Some(run), .. }) => self.runs.given_up(run, &mut out.events),
                 Some(Expect::Query { runs }) => {
                     for run in runs {
-                        self.runs.forget(run);
+                        self.runs.given_up(run, &mut out.events);
                     }
                 }
                 Some(Expect::Parse { name, .. }) => self.names.forget(&name),

@@ -53,7 +53,7 @@ impl Session {
                 Ok(Some(head)) => head,
                 Ok(None) => break,
                 Err(bad) => {
-                    self.violated(bad, out);
+                    self.violated(bad, context.now_us, out);
                     break;
                 }
             };
@@ -75,8 +75,8 @@ impl Session {
         matches!(self.phase, Phase::Login | Phase::Open) && room && !self.terminated
     }
 
-    fn violated(&mut self, bad: BadLength, out: &mut Effects) {
-        self.end(&Refusal::new(code::PROTOCOL, bad.to_string()), out);
+    fn violated(&mut self, bad: BadLength, now_us: u64, out: &mut Effects) {
+        self.end(&Refusal::new(code::PROTOCOL, bad.to_string()), now_us, out);
     }
 
     fn scan(&mut self, head: Head, input: &[u8], context: &mut Context<'_>, out: &mut Effects) -> Scan {
@@ -132,7 +132,7 @@ impl Session {
                         return Scan::Partial;
                     }
                     let message = "a name in the message is longer than 4096 bytes";
-                    self.end(&Refusal::new(code::PROTOCOL, message), out);
+                    self.end(&Refusal::new(code::PROTOCOL, message), context.now_us, out);
                     return Scan::Partial;
                 };
                 if head.kind == b'B' {
@@ -328,17 +328,23 @@ impl Session {
     }
 
     /// The journal takes nothing more: what waits for its record is refused.
-    pub fn refuse(&mut self, refusal: &Refusal, out: &mut Effects) {
+    pub fn refuse(&mut self, refusal: &Refusal, now_us: u64, out: &mut Effects) {
         let waits = self.staged.iter().any(|staged| staged.wait_for > self.durable);
         if !waits {
             return;
         }
         // Server and client would disagree about the state of the transaction, or about whose error that is.
-        let alone = self.expected.is_empty() && self.staged.back().is_some_and(Staged::ends);
-        if self.transaction.server_in_block() || !alone {
-            return self.end(refusal, out);
+        if self.transaction.server_in_block() || !self.is_one_batch_alone() {
+            return self.end(refusal, now_us, out);
         }
         self.drop_batch(refusal, out);
+    }
+
+    /// Whether what is staged is one whole batch, whose error undoes nothing that was sent before.
+    fn is_one_batch_alone(&self) -> bool {
+        let mut ends = self.staged.iter().map(Staged::ends).rev();
+        let whole = ends.next() == Some(true) && !ends.any(|ends| ends) && self.client_passing == 0;
+        whole && self.expected.is_empty() && self.runs.none_sent()
     }
 }
 

@@ -439,12 +439,12 @@ impl Session {
         self.forward(context, out);
     }
 
-    /// Ends the session with an error that the client is told.
-    pub fn end(&mut self, refusal: &Refusal, out: &mut Effects) {
+    /// Ends the session with an error that the client is told; what is under way ends as in [`Session::gone`].
+    pub fn end(&mut self, refusal: &Refusal, now_us: u64, out: &mut Effects) {
         if self.phase != Phase::Ended {
             refusal.put(&mut out.to_client, true);
             self.told_fatal = true;
-            self.over(out);
+            self.gone(now_us, out);
         }
     }
 

@@ -12,6 +12,9 @@ use crate::{
     units::ids::{ExecutionId, QueryId},
 };
 
+/// What is noted of a statement that was to be recorded, and did not leave.
+const NOT_SENT: &str = "not sent";
+
 /// A run that is not settled.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -88,9 +91,23 @@ impl Runs {
         }
     }
 
-    /// It was never sent.
+    /// Whether nothing that was sent has yet to end.
+    pub(super) fn none_sent(&self) -> bool {
+        self.open.values().all(|run| run.sent_us.is_none())
+    }
+
+    /// It was never sent, and nobody has been asked to record it.
     pub(super) fn forget(&mut self, execution: ExecutionId) {
         self.open.remove(&execution);
+    }
+
+    /// It will not be sent. Where its record has been asked for, that says so.
+    pub(super) fn given_up(&mut self, execution: ExecutionId, events: &mut Vec<Event>) {
+        if self.open.get(&execution).is_some_and(|run| run.admitted) {
+            self.settle(execution, Outcome::Failed, None, Some(NOT_SENT), 0, events);
+        } else {
+            self.forget(execution);
+        }
     }
 
     /// `CommandComplete`.
@@ -165,7 +182,7 @@ impl Runs {
                     self.forget(execution);
                     continue;
                 }
-                None => (Outcome::Failed, "not sent"),
+                None => (Outcome::Failed, NOT_SENT),
                 Some(_) if in_block && !ends => {
                     (Outcome::Failed, "its transaction was lost with the connection")
                 }

@@ -59,7 +59,7 @@ impl Session {
                     out.to_client.extend_from_slice(&input[from..at]);
                     from = at;
                     let message = format!("the database does not speak PostgreSQL's protocol: {bad}");
-                    self.end(&Refusal::new(code::CONNECTION, message), out);
+                    self.end(&Refusal::new(code::CONNECTION, message), context.now_us, out);
                     break;
                 }
             };
@@ -101,7 +101,7 @@ impl Session {
             return self.follow_own(head, body, context, out);
         }
         match head.kind {
-            b'R' => return self.authentication(body, out),
+            b'R' => return self.authentication(body, context, out),
             b'K' => return self.key(body, out),
             b'S' => self.parameter(body),
             b'1' => {
@@ -150,7 +150,7 @@ impl Session {
             b'Z' => {
                 self.expected.pop_front();
                 match std::mem::replace(&mut self.phase, Phase::Open) {
-                    Phase::Greeting(own) => return self.greeted(&own, out),
+                    Phase::Greeting(own) => return self.greeted(&own, context, out),
                     Phase::Asking(own) => self.answered_before_a_hold(&own, context, out),
                     other => self.phase = other,
                 }
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// The server's `ReadyForQuery` after its greeting is the client's first one.
-    fn greeted(&mut self, own: &Own, out: &mut Effects) -> Fate {
+    fn greeted(&mut self, own: &Own, context: &Context<'_>, out: &mut Effects) -> Fate {
         let facts = own.session();
         self.who.backend_start = facts.and_then(|facts| facts.backend_start);
         if let Some(facts) = facts
@@ -169,17 +169,15 @@ impl Session {
         {
             let message = "the database behind evenkeel is a pool: its statements cannot be followed";
             let refusal = Refusal::new(code::CONNECTION, message);
-            self.end(
-                &refusal.hint("put the pool before evenkeel, and evenkeel before PostgreSQL itself"),
-                out,
-            );
+            let refusal = refusal.hint("put the pool before evenkeel, and evenkeel before PostgreSQL itself");
+            self.end(&refusal, context.now_us, out);
             return Fate::Kept;
         }
         self.ready = true;
         Fate::Passes
     }
 
-    fn authentication(&mut self, body: &[u8], out: &mut Effects) -> Fate {
+    fn authentication(&mut self, body: &[u8], context: &Context<'_>, out: &mut Effects) -> Fate {
         let asked = Fields(body).i32().unwrap_or_default();
         if asked != 0 {
             self.challenged = true;
@@ -194,7 +192,7 @@ impl Session {
             );
             let refusal = Refusal::new(code::NOT_ALLOWED, message);
             let hint = "have pg_hba.conf ask for a password (scram-sha-256), or start evenkeel with --pg-allow-trust";
-            self.end(&refusal.hint(hint), out);
+            self.end(&refusal.hint(hint), context.now_us, out);
             return Fate::Kept;
         }
         Fate::Passes

@@ -1,7 +1,6 @@
 //! What is held, and what never.
 
 use super::*;
-use crate::postgres::replies::{Refusal, code};
 
 const BATCH: &str = "select /*class='batch'*/";
 

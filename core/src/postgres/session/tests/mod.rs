@@ -16,7 +16,7 @@ use super::{
 use crate::{
     postgres::{
         frames::{put, put_text},
-        replies::{put_query, put_sync},
+        replies::{Refusal, code, put_query, put_sync},
         understood::{Kind, Part, Understand, Understood},
     },
     units::ids::QueryId,
@@ -194,6 +194,12 @@ impl Lab {
 
     fn released(&mut self, execution: ExecutionId) {
         self.step(|session, context, out| session.released(execution, context, out));
+        self.client(b"");
+    }
+
+    fn refuse(&mut self) {
+        let refusal = Refusal::new(code::FULL, "the journal is full");
+        self.session.refuse(&refusal, self.now_us, &mut self.out);
         self.client(b"");
     }
 

@@ -129,21 +129,76 @@ fn a_statement_carries_the_tag_of_its_comment() {
 
 #[test]
 fn a_refused_record_fails_the_statement_outside_and_ends_the_session_inside() {
-    use crate::postgres::replies::{Refusal, code};
-    let refusal = Refusal::new(code::FULL, "the journal is full");
     let mut lab = Lab::open(Recording::Commit);
     lab.client(&[run("insert"), sync()].concat());
     lab.sent();
     lab.query("insert");
-    lab.session.refuse(&refusal, &mut lab.out);
+    lab.refuse();
     assert!(lab.session.is_over(), "a Parse is under way: whose error would that be");
 
     let mut lab = Lab::open(Recording::Commit);
     lab.query("insert");
-    lab.session.refuse(&refusal, &mut lab.out);
+    lab.refuse();
     assert_eq!((lab.told().as_str(), lab.sent().as_str()), ("E", "S"));
     lab.ready(b'I');
     assert_eq!(lab.told(), "Z");
     lab.query("sure read");
     assert_eq!(lab.sent(), "Q");
+}
+
+#[test]
+fn what_is_refused_with_others_ends_for_all_of_them() {
+    // A sure read behind what waits was to be recorded, too, and leaves as little.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.query("insert; sure read");
+    assert_eq!(lab.intents().iter().map(|intent| intent.waited_for).collect::<Vec<_>>(), [true, false]);
+    lab.refuse();
+    assert_eq!((lab.told().as_str(), lab.sent().as_str()), ("E", "S"));
+    let not_sent = ("failed", None, Some("not sent"));
+    assert_eq!(lab.finished(), [not_sent.clone(), not_sent]);
+
+    // What was sent in the transaction that the error would have undone is lost with the connection.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.query("insert");
+    lab.query("commit");
+    assert_eq!(lab.outcomes(), ["ok"]);
+    lab.refuse();
+    assert!(lab.session.is_over());
+    let lost = "its transaction was lost with the connection";
+    assert_eq!(lab.finished(), [("failed", None, Some(lost)), ("failed", None, Some("not sent"))]);
+}
+
+#[test]
+fn an_error_that_would_be_of_more_than_one_batch_ends_the_session() {
+    // Two ReadyForQuery are expected.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.query("insert");
+    lab.query("insert");
+    lab.refuse();
+    assert!(lab.session.is_over());
+    assert_eq!(lab.outcomes(), ["failed"; 2]);
+
+    // The server would commit what the client takes for undone.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[run("sure read"), message(b'H', b"")].concat());
+    lab.complete("SELECT 1");
+    lab.client(&[run("insert"), sync()].concat());
+    lab.prepared();
+    lab.refuse();
+    assert!(lab.session.is_over());
+
+    // The rest of a text that is streamed has not come.
+    let mut lab = Lab::open(Recording::Commit);
+    let mut long = Vec::new();
+    put_query(&mut long, &"insert ".repeat(200_000));
+    lab.client(&long[..1_000]);
+    assert_eq!((lab.sent().as_str(), lab.intents().len()), ("", 1));
+    lab.refuse();
+    assert!(lab.session.is_over());
 }
