@@ -300,13 +300,19 @@ impl Audit {
             return;
         };
         self.sent.waited(executed);
+        // Within a tick the streams have no order: what has delayed it may follow.
+        let may_follow = tick == finished_tick && due_tick > waiting.due_tick && executed.statement.is_some();
+        let known_due = if may_follow { due_tick } else { waiting.due_tick };
+        if may_follow {
+            self.sent.may_be_delayed(executed, waiting.due_tick);
+        }
         let mut compare = |field, executed: String, queued: String| {
             if executed != queued {
                 findings.add(Finding::Contradiction { execution, field, executed, queued });
             }
         };
         compare("query", query.to_string(), waiting.query.to_string());
-        compare("due_tick", due_tick.to_string(), waiting.due_tick.to_string());
+        compare("due_tick", due_tick.to_string(), known_due.to_string());
         match waiting.queued_tick {
             Some(queued) => compare("queued_tick", queued_tick.to_string(), queued.to_string()),
             None if queued_tick >= self.first_tick => findings.add(Finding::NotQueued { execution, tick }),
@@ -353,6 +359,8 @@ impl Audit {
                     self.leaves(seq, event);
                 } else if kind == QueueEvent::Released && self.sent.is_open(execution) {
                     self.report.findings.add(Finding::ReleasedTwice { execution, tick });
+                } else if kind == QueueEvent::Delayed && self.sent.delays_what_has_just_ended(event) {
+                    // As below.
                 } else if kind == QueueEvent::Released && self.sent.has_just_ended(event) {
                     // Within a tick the streams have no order.
                 } else if kind == QueueEvent::Released && due_tick == tick {

@@ -53,6 +53,9 @@ pub(super) struct Sent {
     early: BTreeMap<ExecutionId, Executed>,
     /// What waited and ended in this tick: it may have been released in between.
     waited: (Tick, Vec<(ExecutionId, Release)>),
+    /// What waited and has ended with a later due tick than it had, as far as that is known: what has delayed it may
+    /// follow in the same tick.
+    delayed: BTreeMap<ExecutionId, (Executed, Tick)>,
     rows: Option<Vec<Released>>,
 }
 
@@ -117,6 +120,25 @@ impl Sent {
         self.waited.1.push((execution, Release { query, due_tick, tick, queued_tick }));
     }
 
+    /// It has ended in the tick in which it ran, and until then it was due at `due_tick` as far as that is known.
+    pub(super) fn may_be_delayed(&mut self, executed: &Executed, due_tick: Tick) {
+        self.delayed.insert(executed.execution, (executed.clone(), due_tick));
+    }
+
+    /// Whether this delay is one of those that made what has just ended due when it was.
+    pub(super) fn delays_what_has_just_ended(&mut self, event: &QueueRecord) -> bool {
+        let QueueRecord { execution, tick, due_tick, added_ticks, .. } = *event;
+        let Some((executed, known)) = self.delayed.get_mut(&execution) else { return false };
+        let fits = executed.tick == tick && known.after(added_ticks) == due_tick;
+        if fits {
+            *known = due_tick;
+        }
+        if *known == executed.due_tick {
+            self.delayed.remove(&execution);
+        }
+        fits
+    }
+
     /// Whether this is the release of what has just ended.
     pub(super) fn has_just_ended(&mut self, event: &QueueRecord) -> bool {
         let QueueRecord { execution, query, tick, due_tick, .. } = *event;
@@ -142,6 +164,11 @@ impl Sent {
 
     /// Nothing follows. `executed` are the executions that have an outcome, in the order of their ids.
     pub(super) fn finish(self, first_tick: Tick, executed: &[ExecutionId], findings: &mut Findings) {
+        for (execution, (executed, known)) in &self.delayed {
+            let (execution, field) = (*execution, "due_tick");
+            let (executed, queued) = (executed.due_tick.to_string(), known.to_string());
+            findings.add(Finding::Contradiction { execution, field, executed, queued });
+        }
         let ran = |execution: &ExecutionId| executed.binary_search(execution).is_ok();
         for execution in self.dropped.iter().filter(|execution| ran(execution)) {
             findings.add(Finding::DroppedAndRan(*execution));

@@ -185,3 +185,22 @@ fn a_text_says_what_it_does_to_its_transaction() {
         assert_eq!(Ends::of(text), does, "{text}");
     }
 }
+
+#[test]
+fn what_waited_may_be_delayed_released_and_end_in_one_tick() {
+    let one = statement(1, None);
+    let records = |delayed_to: u64| {
+        let ended = of(execution(1, [0, 7, 3, 3], "its longest hold was over"), &one);
+        let waits = of(queued(1, 0), &one);
+        let delayed = of(event(QueueEvent::Delayed, 1, 3, delayed_to, delayed_to - 1), &one);
+        vec![waits, delayed, of(event(QueueEvent::Released, 1, 3, 7, 0), &one), ended]
+    };
+    assert_eq!(found(records(7)), []);
+    let contradiction = Finding::Contradiction {
+        execution: id(1),
+        field: "due_tick",
+        executed: "7".to_owned(),
+        queued: "6".to_owned(),
+    };
+    assert_eq!(found(records(6)), [contradiction]);
+}
