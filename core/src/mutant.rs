@@ -35,11 +35,19 @@ pub enum Mutant {
     SecondOutcome,
     /// An outcome that comes after its window has closed is not recorded.
     LateOutcomeLost,
+    /// A session forwards a statement before its record is durable.
+    ForwardedBeforeDurable,
+    /// A session forwards once more what was held and has been released.
+    ForwardedAgain,
+    /// A session does not wait for the records of a transaction before it forwards its COMMIT.
+    CommitNotAwaited,
+    /// A client is told that its statement has succeeded when that is forwarded.
+    SuccessForetold,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::NoIntent,
         Self::ChosenIds,
         Self::NoFsync,
@@ -53,7 +61,16 @@ impl Mutant {
         Self::SentAgain,
         Self::SecondOutcome,
         Self::LateOutcomeLost,
+        Self::ForwardedBeforeDurable,
+        Self::ForwardedAgain,
+        Self::CommitNotAwaited,
+        Self::SuccessForetold,
     ];
+
+    /// Whether it is one of the sessions of a real PostgreSQL.
+    pub fn is_of_a_session(self) -> bool {
+        self as u8 >= Self::ForwardedBeforeDurable as u8
+    }
 }
 
 impl std::str::FromStr for Mutant {

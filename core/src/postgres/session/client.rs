@@ -6,6 +6,11 @@ use super::{
     BATCH_BYTES_MAX, Context, Effects, Event, Expect, Phase, Recording, Session, Staged, TEXT_BYTES_MAX,
     runs::Run,
 };
+#[cfg(feature = "mutants")]
+use crate::{
+    mutant::{self, Mutant},
+    postgres::frames::{put, put_text},
+};
 use crate::{
     postgres::{
         frames::{BadLength, Fields, HEAD_BYTES, Head, head},
@@ -140,8 +145,8 @@ impl Session {
                     (Some(self.bind(&portal, &statement, context, out)), Vec::new())
                 } else {
                     let means = opaque();
-                    self.names.parse(name, &means);
-                    (Some(Expect::Parse { name: name.into(), means }), Vec::new())
+                    let parse = self.names.parse(name, &means);
+                    (Some(Expect::Parse { name: name.into(), means, parse }), Vec::new())
                 }
             }
             _ => (None, Vec::new()),
@@ -164,8 +169,8 @@ impl Session {
             b'P' => {
                 let (name, text) = (fields.text().unwrap_or_default(), fields.text().unwrap_or_default());
                 let means = context.understand.understand(&lossy(text));
-                self.names.parse(name, &means);
-                Some(Expect::Parse { name: name.into(), means })
+                let parse = self.names.parse(name, &means);
+                Some(Expect::Parse { name: name.into(), means, parse })
             }
             b'B' => {
                 let (portal, statement) =
@@ -215,7 +220,7 @@ impl Session {
         let known = self.names.statement(statement).cloned();
         let means =
             known.unwrap_or_else(|| Arc::new(Understood::opaque(Kind::Other, "(a name of an unknown text)")));
-        if let Some(run) = self.names.bind(portal, means) {
+        if let Some(run) = self.names.bind(portal, means, self.transaction.batches().0) {
             self.runs.abandoned(run, context.now_us, &mut out.events);
         }
         Expect::Bind
@@ -237,16 +242,19 @@ impl Session {
     /// The run of a portal: one, however often it is executed with a limit of rows. Whether it begins now.
     fn execute(
         &mut self,
-        portal: &[u8],
+        name: &[u8],
         context: &mut Context<'_>,
     ) -> (Option<ExecutionId>, Option<ExecutionId>) {
-        let portal = self.names.portal(portal);
-        if let Some(run) = portal.as_ref().and_then(|portal| portal.run) {
+        let portal = self.names.portal(name);
+        if let Some(run) = portal.as_ref().and_then(|portal| portal.begun) {
             return (Some(run), None);
         }
         let means = portal.map(|portal| Arc::clone(&portal.means));
         let means = means.unwrap_or_else(|| Arc::new(Understood::opaque(Kind::Other, "(an unknown portal)")));
         let begun = self.begin_all(&means, context).first().copied();
+        if let Some(portal) = self.names.portal(name) {
+            portal.begun = begun;
+        }
         (begun, begun)
     }
 
@@ -305,8 +313,12 @@ impl Session {
             return;
         }
         let mut leaving = 0;
-        while let Some(staged) = self.staged.pop_front_if(|staged| staged.wait_for <= self.durable) {
+        while let Some(staged) = self.staged.pop_front_if(|staged| may_leave(staged, self.durable)) {
             leaving += staged.bytes;
+            #[cfg(feature = "mutants")]
+            if mutant::is(Mutant::SuccessForetold) && staged.kind == b'Q' {
+                put(&mut out.to_client, b'C', |body| put_text(body, "INSERT 0 1"));
+            }
             self.expect(staged.expect, context.now_us);
         }
         if leaving > 0 {
@@ -346,6 +358,14 @@ impl Session {
         let whole = ends.next() == Some(true) && !ends.any(|ends| ends) && self.client_passing == 0;
         whole && self.expected.is_empty() && self.runs.none_sent()
     }
+}
+
+fn may_leave(staged: &Staged, durable: u64) -> bool {
+    #[cfg(feature = "mutants")]
+    if mutant::is(Mutant::ForwardedBeforeDurable) {
+        return true;
+    }
+    staged.wait_for <= durable
 }
 
 impl Staged {

@@ -30,6 +30,8 @@ use super::{
     startup::CancelKey,
     understood::{Part, Understand, Understood},
 };
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::{
     journal::Outcome,
     units::ids::{ExecutionId, QueryId},
@@ -272,7 +274,14 @@ struct Staged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expect {
     /// `ParseComplete`; what the name means from then on.
-    Parse { name: Arc<[u8]>, means: Arc<Understood> },
+    Parse {
+        /// Of the statement.
+        name: Arc<[u8]>,
+        /// What the text is.
+        means: Arc<Understood>,
+        /// Its number.
+        parse: u64,
+    },
     /// `BindComplete`.
     Bind,
     /// `RowDescription` or `NoData`; of a statement `ParameterDescription` before.
@@ -362,6 +371,11 @@ impl Session {
         self.phase == Phase::Ended
     }
 
+    /// Bytes of the client's that were taken and are not forwarded: at most those of two texts.
+    pub fn waiting_bytes(&self) -> usize {
+        self.stage.len()
+    }
+
     /// What is held.
     pub fn held(&self) -> Option<ExecutionId> {
         match self.phase {
@@ -416,6 +430,10 @@ impl Session {
             self.phase = Phase::Open;
             self.runs.admitted(execution);
             self.admit_staged(context, out);
+            #[cfg(feature = "mutants")]
+            if mutant::is(Mutant::ForwardedAgain) {
+                out.to_server.extend_from_slice(&self.stage);
+            }
             self.forward(context, out);
         }
     }
@@ -442,9 +460,17 @@ impl Session {
     /// Ends the session with an error that the client is told; what is under way ends as in [`Session::gone`].
     pub fn end(&mut self, refusal: &Refusal, now_us: u64, out: &mut Effects) {
         if self.phase != Phase::Ended {
-            refusal.put(&mut out.to_client, true);
-            self.told_fatal = true;
+            self.tell_fatal(refusal, out);
             self.gone(now_us, out);
+        }
+    }
+
+    /// Tells the client why the session ends. Amid a message of the server's it can be told nothing: it would take that
+    /// for the message's rest.
+    pub fn tell_fatal(&mut self, refusal: &Refusal, out: &mut Effects) {
+        self.told_fatal = true;
+        if self.server_passing == (0, true) || !self.server_passing.1 {
+            refusal.put(&mut out.to_client, true);
         }
     }
 

@@ -10,43 +10,75 @@ const NAMES_MAX: usize = 10_000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    statements: BTreeMap<Arc<[u8]>, Arc<Understood>>,
+    statements: BTreeMap<Arc<[u8]>, Statement>,
     portals: BTreeMap<Arc<[u8]>, Portal>,
+    /// Parses that were scanned.
+    parses: u64,
+}
+
+/// What a statement's name means.
+#[derive(Debug)]
+struct Statement {
+    /// To what is scanned from now on; none where that is unclear.
+    means: Option<Arc<Understood>>,
+    /// To the server, by its last answer.
+    confirmed: Option<Arc<Understood>>,
+    /// The last Parse of that name.
+    parse: u64,
 }
 
 /// A statement with its parameters.
 #[derive(Clone, Debug)]
 pub(super) struct Portal {
     pub(super) means: Arc<Understood>,
-    /// The run that has not come to its end.
+    /// In which it was bound: the number of those that were scanned before.
+    batch: u64,
+    /// The run that has not come to its end, as the server has said.
     pub(super) run: Option<ExecutionId>,
+    /// The run that was begun, whether or not the server has said anything of it: a portal has one.
+    pub(super) begun: Option<ExecutionId>,
 }
 
 impl Names {
-    /// A Parse was scanned. Of a name that is known already, the server decides whether it takes on the new meaning: until
-    /// then it is unclear.
-    pub(super) fn parse(&mut self, name: &[u8], means: &Arc<Understood>) {
-        let known = self.statements.contains_key(name);
-        if known && !name.is_empty() {
-            self.statements.remove(name);
-        } else {
-            self.learn(name, means);
+    /// A Parse was scanned; its number. Of a name that is known already, the server decides whether it takes on the new
+    /// meaning: until then it is unclear.
+    pub(super) fn parse(&mut self, name: &[u8], means: &Arc<Understood>) -> u64 {
+        self.parses += 1;
+        let parse = self.parses;
+        let room = self.statements.len() < NAMES_MAX || name.is_empty();
+        if let Some(known) = self.statements.get_mut(name) {
+            known.means = name.is_empty().then(|| Arc::clone(means));
+            known.parse = parse;
+        } else if room {
+            let means = Some(Arc::clone(means));
+            self.statements.insert(name.into(), Statement { means, confirmed: None, parse });
+        }
+        parse
+    }
+
+    /// The server has taken it on. What was parsed or closed since counts nevertheless.
+    pub(super) fn parsed(&mut self, name: &[u8], means: &Arc<Understood>, parse: u64) {
+        if let Some(known) = self.statements.get_mut(name).filter(|known| known.parse >= parse) {
+            known.confirmed = Some(Arc::clone(means));
+            if known.parse == parse {
+                known.means.clone_from(&known.confirmed);
+            }
         }
     }
 
-    /// The server has taken it on.
-    pub(super) fn learn(&mut self, name: &[u8], means: &Arc<Understood>) {
-        if self.statements.len() < NAMES_MAX || name.is_empty() {
-            self.statements.insert(name.into(), Arc::clone(means));
+    /// The server has not, or it was not sent: the meaning from before counts.
+    pub(super) fn not_parsed(&mut self, name: &[u8], parse: u64) {
+        if let Some(known) = self.statements.get_mut(name).filter(|known| known.parse == parse) {
+            known.means.clone_from(&known.confirmed);
         }
     }
 
     /// What a statement's name means; none where that is unclear.
     pub(super) fn statement(&self, name: &[u8]) -> Option<&Arc<Understood>> {
-        self.statements.get(name)
+        self.statements.get(name)?.means.as_ref()
     }
 
-    /// A name is closed, or has not come to be.
+    /// A name is closed.
     pub(super) fn forget(&mut self, name: &[u8]) {
         self.statements.remove(name);
     }
@@ -57,11 +89,18 @@ impl Names {
     }
 
     /// A Bind was scanned; the run of that portal's which it ends.
-    pub(super) fn bind(&mut self, portal: &[u8], means: Arc<Understood>) -> Option<ExecutionId> {
+    pub(super) fn bind(&mut self, portal: &[u8], means: Arc<Understood>, batch: u64) -> Option<ExecutionId> {
         if self.portals.len() >= NAMES_MAX && !portal.is_empty() {
             return None;
         }
-        self.portals.insert(portal.into(), Portal { means, run: None }).and_then(|before| before.run)
+        self.portals
+            .insert(portal.into(), Portal { means, batch, run: None, begun: None })
+            .and_then(|before| before.run)
+    }
+
+    /// The portal of a run, unless another one has its name by now.
+    pub(super) fn portal_of(&mut self, name: &[u8], run: Option<ExecutionId>) -> Option<&mut Portal> {
+        self.portals.get_mut(name).filter(|portal| run.is_some() && portal.begun == run)
     }
 
     /// A portal.
@@ -74,8 +113,14 @@ impl Names {
         self.portals.remove(portal).and_then(|before| before.run)
     }
 
-    /// The transaction is over, and with it its portals; their runs that have not come to their end.
-    pub(super) fn close_all(&mut self) -> Vec<ExecutionId> {
-        std::mem::take(&mut self.portals).into_values().filter_map(|portal| portal.run).collect()
+    /// The transaction of the first `batches` is over, and with it its portals; their runs that have not come to their end.
+    pub(super) fn close_all(&mut self, batches: u64) -> Vec<ExecutionId> {
+        let mut over = Vec::new();
+        self.portals.retain(|_, portal| {
+            let goes = portal.batch < batches;
+            over.extend(portal.run.filter(|_| goes));
+            !goes
+        });
+        over
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Runs {
     open: BTreeMap<ExecutionId, Run>,
     /// Answered, and not committed as far as is known.
     uncommitted: Vec<Answered>,
+    /// Of these, what a BEGIN behind them in the same batch has taken into its block.
+    joined: Vec<Answered>,
 }
 
 impl Run {
@@ -52,8 +54,13 @@ impl Run {
         !self.exact || matches!(self.kind, Kind::Procedure | Kind::Maintain | Kind::Schema | Kind::Other)
     }
 
+    /// Whether what comes behind it is not certain to be undone with the block.
     fn ends_block(&self) -> bool {
-        !self.exact || matches!(self.kind, Kind::Commit | Kind::PrepareTransaction | Kind::FinishPrepared)
+        let ends = matches!(
+            self.kind,
+            Kind::Commit | Kind::Rollback | Kind::PrepareTransaction | Kind::FinishPrepared
+        );
+        !self.exact || ends
     }
 
     pub(super) fn intent(&self, execution: ExecutionId, ticket: u64) -> Intent {
@@ -122,9 +129,19 @@ impl Runs {
     ) {
         let Some(run) = self.open.get(&execution) else { return };
         let duration_us = duration(run, now_us);
-        if run.kind == Kind::Commit && command == b"ROLLBACK" {
+        let ended_by_rollback = run.kind == Kind::Commit && command == b"ROLLBACK";
+        let goes_back = run.kind == Kind::RollbackTo;
+        let ends = matches!(run.kind, Kind::Commit | Kind::Rollback);
+        // What came before in the same batch is ended with the transaction, or becomes a part of the block.
+        match command {
+            b"BEGIN" | b"START TRANSACTION" => self.joined.append(&mut self.uncommitted),
+            b"COMMIT" | b"PREPARE TRANSACTION" => self.committed_with_their_block(events),
+            b"ROLLBACK" if !goes_back => self.undone(now_us, events),
+            _ => {}
+        }
+        if ended_by_rollback {
             self.settle(execution, Outcome::Failed, None, Some("ended by ROLLBACK"), now_us, events);
-        } else if in_block {
+        } else if in_block || ends {
             let answered = Answered { execution, rows, duration_us };
             self.succeeded(&answered, events);
         } else {
@@ -139,19 +156,47 @@ impl Runs {
         }
     }
 
+    fn committed_with_their_block(&mut self, events: &mut Vec<Event>) {
+        for answered in std::mem::take(&mut self.joined) {
+            self.succeeded(&answered, events);
+        }
+        self.committed(events);
+    }
+
+    fn undone(&mut self, now_us: u64, events: &mut Vec<Event>) {
+        let mut answered = std::mem::take(&mut self.joined);
+        answered.append(&mut self.uncommitted);
+        self.gone_back(answered, None, "rolled back after it", now_us, events);
+    }
+
     /// An error has come before what was answered was committed.
     pub(super) fn rolled_back(&mut self, sqlstate: &str, now_us: u64, events: &mut Vec<Event>) {
         let answered = std::mem::take(&mut self.uncommitted);
-        let commits = |one: &Answered| self.open.get(&one.execution).is_some_and(Run::may_commit);
-        let unknown = answered.iter().any(commits);
+        self.gone_back(answered, Some(sqlstate), "rolled back by an error after it", now_us, events);
+    }
+
+    /// What was answered is undone, unless one of them may have committed it on its way.
+    fn gone_back(
+        &mut self,
+        answered: Vec<Answered>,
+        sqlstate: Option<&str>,
+        note: &'static str,
+        now_us: u64,
+        events: &mut Vec<Event>,
+    ) {
+        let unknown = self.may_be_committed(&answered);
         for Answered { execution, .. } in answered {
             let (outcome, note) = if unknown {
-                (Outcome::Unknown, "what it was sent with may have committed it before the error")
+                (Outcome::Unknown, "what it was sent with may have committed it before it was rolled back")
             } else {
-                (Outcome::Failed, "rolled back by an error after it")
+                (Outcome::Failed, note)
             };
-            self.settle(execution, outcome, Some(sqlstate.to_owned()), Some(note), now_us, events);
+            self.settle(execution, outcome, sqlstate.map(str::to_owned), Some(note), now_us, events);
         }
+    }
+
+    fn may_be_committed(&self, answered: &[Answered]) -> bool {
+        answered.iter().any(|one| self.open.get(&one.execution).is_some_and(Run::may_commit))
     }
 
     /// It has failed, or the server never came to it.
@@ -175,6 +220,8 @@ impl Runs {
     /// was under way has failed.
     pub(super) fn lost(&mut self, now_us: u64, in_block: bool, events: &mut Vec<Event>) {
         self.uncommitted.clear();
+        let joined = std::mem::take(&mut self.joined);
+        let doubtful = self.may_be_committed(&joined);
         let ends = self.open.values().any(|run| run.sent_us.is_some() && run.ends_block());
         for (execution, run) in self.open.clone() {
             let (outcome, note) = match run.sent_us {
@@ -183,6 +230,9 @@ impl Runs {
                     continue;
                 }
                 None => (Outcome::Failed, NOT_SENT),
+                Some(_) if doubtful && joined.iter().any(|one| one.execution == execution) => {
+                    (Outcome::Unknown, "the connection was lost before its transaction ended")
+                }
                 Some(_) if in_block && !ends => {
                     (Outcome::Failed, "its transaction was lost with the connection")
                 }

@@ -105,10 +105,10 @@ impl Session {
             b'K' => return self.key(body, out),
             b'S' => self.parameter(body),
             b'1' => {
-                if let Some(Expect::Parse { name, means }) =
+                if let Some(Expect::Parse { name, means, parse }) =
                     self.pop(|one| matches!(one, Expect::Parse { .. }))
                 {
-                    self.names.learn(&name, &means);
+                    self.names.parsed(&name, &means, parse);
                 }
             }
             b'2' => drop(self.pop(|one| *one == Expect::Bind)),
@@ -120,7 +120,7 @@ impl Session {
                 }
             }
             b'C' | b'I' => self.complete(head.kind, body, context, out),
-            b's' => self.suspend(),
+            b's' => self.suspend(context, out),
             b'V' => self.function_answered(context, out),
             b'G' => self.copy_in(),
             b'E' => self.error(body, context, out),
@@ -233,7 +233,7 @@ impl Session {
             Some(Expect::Execute { run, portal }) => {
                 let (run, portal) = (*run, portal.clone());
                 self.expected.pop_front();
-                if let Some(portal) = self.names.portal(&portal) {
+                if let Some(portal) = self.names.portal_of(&portal, run) {
                     portal.run = None;
                 }
                 run
@@ -248,11 +248,16 @@ impl Session {
         self.transaction.completed(command);
     }
 
-    fn suspend(&mut self) {
-        if let Some(Expect::Execute { run, portal }) = self.pop(|one| matches!(one, Expect::Execute { .. }))
-            && let Some(portal) = self.names.portal(&portal)
-        {
-            portal.run = run;
+    fn suspend(&mut self, context: &Context<'_>, out: &mut Effects) {
+        let Some(Expect::Execute { run, portal }) = self.pop(|one| matches!(one, Expect::Execute { .. }))
+        else {
+            return;
+        };
+        match (self.names.portal_of(&portal, run), run) {
+            (Some(portal), _) => portal.run = run,
+            // Its portal was closed or bound anew by what has been sent since.
+            (None, Some(run)) => self.runs.abandoned(run, context.now_us, &mut out.events),
+            (None, None) => {}
         }
     }
 
@@ -297,8 +302,12 @@ impl Session {
                 let skipped = self.expected.drain(..until.unwrap_or(self.expected.len()));
                 let mut first = true;
                 for expect in skipped {
-                    if let Expect::Execute { run: Some(run), .. } = expect {
-                        self.runs.failed(run, first.then_some(sqlstate), now_us, events);
+                    match expect {
+                        Expect::Execute { run: Some(run), .. } => {
+                            self.runs.failed(run, first.then_some(sqlstate), now_us, events);
+                        }
+                        Expect::Parse { name, parse, .. } => self.names.not_parsed(&name, parse),
+                        _ => {}
                     }
                     first = false;
                 }
@@ -324,7 +333,7 @@ impl Session {
         self.transaction.ready(status);
         self.runs.committed(&mut out.events);
         if status == b'I' {
-            for run in self.names.close_all() {
+            for run in self.names.close_all(self.transaction.batches().1) {
                 self.runs.abandoned(run, context.now_us, &mut out.events);
             }
         }

@@ -1,6 +1,8 @@
 //! Whether a statement will run inside of an explicit transaction, as far as that is certain before it is sent.
 
 use super::Recording;
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::postgres::understood::Kind;
 
 /// What is known of a statement's surroundings when it is scanned.
@@ -19,6 +21,8 @@ pub(super) struct Transaction {
     place: Place,
     /// Syncs and texts that were scanned and of which the server has not become ready.
     unanswered: u64,
+    /// All of them so far.
+    batches: u64,
     /// Whether the batch that is being scanned begins or ends a transaction.
     controls: bool,
     /// What the server is in, by its answers.
@@ -84,6 +88,8 @@ impl Transaction {
             _ => !sure_read,
         };
         let ends = matches!(kind, Kind::Commit | Kind::PrepareTransaction | Kind::FinishPrepared);
+        #[cfg(feature = "mutants")]
+        let ends = ends && !mutant::is(Mutant::CommitNotAwaited);
         match recording {
             Recording::Off | Recording::Async => false,
             Recording::Commit if self.place == Place::Inside => ends || !exact,
@@ -94,9 +100,15 @@ impl Transaction {
     /// A Sync or a text: the server will say when it is ready again.
     pub(super) fn end_batch(&mut self) {
         self.unanswered += 1;
+        self.batches += 1;
         if std::mem::take(&mut self.controls) {
             self.place = Place::Unsure;
         }
+    }
+
+    /// Batches that were scanned to their end; of these, those that the server has answered or passed over.
+    pub(super) fn batches(&self) -> (u64, u64) {
+        (self.batches, self.batches - self.unanswered)
     }
 
     /// Syncs that the server ignores after all.

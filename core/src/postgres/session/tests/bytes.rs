@@ -156,3 +156,17 @@ fn a_pool_behind_the_front_is_refused() {
     lab.step(|session, context, out| session.server(&message(b'Z', b"I"), context, out));
     assert!(lab.session.is_over());
 }
+
+#[test]
+fn nothing_is_told_amid_a_message_of_the_servers() {
+    for amid in [false, true] {
+        let mut lab = Lab::open(Recording::Async);
+        lab.query("select");
+        let row = message(b'D', &[0; 20]);
+        lab.server(&row[..if amid { 12 } else { row.len() }]);
+        lab.out.to_client.clear();
+        lab.client(b"Q\xff\xff\xff\xff");
+        assert_eq!(lab.out.to_client.is_empty(), amid);
+        assert!(lab.session.is_over());
+    }
+}

@@ -64,6 +64,21 @@ fn a_procedure_may_have_committed_what_ran_before_it() {
     lab.error("22012", "ERROR");
     lab.ready(b'I');
     assert_eq!(lab.outcomes(), ["unknown", "unknown", "failed"]);
+
+    let mut lab = Lab::open(Recording::Async);
+    lab.client(&[run("call"), run("rollback"), sync()].concat());
+    lab.complete("CALL");
+    lab.complete("ROLLBACK");
+    assert_eq!(lab.outcomes(), ["unknown", "ok"]);
+
+    let mut lab = Lab::open(Recording::Async);
+    lab.client(&[run("call"), run("begin"), sync()].concat());
+    lab.complete("CALL");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.query("insert");
+    lab.session.gone(0, &mut lab.out);
+    assert_eq!(lab.outcomes(), ["ok", "unknown", "failed"]);
 }
 
 #[test]
@@ -132,6 +147,21 @@ fn a_portal_that_is_read_in_pieces_is_one_run() {
 }
 
 #[test]
+fn pieces_that_are_asked_for_at_once_are_one_run_too() {
+    for first in [message(b's', b""), message(b'C', b"SELECT 2\0")] {
+        let mut lab = Lab::open(Recording::Async);
+        let piece = execute("p", 2);
+        lab.client(&[parse("", "select"), bind("p", ""), piece.clone(), piece, sync()].concat());
+        assert_eq!(lab.intents().len(), 1);
+        lab.prepared();
+        lab.server(&first);
+        lab.complete("SELECT 1");
+        lab.ready(b'I');
+        assert_eq!(lab.outcomes(), ["ok"]);
+    }
+}
+
+#[test]
 fn p16_what_was_under_way_when_the_connection_was_lost_is_unknown() {
     let mut lab = Lab::open(Recording::Async);
     lab.query("insert");
@@ -175,4 +205,70 @@ fn p7_a_sync_that_copy_swallows_has_no_answer() {
     lab.ready(b'I');
     assert_eq!(lab.outcomes(), ["ok"]);
     assert!(lab.session.is_idle());
+}
+
+#[test]
+fn a_portal_that_is_bound_anew_before_it_was_suspended_is_not_read_to_its_end() {
+    let mut lab = Lab::open(Recording::Async);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    let piece = || [parse("", "select"), bind("", ""), execute("", 1), sync()].concat();
+    lab.client(&[piece(), piece()].concat());
+    lab.prepared();
+    lab.server(&message(b's', b""));
+    lab.ready(b'T');
+    assert_eq!(lab.outcomes(), ["ok", "ok"]);
+    lab.complete("SELECT 1");
+    lab.ready(b'T');
+    assert_eq!(lab.outcomes(), ["ok"]);
+}
+
+#[test]
+fn what_stands_before_a_begin_in_its_batch_ends_with_its_block() {
+    for (end, outcomes) in [("COMMIT", ["ok", "ok"]), ("ROLLBACK", ["failed", "ok"])] {
+        let mut lab = Lab::open(Recording::Async);
+        lab.query("insert; begin");
+        lab.complete("INSERT 0 1");
+        lab.complete("BEGIN");
+        lab.ready(b'T');
+        assert_eq!(lab.outcomes(), ["ok"], "the BEGIN's");
+        lab.query(&end.to_lowercase());
+        lab.complete(end);
+        lab.ready(b'I');
+        assert_eq!(lab.outcomes(), outcomes);
+    }
+    let mut lab = Lab::open(Recording::Async);
+    lab.query("insert; begin");
+    lab.complete("INSERT 0 1");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.session.gone(0, &mut lab.out);
+    assert_eq!(lab.outcomes(), ["ok", "failed"]);
+}
+
+#[test]
+fn a_commit_or_rollback_ends_what_stands_before_it_in_its_batch() {
+    for (end, outcomes) in [("COMMIT", ["ok", "failed"]), ("ROLLBACK", ["failed", "failed"])] {
+        let mut lab = Lab::open(Recording::Async);
+        lab.query(&format!("insert; {}; insert", end.to_lowercase()));
+        lab.complete("INSERT 0 1");
+        lab.complete(end);
+        let first = lab.outcomes();
+        lab.error("22012", "ERROR");
+        lab.ready(b'I');
+        assert_eq!([first[0], lab.outcomes().last().expect("of the second INSERT")], outcomes);
+    }
+}
+
+#[test]
+fn what_comes_behind_a_rollback_may_have_been_committed_when_the_connection_is_lost() {
+    let mut lab = Lab::open(Recording::Async);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.query("rollback");
+    lab.query("insert");
+    lab.session.gone(0, &mut lab.out);
+    assert_eq!(lab.outcomes(), ["ok", "unknown", "unknown"]);
 }

@@ -202,3 +202,46 @@ fn an_error_that_would_be_of_more_than_one_batch_ends_the_session() {
     lab.refuse();
     assert!(lab.session.is_over());
 }
+
+#[test]
+fn the_answer_to_an_older_parse_changes_nothing_of_a_newer_one() {
+    for close in [vec![], message(b'C', b"Sa\0")] {
+        let name = if close.is_empty() { "" } else { "a" };
+        let mut lab = Lab::open(Recording::Commit);
+        lab.enforce = false;
+        let read = [parse(name, "sure read"), bind("", name), execute("", 0), sync(), close].concat();
+        lab.client(&[read, parse(name, "insert"), message(b'H', b"")].concat());
+        lab.server(&[message(b'1', b""), message(b'2', b"")].concat());
+        lab.sent();
+        lab.client(&[bind("", name), execute("", 0), sync()].concat());
+        assert_eq!(lab.sent(), "B", "an INSERT waits");
+        assert_eq!(&*lab.intents()[1].text, "insert");
+    }
+}
+
+#[test]
+fn a_parse_that_an_error_has_skipped_leaves_the_meaning_from_before() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[parse("", "sure read"), sync()].concat());
+    lab.server(&message(b'1', b""));
+    lab.ready(b'I');
+    lab.client(&[bind("", "?"), parse("", "insert"), sync()].concat());
+    lab.error("26000", "ERROR");
+    lab.ready(b'I');
+    lab.sent();
+    lab.client(&[bind("", ""), execute("", 0), sync()].concat());
+    assert_eq!(lab.sent(), "BES");
+}
+
+#[test]
+fn the_end_of_a_batch_closes_no_portal_of_the_next_one() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[run("sure read"), sync(), parse("", "insert"), bind("", "")].concat());
+    lab.intents();
+    lab.complete("SELECT 1");
+    lab.ready(b'I');
+    lab.client(&[execute("", 0), sync()].concat());
+    assert_eq!(&*lab.intents()[0].text, "insert");
+}
