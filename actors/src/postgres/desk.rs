@@ -69,21 +69,12 @@ impl Desk {
         inside.texts.push(text);
     }
 
-    /// The session does not wait for it any more. When it has not been brought to the queue yet, it never is.
-    pub(super) fn forget(&self, execution: ExecutionId) -> bool {
-        self.told(execution);
-        self.keep_back(execution)
+    /// It is not brought to the queue, where it has not been yet. Its session goes on waiting.
+    pub(super) fn keep_back(&self, execution: ExecutionId) {
+        self.0.lock().arriving.retain(|held| held.execution != execution);
     }
 
-    /// It is not brought to the queue, where it has not been yet; whether that is so. Its session goes on waiting.
-    pub(super) fn keep_back(&self, execution: ExecutionId) -> bool {
-        let mut inside = self.0.lock();
-        let before = inside.arriving.len();
-        inside.arriving.retain(|held| held.execution != execution);
-        inside.arriving.len() < before
-    }
-
-    /// Its session is told by somebody else; whether it had not been told before.
+    /// Its session is told by somebody else, or does not wait any more; whether it had not been told before.
     pub(super) fn told(&self, execution: ExecutionId) -> bool {
         self.0.lock().waiting.remove(&execution).is_some()
     }
@@ -101,7 +92,10 @@ impl Desk {
 
     /// The backends that are to be asked about.
     pub fn asked(&self) -> Vec<Backend> {
-        self.0.lock().asked.keys().copied().collect()
+        let mut inside = self.0.lock();
+        // All statements of a backend that is gone have been told so since it was found.
+        inside.asked.retain(|_, found| *found != Some(Running::Gone));
+        inside.asked.keys().copied().collect()
     }
 
     /// What was found of one.
@@ -201,10 +195,7 @@ impl Database for RealDatabase {
         let backend = (statement.pid, statement.backend_start);
         let mut inside = self.desk.0.lock();
         match *inside.asked.entry(backend).or_default() {
-            Some(Running::Gone) => {
-                inside.asked.remove(&backend);
-                Ok(Resolution::Unknown)
-            }
+            Some(Running::Gone) => Ok(Resolution::Unknown),
             Some(Running::Same | Running::PidAlone) | None => Ok(Resolution::Running),
         }
     }
@@ -213,5 +204,53 @@ impl Database for RealDatabase {
 impl UsageProbe for RealDatabase {
     fn used(&mut self) -> io::Result<Vec<TickUsed>> {
         self.probe.as_mut().map_or_else(|| Ok(Vec::new()), Probe::used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn released(n: u128, pid: i32) -> Released {
+        let statement = Statement {
+            class: String::new(),
+            user: String::new(),
+            database: String::new(),
+            application: String::new(),
+            client: String::new(),
+            session: Uuid::nil(),
+            transaction: None,
+            pid,
+            backend_start: Some(1),
+            tag: None,
+        };
+        Released {
+            execution: ExecutionId(Uuid::from_u128(n)),
+            query: QueryId(Uuid::nil()),
+            queued_tick: Tick(0),
+            due_tick: Tick(0),
+            tick: Tick(0),
+            at_ms: 0,
+            reason: String::new(),
+            tenant: None,
+            trace: None,
+            statement: Some(Arc::new(statement)),
+        }
+    }
+
+    #[test]
+    fn all_statements_of_a_backend_that_is_gone_are_unknown_at_once() {
+        let desk = Desk::default();
+        let mut database = RealDatabase::new(desk.clone(), None, None);
+        let mut resolved =
+            || [(1, 7), (2, 7), (3, 8)].map(|(n, pid)| database.resolve(&released(n, pid)).unwrap());
+        assert_eq!(resolved(), [Resolution::Running; 3], "nobody has looked");
+        assert_eq!(desk.asked(), [(7, Some(1)), (8, Some(1))]);
+        desk.found((7, Some(1)), Running::Gone);
+        desk.found((8, Some(1)), Running::Same);
+        assert_eq!(resolved(), [Resolution::Unknown, Resolution::Unknown, Resolution::Running]);
+        assert_eq!(desk.asked(), [(8, Some(1))], "nobody asks about what is gone");
     }
 }

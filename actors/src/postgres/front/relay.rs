@@ -301,7 +301,7 @@ impl Relay {
         self.session.gone(now_us, &mut self.effects);
         if !told && !self.session.is_terminated() {
             let refusal = Refusal::new(code::CONNECTION, "the database closed the connection");
-            refusal.put(&mut self.effects.to_client, true);
+            self.session.tell_fatal(&refusal, &mut self.effects);
         }
     }
 
@@ -436,7 +436,6 @@ impl Relay {
         let refusal =
             Refusal::new(code::SHUTDOWN, "terminating connection because evenkeel is shutting down");
         let now_us = self.now_us();
-        refusal.put(&mut self.effects.to_client, true);
-        self.session.gone(now_us, &mut self.effects);
+        self.session.end(&refusal, now_us, &mut self.effects);
     }
 }
