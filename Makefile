@@ -93,7 +93,7 @@ chaos: libclang tools ## Kill and stop server, client and Redis at random: SEED=
 
 # Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
 fuzz: libclang ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz
-	@for target in entry record request configuration state statement; do \
+	@for target in entry record request configuration state statement session; do \
 		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
 		$(CARGO) fuzz run -O -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS) -max_len=8192 || exit 1; \
 	done

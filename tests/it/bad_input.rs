@@ -126,6 +126,11 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_drive_a_session(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        session::drive(&bytes);
+    }
+
+    #[test]
     fn any_bytes_are_a_state_that_can_be_used_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         use_state(&bytes);
     }
@@ -145,6 +150,39 @@ proptest! {
             bytes.truncate(length.index(bytes.len()));
         }
         use_state(&bytes);
+    }
+}
+
+/// What the fuzz target `session` does with bytes.
+#[path = "../../fuzz/driven/session.rs"]
+mod session;
+
+/// A login, statements of both sides, holds that are released, given up and refused, answers, pieces of messages.
+fn some_sessions() -> [Vec<u8>; 4] {
+    let said = |client: u8, server: u8| vec![0, client, 10, 0, 4, server];
+    let interactive =
+        [said(0x10, 15), said(0x20, 4), said(0x12, 15), said(0x30, 5), vec![10, 0, 4, 0]].concat();
+    let held = [[0, 0x18].as_slice(), &[4, 13], &[4, 0], &[11], &[10, 0], &[4, 3], &[4, 0]].concat();
+    let given_up =
+        [[0, 0x1a].as_slice(), &[4, 13], &[4, 0], &[12], &[4, 0], &[0, 0x10], &[13], &[4, 0]].concat();
+    let pieces =
+        [[7, 3, b'Q', 0, 0].as_slice(), &[7, 2, 0, 5], &[9, 0x40, 0, 0, 0, 200, 0], &[8, 2, b'D', 1]]
+            .concat();
+    [(0, interactive), (0, held), (2, given_up), (11, pieces)]
+        .map(|(setting, acts)| [vec![setting], acts].concat())
+}
+
+#[test]
+fn the_seeds_for_fuzzing_sessions_are_driven() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/session");
+    for (number, seed) in some_sessions().into_iter().enumerate() {
+        let file = folder.join(number.to_string());
+        if std::env::var_os("EVENKEEL_WRITE").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, &seed).unwrap();
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), seed);
+        session::drive(&seed);
     }
 }
 

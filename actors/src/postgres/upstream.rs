@@ -61,7 +61,13 @@ pub struct Upstream {
     tls: Tls,
     /// Which of several places the last connection that suited went to: the next one tries that first.
     first: Arc<AtomicUsize>,
+    #[cfg(test)]
+    model: Option<Model>,
 }
+
+/// Connects to the model of a database.
+#[cfg(test)]
+pub(crate) type Model = fn() -> io::Result<Wire>;
 
 /// A connection to the database.
 pub(super) struct Connected {
@@ -143,7 +149,22 @@ impl Upstream {
             None if all_here => Tls::Never,
             None => Tls::Elsewhere(configured()?),
         };
-        Ok(Self { config, tls, first: Arc::default() })
+        Ok(Self {
+            config,
+            tls,
+            first: Arc::default(),
+            #[cfg(test)]
+            model: None,
+        })
+    }
+
+    /// A model in place of a database.
+    #[cfg(test)]
+    pub(crate) fn modelled(model: Model) -> Self {
+        Self {
+            model: Some(model),
+            ..Self::parse("postgres://modelled/?sslmode=disable").expect("an address")
+        }
     }
 
     /// How evenkeel itself connects.
@@ -223,6 +244,10 @@ impl Upstream {
 
     /// With what a proof over TLS is bound to.
     async fn wired(&self, place: &Place) -> io::Result<(Wire, Option<Vec<u8>>)> {
+        #[cfg(test)]
+        if let Some(model) = self.model {
+            return Ok((model()?, None));
+        }
         timeout(CONNECT_MAX, async {
             match place {
                 Place::Socket(path) => Ok((Box::new(UnixStream::connect(path).await?) as Wire, None)),

@@ -20,6 +20,7 @@ mod dice;
 mod differential;
 mod disk;
 mod faults;
+mod front;
 mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -139,8 +140,8 @@ fn everything_has_arrived() -> bool {
     false
 }
 
-/// What a failed seed says.
-fn failure(seed: u64, traces: bool) -> Option<String> {
+/// What a failed seed of a world says.
+fn failure(live: fn(u64, bool), seed: u64, traces: bool) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| live(seed, traces))).err()?;
     let said = panic.downcast_ref::<String>().cloned();
     let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
@@ -152,15 +153,14 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is `{text}`: expected a number")))
 }
 
-#[test]
-fn seeds() {
+/// Tries seeds of a world, one if somebody asks for it.
+fn try_seeds(name: &str, live: fn(u64, bool), story: fn() -> Vec<String>, seeds: u64) {
     if let Some(seed) = number("EVENKEEL_SIM_SEED") {
-        let failed = failure(seed, true);
-        let story = world::with(|world| world.story.join("\n"));
-        assert!(failed.is_none(), "{story}\nseed {seed}: {}", failed.unwrap_or_default());
+        let failed = failure(live, seed, true);
+        assert!(failed.is_none(), "{}\nseed {seed}: {}", story().join("\n"), failed.unwrap_or_default());
         return;
     }
-    let last = number("EVENKEEL_SIM_SEEDS").unwrap_or(SEEDS);
+    let last = number("EVENKEEL_SIM_SEEDS").unwrap_or(seeds);
     let next = AtomicU64::new(number("EVENKEEL_SIM_FROM").unwrap_or(1));
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
@@ -171,13 +171,19 @@ fn seeds() {
                     if seed > last {
                         return;
                     }
-                    if let Some(said) = failure(seed, false) {
+                    if let Some(said) = failure(live, seed, false) {
                         panic!(
-                            "seed {seed}: {said}\nagain: EVENKEEL_SIM_SEED={seed} cargo test -p evenkeel-actors --lib simulation::seeds"
+                            "seed {seed}: {said}\nagain: EVENKEEL_SIM_SEED={seed} cargo test -p evenkeel-actors --lib {name}"
                         );
                     }
                 }
             });
         }
     });
+}
+
+#[test]
+fn seeds() {
+    let story = || world::with(|world| world.story.clone());
+    try_seeds("simulation::seeds", live, story, SEEDS);
 }

@@ -5,7 +5,7 @@
 
 use evenkeel_core::mutant::{Mutant, choose};
 
-use super::failure;
+use super::{failure, front, live};
 
 /// Seeds within which each fault must show.
 const SEEDS_MAX: u64 = 1_000;
@@ -15,7 +15,8 @@ const SEEDS_MAX: u64 = 1_000;
 fn each_known_fault_is_noticed() {
     for mutant in Mutant::ALL {
         choose(Some(mutant));
-        let noticed = (1..=SEEDS_MAX).find_map(|seed| Some((seed, failure(seed, false)?)));
+        let live = if mutant.is_of_a_session() { front::live } else { live };
+        let noticed = (1..=SEEDS_MAX).find_map(|seed| Some((seed, failure(live, seed, false)?)));
         choose(None);
         let (seed, said) = noticed.unwrap_or_else(|| panic!("{mutant:?} passes {SEEDS_MAX} seeds"));
         println!("{mutant:?}: seed {seed}: {said}");

@@ -300,12 +300,7 @@ impl Audit {
             return;
         };
         self.sent.waited(executed);
-        // Within a tick the streams have no order: what has delayed it may follow.
-        let may_follow = tick == finished_tick && due_tick > waiting.due_tick && executed.statement.is_some();
-        let known_due = if may_follow { due_tick } else { waiting.due_tick };
-        if may_follow {
-            self.sent.may_be_delayed(executed, waiting.due_tick);
-        }
+        let known_due = self.sent.known_due(executed, waiting.due_tick);
         let mut compare = |field, executed: String, queued: String| {
             if executed != queued {
                 findings.add(Finding::Contradiction { execution, field, executed, queued });

@@ -120,9 +120,15 @@ impl Sent {
         self.waited.1.push((execution, Release { query, due_tick, tick, queued_tick }));
     }
 
-    /// It has ended in the tick in which it ran, and until then it was due at `due_tick` as far as that is known.
-    pub(super) fn may_be_delayed(&mut self, executed: &Executed, due_tick: Tick) {
-        self.delayed.insert(executed.execution, (executed.clone(), due_tick));
+    /// When what waited was due before it ended, where `waiting` is known so far. Within a tick the streams have no order:
+    /// what has delayed it may follow.
+    pub(super) fn known_due(&mut self, executed: &Executed, waiting: Tick) -> Tick {
+        let Executed { tick, finished_tick, due_tick, .. } = *executed;
+        let may_follow = tick == finished_tick && due_tick > waiting && executed.statement.is_some();
+        if may_follow {
+            self.delayed.insert(executed.execution, (executed.clone(), waiting));
+        }
+        if may_follow { due_tick } else { waiting }
     }
 
     /// Whether this delay is one of those that made what has just ended due when it was.

@@ -59,7 +59,7 @@ pub(super) async fn accept(listener: Listener, shared: Rc<Shared>) {
     }
 }
 
-fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, from: From, shared: &Rc<Shared>) {
+pub(super) fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, from: From, shared: &Rc<Shared>) {
     let shared = Rc::clone(shared);
     tokio::task::spawn_local(async move {
         shared.counts.connections.fetch_add(1, Ordering::Relaxed);

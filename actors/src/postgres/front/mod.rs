@@ -14,6 +14,8 @@ mod inbox;
 mod listen;
 mod login;
 mod mailbox;
+#[cfg(test)]
+mod modelled;
 mod parking;
 mod relay;
 mod shared;
@@ -21,7 +23,7 @@ pub mod tls;
 mod verifiers;
 mod wire;
 
-use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, thread, time::Duration};
 
 use evenkeel_core::postgres::{session::Recording, understood::Understand};
 use tokio::{
@@ -31,6 +33,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+#[cfg(test)]
+pub(crate) use self::modelled::Modelled;
+pub(crate) use self::wire::Wire;
 pub use self::{
     allow::{Cidr, CidrError},
     counters::{BEHIND_MAX, Counters, Numbers},
@@ -42,7 +47,6 @@ use self::{counters::Counts, listen::Bound, login::From, mailbox::Cancels, share
 pub(super) use self::{
     mailbox::{Mailbox, Tell},
     parking::Mutex,
-    wire::Wire,
 };
 use super::{
     desk::Desk,
@@ -53,7 +57,7 @@ use super::{
 };
 use crate::{
     messages::{Admit, DropWaiting},
-    server::{daemon::ExecutionIds, queue::QueueView},
+    server::queue::QueueView,
     supervise::port::Port,
 };
 
@@ -155,22 +159,7 @@ impl Front {
             let (cancels, recorder, counts) = (cancels.clone(), recorder.clone(), Arc::clone(&counts));
             let (draining, recording) = (draining.clone(), recording.take());
             thread::Builder::new().name(format!("front-{number}")).spawn(move || {
-                let shared = Rc::new(Shared {
-                    settings,
-                    upstream,
-                    cancels,
-                    queue: ports.queue,
-                    classes: ports.classes,
-                    understand: ports.understand,
-                    ids: ExecutionIds::default().into(),
-                    recorder,
-                    desk: ports.desk,
-                    tells: ports.tells,
-                    admit: ports.admit,
-                    drop_waiting: ports.drop_waiting,
-                    counts,
-                    sessions: RefCell::default(),
-                });
+                let shared = Rc::new(Shared::new(settings, upstream, ports, cancels, recorder, counts));
                 let runtime = Builder::new_current_thread().enable_all().build();
                 let runtime = runtime.expect("a thread of its own can wait for connections");
                 let serving = async move {

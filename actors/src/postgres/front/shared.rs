@@ -10,7 +10,7 @@ use std::{
 use evenkeel_core::{postgres::session::Classify, server::queue::Arrival, units::ids::ExecutionId};
 use tokio::{sync::watch, time::sleep};
 
-use super::{Cancels, Counts, FrontSettings, Mailbox, MakeUnderstand, Tell};
+use super::{Cancels, Counts, FrontSettings, Mailbox, MakeUnderstand, Ports, Tell};
 use crate::{
     clock::unix_ms,
     messages::{Admit, DropRefused, DropWaiting},
@@ -24,12 +24,13 @@ use crate::{
     supervise::port::Port,
 };
 
-/// Between two tries to have something released or given up while the queue is being restored.
-const RETRY: Duration = Duration::from_millis(100);
+/// Between two tries to have something given up that has not come to the queue yet, or while that is being restored:
+/// well within a tick, after which it may be let go.
+const RETRY: Duration = Duration::from_millis(20);
 /// What a tick has released is told to its session at once; so much later somebody has failed on it.
 const TELLS_WITHIN: Duration = Duration::from_secs(1);
 /// Tries: the queue is restored within seconds, or everything stands still.
-const TRIES: usize = 50;
+const TRIES: usize = 250;
 
 /// Who says classes, as of now.
 pub type Classes = Arc<dyn Classify + Send + Sync>;
@@ -55,6 +56,32 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(
+        settings: Arc<FrontSettings>,
+        upstream: Upstream,
+        ports: Ports,
+        cancels: Cancels,
+        recorder: Recorder,
+        counts: Arc<Counts>,
+    ) -> Self {
+        Self {
+            settings,
+            upstream,
+            cancels,
+            queue: ports.queue,
+            classes: ports.classes,
+            understand: ports.understand,
+            ids: ExecutionIds::default().into(),
+            recorder,
+            desk: ports.desk,
+            tells: ports.tells,
+            admit: ports.admit,
+            drop_waiting: ports.drop_waiting,
+            counts,
+            sessions: RefCell::default(),
+        }
+    }
+
     /// A session begins; what it is known by here.
     pub(super) fn enter(&self, session: Mailbox) -> u64 {
         let mut sessions = self.sessions.borrow_mut();
@@ -100,9 +127,8 @@ impl Shared {
 
     /// Has the queue give up what waits in it.
     pub(super) fn dropped(&self, execution: ExecutionId) {
-        if self.desk.forget(execution) {
-            return;
-        }
+        // What waits for the next tick to come to the queue comes there, so that its end is recorded, too.
+        self.desk.told(execution);
         let queue = self.drop_waiting.clone();
         tokio::task::spawn_local(async move {
             for _ in 0..TRIES {

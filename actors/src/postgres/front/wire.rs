@@ -9,12 +9,12 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection: TCP, a socket in the file system, or TLS over either.
-pub(in crate::postgres) trait Io: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 /// One of any kind.
-pub(in crate::postgres) type Wire = Box<dyn Io>;
+pub(crate) type Wire = Box<dyn Io>;
 
 /// Bytes to be written.
 #[derive(Debug, Default)]
