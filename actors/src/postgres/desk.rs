@@ -35,8 +35,16 @@ struct Inside {
     texts: Vec<QueryText>,
     waiting: BTreeMap<ExecutionId, Mailbox>,
     finished: Vec<Finished>,
-    /// Backends of which nobody knows whether they still are there, and what was found last.
-    asked: BTreeMap<Backend, Option<Running>>,
+    /// Backends of which somebody asks whether they still are there.
+    asked: BTreeMap<Backend, Found>,
+}
+
+/// What is known of a backend.
+#[derive(Debug, Default)]
+struct Found {
+    last: Option<Running>,
+    /// Whether its statements have been told that it is gone.
+    told: bool,
 }
 
 /// A backend, and when it began, Unix µs.
@@ -93,14 +101,14 @@ impl Desk {
     /// The backends that are to be asked about.
     pub fn asked(&self) -> Vec<Backend> {
         let mut inside = self.0.lock();
-        // All statements of a backend that is gone have been told so since it was found.
-        inside.asked.retain(|_, found| *found != Some(Running::Gone));
-        inside.asked.keys().copied().collect()
+        inside.asked.retain(|_, found| !found.told);
+        let open = inside.asked.iter().filter(|(_, found)| found.last != Some(Running::Gone));
+        open.map(|(backend, _)| *backend).collect()
     }
 
     /// What was found of one.
     pub fn found(&self, backend: Backend, running: Running) {
-        self.0.lock().asked.insert(backend, Some(running));
+        self.0.lock().asked.insert(backend, Found { last: Some(running), told: false });
     }
 
     /// A statement has ended.
@@ -194,10 +202,13 @@ impl Database for RealDatabase {
         let Some(statement) = &released.statement else { return Ok(Resolution::Unknown) };
         let backend = (statement.pid, statement.backend_start);
         let mut inside = self.desk.0.lock();
-        match *inside.asked.entry(backend).or_default() {
-            Some(Running::Gone) => Ok(Resolution::Unknown),
-            Some(Running::Same | Running::PidAlone) | None => Ok(Resolution::Running),
+        let found = inside.asked.entry(backend).or_default();
+        if found.last == Some(Running::Gone) {
+            // All of its statements are resolved together, before anybody asks for what is to be asked about next.
+            found.told = true;
+            return Ok(Resolution::Unknown);
         }
+        Ok(Resolution::Running)
     }
 }
 
@@ -250,7 +261,8 @@ mod tests {
         assert_eq!(desk.asked(), [(7, Some(1)), (8, Some(1))]);
         desk.found((7, Some(1)), Running::Gone);
         desk.found((8, Some(1)), Running::Same);
+        assert_eq!(desk.asked(), [(8, Some(1))], "what is gone is known until it has been told");
         assert_eq!(resolved(), [Resolution::Unknown, Resolution::Unknown, Resolution::Running]);
-        assert_eq!(desk.asked(), [(8, Some(1))], "nobody asks about what is gone");
+        assert_eq!(desk.asked(), [(8, Some(1))], "and is forgotten then");
     }
 }
