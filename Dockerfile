@@ -26,12 +26,13 @@ RUN ls /usr/lib/llvm-*/lib/libclang*.so* > /dev/null 2>&1 \
     || { apt-get update -qq && apt-get install -qq -y --no-install-recommends libclang-dev && rm -rf /var/lib/apt/lists/*; }
 COPY Cargo.toml Cargo.lock ./
 COPY actors/Cargo.toml actors/
+COPY actors/forgetful/Cargo.toml actors/forgetful/
 COPY core/Cargo.toml core/
 # Tests and benchmarks are named in the manifests and not here.
 RUN sed -i -e '/^\[\[/,/^$/d' Cargo.toml actors/Cargo.toml core/Cargo.toml \
-    && mkdir -p src actors/src core/src \
+    && mkdir -p src actors/src actors/forgetful/src core/src \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs actors/src/lib.rs core/src/lib.rs \
+    && touch src/lib.rs actors/src/lib.rs actors/forgetful/src/lib.rs core/src/lib.rs \
     && cargo build --release --locked \
     && rm -r src actors core
 COPY . .

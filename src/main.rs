@@ -15,5 +15,19 @@ fn main() -> ExitCode {
             }
         }
     }
+    #[cfg(feature = "faults")]
+    if let Err(unusable) = choose_disk() {
+        evenkeel::output::error(unusable);
+        evenkeel::output::flush();
+        return evenkeel::exit::Exit::Usage.into();
+    }
     evenkeel::cli::main()
+}
+
+/// With `EVENKEEL_DISK=forgets` (or `tears`, or `lies`) the process' end takes what SQLite has not synced.
+#[cfg(feature = "faults")]
+fn choose_disk() -> Result<(), String> {
+    let Ok(name) = std::env::var("EVENKEEL_DISK") else { return Ok(()) };
+    let disk = name.parse().map_err(|error| format!("EVENKEEL_DISK: {error}"))?;
+    evenkeel_forgetful::install(disk).map_err(|error| error.to_string())
 }

@@ -180,6 +180,8 @@ fn the_program_holds_no_faults_of_the_tests() {
     for name in [
         "EVENKEEL_FAULT",
         "EVENKEEL_MUTANT",
+        "EVENKEEL_DISK",
+        "forgetful",
         "after-outbox-write",
         "panic-queue",
         "PendingNotRead",
