@@ -6,7 +6,7 @@ use super::{
     lexer::{Token, TokenKind},
     normal, reads,
     statements::{Statement, split, tokens},
-    tags::without_comments,
+    tags::{truths, without_comments},
     understood::{Kind, Part, Understand, Understood},
 };
 use crate::units::ids::QueryId;
@@ -28,7 +28,7 @@ impl Understand for Lexed {
         let statements = split(&cut, &tokens);
         let mut parts: Vec<_> = statements.iter().map(|statement| part(&self.database, *statement)).collect();
         hide_doubtful(&mut parts, &statements);
-        Arc::new(Understood { parts, exact: false, tags })
+        Arc::new(Understood { parts, exact: false, truths: truths(text, &tags), tags })
     }
 }
 

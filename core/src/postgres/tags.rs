@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::lexer::{Lexer, TokenKind};
+use super::{
+    lexer::{Lexer, TokenKind},
+    statements::{split, tokens},
+};
 
 /// Most tags of a text; later ones are left out.
 pub const TAGS_MAX: usize = 32;
@@ -34,6 +37,29 @@ pub fn without_comments(text: &str) -> (Cow<'_, str>, BTreeMap<String, String>) 
     cut.drain(..blanks);
     cut.truncate(cut.trim_end().len());
     (Cow::Owned(cut), tags)
+}
+
+/// What `truth` the comments of each statement of `text` say, where there are several and `tags` have one. A comment
+/// belongs to the statement in which it stands; behind the last semicolon, to the last one.
+pub fn truths(text: &str, tags: &BTreeMap<String, String>) -> Vec<Option<String>> {
+    if !tags.contains_key("truth") {
+        return Vec::new();
+    }
+    let tokens = tokens(text);
+    let statements = split(text, &tokens);
+    let Some((_, but_last)) = statements.split_last().filter(|(_, but_last)| !but_last.is_empty()) else {
+        return Vec::new();
+    };
+    let end = |last: usize| tokens.iter().find(|token| token.start >= last).map_or(last, |token| token.start);
+    let ends: Vec<_> = but_last.iter().filter_map(|one| Some(end(one.tokens.last()?.end))).collect();
+    let mut truths = vec![None; statements.len()];
+    for comment in Lexer::new(text).filter(|token| token.kind == TokenKind::Comment) {
+        let mut said = BTreeMap::new();
+        read(comment.of(text), &mut said);
+        let truth = &mut truths[ends.partition_point(|end| *end <= comment.start)];
+        *truth = truth.take().or_else(|| said.remove("truth"));
+    }
+    truths
 }
 
 fn read(comment: &str, tags: &mut BTreeMap<String, String>) {
@@ -124,6 +150,21 @@ mod tests {
         assert_eq!(cut("select '--'"), "select '--'");
         // The comment is in the middle of one literal.
         assert_eq!(cut("select 'a' -- b\n'c'"), "select 'a' -- b\n'c'");
+    }
+
+    #[test]
+    fn of_several_statements_each_has_the_truth_of_its_own_comments() {
+        let truths = |text| {
+            let told = truths(text, &without_comments(text).1);
+            told.into_iter().map(|truth| truth.unwrap_or_default()).collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(truths("select 1 /*truth='a'*/;"), none, "one statement has the text's");
+        assert_eq!(truths("select 1 /*class='a'*/; select 2"), none);
+        assert_eq!(truths("/*truth='a'*/ select 1; select 2 /*truth='b'*/"), ["a", "b"]);
+        assert_eq!(truths("select 1 /*truth='a'*/ ;; /*truth='b'*/ select 2; commit"), ["a", "b", ""]);
+        assert_eq!(truths("begin; select ';' /*truth='a'*/; commit; -- truth='b'"), ["", "a", "b"]);
+        assert_eq!(truths("select 1 /*truth='a'*/ /*truth='b'*/; select 2"), ["a", ""]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Understood {
     pub exact: bool,
     /// What comments say, as `key='value'` (the style of SQLCommenter): `class`, `truth`, `traceparent` and others.
     pub tags: BTreeMap<String, String>,
+    /// What `truth` the comments of each statement say, where there are several; empty where no comment says any.
+    pub truths: Vec<Option<String>>,
 }
 
 /// One statement of a text.
@@ -46,7 +48,12 @@ impl Understood {
     pub fn opaque(kind: Kind, text: &str) -> Self {
         let query = QueryId(Uuid::new_v5(&OPAQUE, text.as_bytes()));
         let part = Part { kind, query, text: text.into(), sure_read: false };
-        Self { parts: vec![part], exact: false, tags: BTreeMap::new() }
+        Self { parts: vec![part], exact: false, ..Self::default() }
+    }
+
+    /// What a comment says as `truth` of the statement at `at`. Of several in a text each has its own.
+    pub fn truth(&self, at: usize) -> Option<&String> {
+        self.truths.get(at).map_or_else(|| self.tags.get("truth"), Option::as_ref)
     }
 }
 

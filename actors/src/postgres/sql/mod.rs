@@ -18,7 +18,7 @@ use evenkeel_core::{
         lexed,
         lexer::{self, Token, TokenKind},
         statements::{self, Statement},
-        tags::without_comments,
+        tags::{truths, without_comments},
         understood::{Part, Understand, Understood},
     },
     units::ids::QueryId,
@@ -128,7 +128,7 @@ impl Understand for PgQuery {
         if tags.is_empty() {
             return understood;
         }
-        Arc::new(Understood { tags, ..(*understood).clone() })
+        Arc::new(Understood { truths: truths(text, &tags), tags, ..(*understood).clone() })
     }
 }
 

@@ -260,12 +260,14 @@ impl Session {
 
     /// Runs of all statements of a text.
     fn begin_all(&mut self, understood: &Understood, context: &mut Context<'_>) -> Vec<ExecutionId> {
-        understood.parts.iter().filter_map(|part| self.begin(understood, part, context)).collect()
+        let parts = understood.parts.iter().enumerate();
+        parts.filter_map(|(at, part)| self.begin(understood, at, part, context)).collect()
     }
 
     fn begin(
         &mut self,
         understood: &Understood,
+        at: usize,
         part: &Part,
         context: &mut Context<'_>,
     ) -> Option<ExecutionId> {
@@ -287,7 +289,7 @@ impl Session {
             kind: part.kind.clone(),
             class,
             transaction: scanned.transaction,
-            tag: understood.tags.get("truth").cloned(),
+            tag: understood.truth(at).cloned(),
             waits: scanned.waits,
             exact,
             admitted: false,

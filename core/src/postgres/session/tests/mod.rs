@@ -51,7 +51,7 @@ impl Understand for Words {
             let query = QueryId(Uuid::new_v5(&Uuid::nil(), part.as_bytes()));
             Part { kind, query, text: part.into(), sure_read: part.starts_with("sure") }
         });
-        Arc::new(Understood { parts: parts.collect(), exact, tags })
+        Arc::new(Understood { parts: parts.collect(), exact, tags, ..Understood::default() })
     }
 }
 
