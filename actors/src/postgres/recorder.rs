@@ -9,9 +9,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +25,7 @@ use evenkeel_core::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -35,7 +36,7 @@ use crate::{
     clock::unix_ms,
     messages::{Admit, AppendError, NotRecorded},
     ports::ledger::CommitError,
-    supervise::port::Port,
+    supervise::{fault, port::Port},
 };
 
 /// What nobody waits for is recorded so much later at most.
@@ -44,6 +45,9 @@ const LINGER: Duration = Duration::from_millis(20);
 const TOGETHER_MAX: usize = 4_096;
 /// Submissions that have not been recorded: with more of them sessions wait.
 pub(super) const BEHIND_MAX: usize = 10_000;
+/// A commit that takes longer is late: with what came during the one before it, and what lingered, it comes 50 ms after the
+/// first statement in it.
+const LATE: Duration = Duration::from_millis(15);
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(20);
 /// So long a statement waits for a journal that fails.
@@ -87,6 +91,8 @@ pub(super) struct Counts {
     pub(super) behind: AtomicUsize,
     /// Statements that passed without a record.
     pub(super) gap: AtomicU64,
+    /// Whether what is being recorded takes too long, or could not be.
+    late: AtomicBool,
 }
 
 /// The way to the recorder.
@@ -127,6 +133,11 @@ impl Recorder {
     pub(super) fn is_behind(&self) -> bool {
         self.counts.behind.load(Ordering::Relaxed) > BEHIND_MAX
     }
+
+    /// Whether the journal takes so long that what nobody waits for would be recorded later than within 50 ms.
+    pub(super) fn is_late(&self) -> bool {
+        self.counts.late.load(Ordering::Relaxed)
+    }
 }
 
 struct Work {
@@ -145,17 +156,29 @@ impl Work {
     async fn run(mut self) {
         while self.gather().await {
             let count = self.waiting.len().min(TOGETHER_MAX);
-            match self.record(count).await {
+            match self.record_and_say_when_late(count).await {
                 Ok(()) => {
                     self.failing_since = None;
                     self.recorded(count);
+                    self.counts.late.store(false, Ordering::Relaxed);
                 }
                 Err(cause) => {
                     self.failed(&cause);
+                    self.counts.late.store(!self.waiting.is_empty(), Ordering::Relaxed);
                     sleep(RETRY).await;
                 }
             }
         }
+    }
+
+    async fn record_and_say_when_late(&mut self, count: usize) -> Result<(), NotRecorded> {
+        let counts = Arc::clone(&self.counts);
+        let mut recording = pin!(self.record(count));
+        if let Ok(recorded) = timeout(LATE, recording.as_mut()).await {
+            return recorded;
+        }
+        counts.late.store(true, Ordering::Relaxed);
+        recording.await
     }
 
     /// Waits until something has to be recorded; nothing will be when all sessions are gone.
@@ -195,6 +218,7 @@ impl Work {
         let admit = Admit { at_ms: unix_ms(), arrivals, texts, patient };
         let answer = self.queue.send(admit).await.unwrap_or(Err(NotRecorded::Refused(AppendError::Unknown)));
         answer?;
+        fault::point!("after-intent");
         if self.known.len() < TEXTS_MAX {
             self.known.extend(new);
         }
@@ -257,5 +281,63 @@ impl Submission {
 
     fn is_waited_for(&self) -> bool {
         self.intent().is_some_and(|intent| intent.waited_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, Context, Handler, ResponseFuture, System};
+    use evenkeel_core::journal::Released;
+    use tokio::sync::Semaphore;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A queue that answers as often as it may.
+    struct Slow(Arc<Semaphore>);
+
+    impl Actor for Slow {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Admit> for Slow {
+        type Result = ResponseFuture<Result<Vec<Released>, NotRecorded>>;
+
+        fn handle(&mut self, _: Admit, _context: &mut Self::Context) -> Self::Result {
+            let may = Arc::clone(&self.0);
+            Box::pin(async move {
+                may.acquire().await.expect("nobody closes it").forget();
+                Ok(Vec::new())
+            })
+        }
+    }
+
+    async fn wait_until(holds: impl Fn() -> bool) {
+        while !holds() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[test]
+    fn a_commit_that_takes_long_is_late_until_it_is_there() {
+        System::new().block_on(async {
+            let may = Arc::new(Semaphore::new(0));
+            let queue = Slow(Arc::clone(&may)).start().recipient().into();
+            let (recorder, work) = Recorder::new(queue, Desk::default(), WhenFull::Refuse);
+            actix::spawn(work);
+            assert!(!recorder.is_late());
+            let query = QueryId(Uuid::nil());
+            let arrival = Arrival::from((ExecutionId(Uuid::nil()), query));
+            let [text, database, kind] = [(); 3].map(|()| String::new());
+            let text = QueryText { query, text, database, kind };
+            let (session, mut told) = mpsc::unbounded_channel();
+            let intent = Intent { arrival, text, ticket: 1, waited_for: false, session };
+            recorder.submit(Submission::Intent(Box::new(intent)));
+            wait_until(|| recorder.is_late()).await;
+            assert!(told.try_recv().is_err(), "nothing is recorded");
+            may.add_permits(1);
+            wait_until(|| !recorder.is_late()).await;
+            assert!(matches!(told.recv().await, Some(Tell::Recorded(1))));
+        });
     }
 }

@@ -28,10 +28,13 @@ use tokio::{
 };
 
 use super::{Place, Shared, Tell, Wire, inbox::Inbox, mailbox::Mailbox, wire::Outbox};
-use crate::postgres::{
-    desk::Held,
-    pacing::{Run, Told},
-    probe::BackendClock,
+use crate::{
+    postgres::{
+        desk::Held,
+        pacing::{Run, Told},
+        probe::BackendClock,
+    },
+    supervise::fault,
 };
 
 /// Bytes that wait for a side; with more of them the other side is not read.
@@ -334,9 +337,9 @@ impl Relay {
         moved
     }
 
-    /// Whether the recorder has so much to do that nothing more is taken now.
+    /// Whether the recorder has so much to do, or takes so long, that nothing more is taken now.
     fn is_behind(&mut self, waking: &mut Waking<'_>) -> bool {
-        while self.shared.recorder.is_behind() {
+        while self.shared.is_behind() {
             let wake = self.wake.get_or_insert_with(|| Box::pin(sleep(ASK_AGAIN)));
             if wake.as_mut().poll(waking).is_pending() {
                 return true;
@@ -366,7 +369,11 @@ impl Relay {
         let mut moved = false;
         if self.to_server.len() > 0 && !self.server_gone {
             match self.to_server.poll_write(&mut self.server, waking) {
-                Ok(written) => moved |= written,
+                Ok(true) => {
+                    fault::point!("after-statement");
+                    moved = true;
+                }
+                Ok(false) => {}
                 // What the server has said before can still be read.
                 Err(cause) => self.write_failed(&cause),
             }

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_core::{postgres::session::Classify, server::queue::Arrival, units::ids::ExecutionId};
+use evenkeel_core::{
+    postgres::session::{Classify, Recording},
+    server::queue::Arrival,
+    units::ids::ExecutionId,
+};
 use tokio::{sync::watch, time::sleep};
 
 use super::{Cancels, Counts, FrontSettings, Mailbox, MakeUnderstand, Ports, Tell};
@@ -88,6 +92,12 @@ impl Shared {
         let number = sessions.last_key_value().map_or(0, |(last, _)| last + 1);
         sessions.insert(number, session);
         number
+    }
+
+    /// Whether sessions wait before they take more: too much has no record yet, or what nobody waits for comes too late.
+    pub(super) fn is_behind(&self) -> bool {
+        let waits_for_none = self.settings.recording == Recording::Async;
+        self.recorder.is_behind() || waits_for_none && self.recorder.is_late()
     }
 
     pub(super) fn count_unrecorded(&self, statements: u64) {

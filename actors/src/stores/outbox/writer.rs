@@ -26,7 +26,7 @@ pub const COMMITS_QUEUED_MAX: usize = 1_024;
 const GROUP_MAX: usize = 256;
 /// How long a commit that nobody waits for waits for others: its fsync, which costs some milliseconds, would keep those
 /// waiting that somebody waits for.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(10);
 /// How often a writer looks whether it still is the one, also when it has nothing to write. One that was replaced ends
 /// within 10 s: that leaves two looks that fail, and a second for the way to the end.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
