@@ -7,6 +7,7 @@ KILLS ?= 200
 MINUTES ?= 0
 POINTS ?= 0
 LEADER ?= 0
+DATABASE ?= 0
 ONLY ?=
 SECONDS ?= 60
 .PHONY: help run demo-postgres bench-postgres web docs check test chaos fuzz tools libclang lint fmt bench screenshots node secrets compose-test deny mutants dist
@@ -82,14 +83,15 @@ test: libclang tools node web ## Run all tests
 		$(CARGO) test --package evenkeel-actors --features mutants --locked --lib simulation::mutants
 	.ci/timed test "supervision of the process" $(CARGO) test --features faults --locked --test it supervision::
 	POINTS=2 KILLS=20 SEED=2 .ci/timed test "chaos" $(CARGO) test --features faults --locked --test chaos
+	DATABASE=1 KILLS=30 SEED=1 .ci/timed test "chaos before PostgreSQL" $(CARGO) test --features faults --locked --test chaos
 	.ci/timed test "known faults in chaos" $(CARGO) test --features mutants --locked --test chaos
 	@.ci/timed test end
 	@echo
 	@echo "not run: a power cut, because a process cannot cut it"
 	@echo "not run: retention at full size (5 million entries, 24 hours), because it takes hours"
 
-chaos: libclang tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0; LEADER=1: the leader goes, in each way
-	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) LEADER=$(LEADER) ONLY='$(ONLY)' $(CARGO) test --features faults --locked --release --test chaos
+chaos: libclang tools ## Kill and stop server, client and Redis at random: SEED=1 KILLS=200 MINUTES=0 POINTS=0; LEADER=1: the leader goes, in each way; DATABASE=1: before PostgreSQL
+	SEED=$(SEED) KILLS=$(KILLS) MINUTES=$(MINUTES) POINTS=$(POINTS) LEADER=$(LEADER) DATABASE=$(DATABASE) ONLY='$(ONLY)' $(CARGO) test --features faults --locked --release --test chaos
 
 # Without a sanitizer (-s none) the toolchain of rust-toolchain.toml does; no nightly is needed.
 fuzz: libclang ## Fuzz whatever is parsed, each target for SECONDS=60; needs cargo-fuzz

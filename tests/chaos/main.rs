@@ -3,11 +3,14 @@
 //!
 //! With `LEADER=1` the leader goes in each way instead, and the load must go on: see `leader.rs`.
 //!
+//! With `DATABASE=1` evenkeel stands before a real PostgreSQL, and both are killed: see `database/mod.rs`.
+//!
 //! With the cargo feature `faults` actors panic, too, and with `POINTS=2` the server dies at each named point so often first. With
 //! the feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
+mod database;
 mod faults;
 mod leader;
 #[path = "../it/support/mod.rs"]
@@ -53,9 +56,12 @@ fn main() {
     let minutes: u64 = number("MINUTES", 0);
     let points: u64 = number("POINTS", 0);
     let leader: u64 = number("LEADER", 0);
+    let database: u64 = number("DATABASE", 0);
     std::panic::set_hook(Box::new(move |panic| {
         let what = if leader > 0 {
             format!("LEADER={leader}")
+        } else if database > 0 {
+            format!("DATABASE={database} KILLS={kills}")
         } else {
             format!("KILLS={kills} MINUTES={minutes} POINTS={points}")
         };
@@ -63,6 +69,9 @@ fn main() {
     }));
     if leader > 0 {
         return leader::goes(seed);
+    }
+    if database > 0 {
+        return database::dies(seed, kills);
     }
     let begun = Instant::now();
     let mut totals = Totals::default();

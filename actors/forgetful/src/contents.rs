@@ -251,12 +251,12 @@ mod tests {
                         expected.resize(size as usize, 0);
                     }
                     2 => {
-                        let (at, mut read) = (numbers.below(50_000) as usize, [9; 5_000]);
-                        let whole = contents.read(&mut real, at as u64, &mut read).unwrap();
+                        let (at, mut found) = (numbers.below(50_000) as usize, [9; 5_000]);
+                        let whole = contents.read(&mut real, at as u64, &mut found).unwrap();
                         let there = expected.get(at..).unwrap_or_default();
-                        let count = there.len().min(read.len());
-                        assert_eq!((&read[..count], whole), (&there[..count], count == read.len()));
-                        assert!(read[count..].iter().all(|byte| *byte == 0));
+                        let count = there.len().min(found.len());
+                        assert_eq!((&found[..count], whole), (&there[..count], count == found.len()));
+                        assert!(found[count..].iter().all(|byte| *byte == 0));
                     }
                     _ => {
                         let at = numbers.below(36_000) as usize;

@@ -1,8 +1,11 @@
 //! SQLite over the forgetful disk. What a kill leaves is looked at by processes that have SQLite's own: children of this
 //! test, which is their program again.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
 use std::{
     env,
+    io::{Write as _, stdout},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -40,7 +43,7 @@ fn child() {
         "deletion" => deletion(&file),
         other => panic!("nobody does {other}"),
     }
-    println!("all done");
+    writeln!(stdout(), "all done").unwrap();
     std::process::abort();
 }
 

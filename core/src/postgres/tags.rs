@@ -156,7 +156,7 @@ mod tests {
     fn of_several_statements_each_has_the_truth_of_its_own_comments() {
         let truths = |text| {
             let told = truths(text, &without_comments(text).1);
-            told.into_iter().map(|truth| truth.unwrap_or_default()).collect::<Vec<_>>()
+            told.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()
         };
         let none: [&str; 0] = [];
         assert_eq!(truths("select 1 /*truth='a'*/;"), none, "one statement has the text's");

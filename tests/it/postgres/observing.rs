@@ -69,7 +69,7 @@ fn connections_and_what_is_not_recorded_are_counted() {
 #[test]
 fn a_server_hands_out_through_redis_what_a_real_database_executes() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
-    let mut before = Before::over(&redis, &postgres);
+    let mut before = over(&redis, &postgres);
     said(&before.psql(&["create table t (n int)", "insert into t values (4711)", "select n from t"]));
     before.kill();
     before.start();

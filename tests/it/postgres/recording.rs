@@ -48,6 +48,7 @@ fn p15_after_kills_amid_inserts_each_row_has_a_record_and_no_id_has_two() {
             let _ = writer.join().unwrap();
         }
         before.start();
+        before.running().wait_until_ready();
     }
     let in_flight = || before.get("/api/v1/running").to_string().contains("\"tag\"");
     wait_until("all are resolved", || !in_flight());

@@ -5,6 +5,7 @@
 // A helper that fails fails the test.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+pub mod before;
 pub mod cgroup;
 pub mod foreign;
 pub mod journal;
