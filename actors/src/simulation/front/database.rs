@@ -16,6 +16,7 @@ use crate::postgres::own::Running;
 pub(super) struct Database {
     down: bool,
     begun: i32,
+    pub(super) crashes: usize,
     pub(super) backends: Vec<Backend>,
     /// Of backends that are gone: their pid, what they have said, what evenkeel had written to them.
     pub(super) gone: Vec<Spoken>,
@@ -80,6 +81,7 @@ impl Database {
     pub(super) fn crash(&mut self, around: &mut Around) {
         around.tell(|| "the database crashes".to_owned());
         self.down = true;
+        self.crashes += 1;
         let at_once = around.dice.hits(500);
         for backend in &mut self.backends {
             backend.die(at_once);

@@ -23,10 +23,11 @@ mod ledger;
 mod process;
 mod scripts;
 mod texts;
+mod totals;
 mod wire;
 mod world;
 
-use std::time::Duration;
+use std::{cell::Cell, panic, sync::Once, time::Duration};
 
 use self::world::World;
 use self::{client::Client, ledger::Trouble, process::Process};
@@ -45,11 +46,29 @@ struct Life {
     clients: Vec<Client>,
 }
 
+thread_local! {
+    /// Whether something has failed on this thread: a task that does is lost in silence.
+    static FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn notice_failures() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |failed| {
+            FAILED.set(true);
+            before(failed);
+        }));
+    });
+    FAILED.set(false);
+}
+
 /// A seed's world from beginning to end.
 ///
 /// # Panics
 /// When something does not hold.
 pub(super) fn live(seed: u64, traces: bool) {
+    notice_failures();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         world::begin(seed, traces);
@@ -62,6 +81,8 @@ pub(super) fn live(seed: u64, traces: bool) {
         let talks = life.clients.iter().flat_map(|client| &client.over).collect::<Vec<_>>();
         let gap = life.process.as_ref().map_or(0, Process::gap);
         world::with(|world| checks::all(world, &talks, gap));
+        world::with(|world| totals::add(world));
+        assert!(!FAILED.get(), "a task has failed");
     });
 }
 
@@ -169,7 +190,11 @@ fn trouble() {
 }
 
 #[test]
+#[expect(clippy::disallowed_macros, reason = "whoever runs it wants to see what happened")]
 fn seeds() {
     let story = || world::with(|world| world.around.story.clone());
     super::try_seeds("simulation::front::seeds", live, story, SEEDS);
+    let (told, never) = totals::told();
+    println!("{told}");
+    assert!(!never || super::number("EVENKEEL_SIM_SEED").is_some(), "something never happens: {told}");
 }
