@@ -145,7 +145,7 @@ fn pacing(
         admit: server.queue.port(),
         queue: server.views.queue.clone(),
         desk: settings.desk.clone(),
-        own,
+        own: Some(own),
     };
     let settings = PacingSettings {
         clocks: settings.front.clocks.clone(),

@@ -77,9 +77,12 @@ impl Desk {
         inside.texts.push(text);
     }
 
-    /// It is not brought to the queue, where it has not been yet. Its session goes on waiting.
-    pub(super) fn keep_back(&self, execution: ExecutionId) {
-        self.0.lock().arriving.retain(|held| held.execution != execution);
+    /// It is not brought to the queue, where it has not been yet; whether that is so. Its session goes on waiting.
+    pub(super) fn keep_back(&self, execution: ExecutionId) -> bool {
+        let mut inside = self.0.lock();
+        let before = inside.arriving.len();
+        inside.arriving.retain(|held| held.execution != execution);
+        inside.arriving.len() < before
     }
 
     /// Its session is told by somebody else, or does not wait any more; whether it had not been told before.
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn all_statements_of_a_backend_that_is_gone_are_unknown_at_once() {
         let desk = Desk::default();
-        let mut database = RealDatabase::new(desk.clone(), None, None);
+        let mut database = RealDatabase::new(desk.clone(), Releases::Ticks(None), None);
         let mut resolved =
             || [(1, 7), (2, 7), (3, 8)].map(|(n, pid)| database.resolve(&released(n, pid)).unwrap());
         assert_eq!(resolved(), [Resolution::Running; 3], "nobody has looked");

@@ -45,7 +45,7 @@ impl Collector for ClientsNumbers {
         let others = Some(seconds(pacing.others_us_per_s));
         writer.gauge("others_cores", "Processors that others than held statements use.", others)?;
         let waiting = Some(seconds(pacing.waiting.1 as f64));
-        let help = "CPU time that waiting statements are expected to use.";
+        let help = "CPU time that held statements, those that run included, are expected to use yet.";
         writer.gauge("waiting_cpu_seconds", help, waiting)?;
         writer.gauge("held_running", "Held statements that run now.", Some(pacing.running as f64))?;
         let behind = Some(now.behind as f64);

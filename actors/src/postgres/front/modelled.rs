@@ -38,6 +38,6 @@ impl Modelled {
 
     /// Statements that passed without a record.
     pub(crate) fn gap(&self) -> u64 {
-        self.0.counts.gap.load(Ordering::Relaxed) + self.0.recorder.counts.gap.load(Ordering::Relaxed)
+        self.0.counts.unrecorded.load(Ordering::Relaxed) + self.0.recorder.counts.gap.load(Ordering::Relaxed)
     }
 }

@@ -90,7 +90,7 @@ pub struct PacingView {
     pub pace: Option<Pace>,
     /// CPU time that others than held statements use, µs a second.
     pub others_us_per_s: f64,
-    /// Statements that wait, and CPU time that they are expected to use, µs.
+    /// Statements that wait, and CPU time that they and those that run are expected to use yet, µs.
     pub waiting: (usize, u64),
     /// Held statements that run now.
     pub running: usize,

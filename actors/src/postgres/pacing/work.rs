@@ -69,8 +69,8 @@ pub struct Ports {
     pub queue: watch::Receiver<QueueView>,
     /// Where sessions wait.
     pub desk: Desk,
-    /// Asks the database who waits.
-    pub own: Own,
+    /// Asks the database who waits, where it can be asked.
+    pub own: Option<Own>,
 }
 
 /// See the module.
@@ -244,15 +244,15 @@ impl Pacing {
         let others_us = self.pacer.used(now_us, from_us, now_us, used_us).max(0.0);
         self.target.others(now_us, others_us as u64);
         self.others_us_per_s = others_us / (now_us - from_us) as f64 * 1e6;
-        let waiting_us: u64 = self.pacer.held().map(|held| held.cost_us).sum();
-        let pace = self.target.pace(now_us, waiting_us + self.pacer.outstanding_us() as u64);
+        let pace = self.target.pace(now_us, self.pacer.waiting_us());
         let most = self.settings.at_once.unwrap_or(u32::MAX);
         self.pacer.plan(now_us, Pace { at_once: pace.at_once.min(most), ..pace }, now_us + PLAN_US);
     }
 
     /// Who waits for a lock or for a client uses no CPU, and gives its place to another.
     async fn ask_who_waits(&mut self) {
-        let Ok(activity) = self.ports.own.activity().await else { return };
+        let Some(own) = &self.ports.own else { return };
+        let Ok(activity) = own.activity().await else { return };
         let waiting: BTreeSet<i32> = activity
             .iter()
             .filter(|one| one.waits_for.as_ref().is_some_and(|(kind, _)| kind == "Lock" || kind == "Client"))
@@ -354,11 +354,10 @@ impl Pacing {
             // Time passes for the plan, too, while nothing asks for it.
             self.pacer.released(self.now_us());
         }
-        let waiting_us = self.pacer.held().map(|held| held.cost_us).sum();
         self.published.send_replace(Arc::new(PacingView {
             pace: self.pacer.pace(),
             others_us_per_s: self.others_us_per_s,
-            waiting: (self.held.len(), waiting_us),
+            waiting: (self.held.len(), self.pacer.waiting_us()),
             running: self.running.len(),
         }));
     }

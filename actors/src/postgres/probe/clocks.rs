@@ -90,7 +90,10 @@ fn innermost(pid: i32) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        io::BufRead as _,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
@@ -102,8 +105,7 @@ mod tests {
         fs::write(folder.path().join("postmaster.pid"), format!("{}\n/data\n", parent.id())).unwrap();
         let clocks = Clocks::Pgdata(folder.path().to_owned());
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut io::BufReader::new(parent.stdout.take().unwrap()), &mut line)
-            .unwrap();
+        io::BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let child: i32 = line.trim().parse().unwrap();
         let mut clock = clocks.of(child).unwrap();
         // It works, so its clock goes on.

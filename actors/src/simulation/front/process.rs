@@ -23,8 +23,10 @@ use crate::{
     messages::{Control, Delay, Recorded},
     ports::ledger::Ledger,
     postgres::{
-        desk::{Desk, RealDatabase},
+        desk::{Desk, RealDatabase, Releases},
         front::{FrontSettings, Modelled, Ports, Verifiers},
+        pacing::{self, Pacing, PacingSettings, Tells},
+        probe::Clocks,
         sql::PgQuery,
         upstream::Upstream,
     },
@@ -87,6 +89,8 @@ fn settings(world: &World) -> FrontSettings {
         session_parameters: Vec::new(),
         tls: None,
         verifiers: Verifiers::nowhere(),
+        clocks: Clocks::Nowhere,
+        tells_holds: false,
         connections_max: 100,
         threads: 1,
     }
@@ -129,8 +133,10 @@ impl Process {
             restore: vec![monitor.recipient().into(), queue.clone().recipient().into()],
         };
         let (pace, _) = watch::channel(Pace::default());
-        let at_once = world::with(|world| world.around.dice.pick(&[None, Some(1), Some(2)]));
-        let database = Box::new(RealDatabase::new(desk.clone(), at_once, None));
+        let by_ticks = [None, Some(1), Some(2)].map(Releases::Ticks);
+        let releases = [&by_ticks[..], &[Releases::Pacing; 2]].concat();
+        let releases = world::with(|world| world.around.dice.pick(&releases));
+        let database = Box::new(RealDatabase::new(desk.clone(), releases, None));
         let daemon = Daemon::new(
             ports,
             database,
@@ -144,7 +150,21 @@ impl Process {
         daemon.start();
         let (_, classes) = watch::channel(Arc::new(classes()) as crate::postgres::front::Classes);
         let understand = UNDERSTANDS.with(PgQuery::clone);
+        let timed = PacingSettings { clocks: Clocks::Nowhere, at_once: None, cores: 2, lengths };
+        let ports = pacing::Ports {
+            admit: queue.clone().recipient().into(),
+            queue: view.clone(),
+            desk: desk.clone(),
+            own: None,
+        };
+        let (tells, pacing, _) = Pacing::new(timed, ports);
+        let paced = releases == Releases::Pacing;
+        let tells = if paced { tells } else { Tells::default() };
+        if paced {
+            drop(local.spawn_local(pacing.run()));
+        }
         let ports = Ports {
+            tells,
             admit: queue.clone().recipient().into(),
             drop_waiting: queue.clone().recipient().into(),
             queue: view.clone(),
