@@ -75,7 +75,7 @@ struct Driven {
 ///
 /// # Panics
 /// When something does not hold.
-pub fn drive(data: &[u8]) {
+pub(crate) fn drive(data: &[u8]) {
     let mut bytes = data.iter().copied();
     let setting = bytes.next().unwrap_or_default();
     let recordings = [Recording::Commit, Recording::Strict, Recording::Async, Recording::Off];

@@ -23,7 +23,7 @@ use evenkeel_core::{
     },
     journal::{Lease, Mode},
     scheduler::Feasibility,
-    server::pacer::Pace,
+    server::pacer,
     units::{
         ids::{ExecutionId, QueryId},
         resource::PerResource,
@@ -134,7 +134,7 @@ fn client() -> ClientViews {
 
 /// A front of which everything is known.
 fn clients() -> ClientsViews {
-    let pace = Some(Pace { core_us_per_s: 1, at_once: 1 });
+    let pace = Some(pacer::Pace { core_us_per_s: 1, at_once: 1 });
     let pacing = still(Arc::new(PacingView { pace, ..PacingView::default() }));
     ClientsViews {
         counters: Counters::default(),
