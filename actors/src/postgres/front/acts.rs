@@ -104,9 +104,6 @@ impl Relay {
                 format!("evenkeel holds this statement of class {}, for {seconds} s at most", intent.class);
             put_notice(&mut self.effects.to_client, &told);
         }
-        if std::mem::take(&mut self.cancel_hold) {
-            self.cancel();
-        }
     }
 
     fn described(&self, intent: &Intent) -> (Arc<Statement>, QueryText) {

@@ -47,6 +47,8 @@ const SERVER_BYTES: (usize, usize) = (16 * 1024, 128 * 1024);
 const LINGER: Duration = Duration::from_secs(2);
 /// So long the client may take to read its last error.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// So long after it was sent a statement has begun: a cancel that reaches its backend before has no effect.
+const BEGINS_WITHIN: Duration = Duration::from_millis(20);
 /// While the recorder is behind, whether it still is asked that often.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -71,8 +73,8 @@ pub(super) struct Relay {
     pub(super) held: Option<Held>,
     /// Of the backend, where it is on this machine.
     pub(super) clock: Option<BackendClock>,
-    /// A cancel came while the server was asked whether the statement may be held.
-    pub(super) cancel_hold: bool,
+    /// A cancel came while the server was asked whether the statement may be held, or while it waited for its record.
+    cancel_later: bool,
     /// Whether the server's inbox has something that nobody has looked at.
     unread: bool,
     client_gone: bool,
@@ -131,7 +133,7 @@ impl Relay {
             keys: None,
             held: None,
             clock: None,
-            cancel_hold: false,
+            cancel_later: false,
             client_gone: false,
             server_gone: false,
             draining: None,
@@ -155,6 +157,7 @@ impl Relay {
             moved |= self.poll_server(waking);
             moved |= self.poll_client(waking);
             self.act();
+            self.cancel_late();
             moved |= self.poll_writes(waking);
             moved |= self.poll_alarm(waking);
             self.end_when_idle();
@@ -253,22 +256,45 @@ impl Relay {
 
     /// What is held is answered at once. What runs is cancelled in the server, while nothing else begins.
     pub(super) fn cancel(&mut self) {
+        let refusal = Refusal::new(code::CANCELED, "canceling statement due to user request");
         if self.session.is_asking() {
-            self.cancel_hold = true;
+            self.cancel_later = true;
         } else if self.session.held().is_some() {
-            let refusal = Refusal::new(code::CANCELED, "canceling statement due to user request");
             self.session.give_up(&refusal, &mut self.effects);
-        } else if self.session.is_busy()
-            && let Some((key, _)) = &self.keys
-        {
-            self.session.cancel_begins();
-            let (upstream, place, key) = (self.shared.upstream.clone(), self.place.clone(), key.clone());
-            let mailbox = self.mailbox.clone();
-            tokio::task::spawn_local(async move {
-                upstream.cancel(&place, &key).await;
-                let _ = mailbox.send(Tell::Canceled);
-            });
+        } else if self.session.give_up_unsent(&refusal, &mut self.effects) {
+            // Nobody but its client knows of it.
+        } else if self.session.waits_for_record() {
+            self.cancel_later = true;
+        } else {
+            self.cancel_in_server(Duration::ZERO);
         }
+    }
+
+    /// A cancel that came when nothing could be cancelled yet.
+    fn cancel_late(&mut self) {
+        let can = !self.session.is_asking() && !self.session.waits_for_record();
+        if self.cancel_later && can {
+            self.cancel_later = false;
+            if self.session.held().is_some() {
+                return self.cancel();
+            }
+            self.cancel_in_server(BEGINS_WITHIN);
+        }
+    }
+
+    fn cancel_in_server(&mut self, wait: Duration) {
+        if !self.session.is_busy() {
+            return;
+        }
+        let Some((key, _)) = &self.keys else { return };
+        self.session.cancel_begins();
+        let (upstream, place, key) = (self.shared.upstream.clone(), self.place.clone(), key.clone());
+        let mailbox = self.mailbox.clone();
+        tokio::task::spawn_local(async move {
+            sleep(wait).await;
+            upstream.cancel(&place, &key).await;
+            let _ = mailbox.send(Tell::Canceled);
+        });
     }
 
     fn poll_server(&mut self, waking: &mut Waking<'_>) -> bool {

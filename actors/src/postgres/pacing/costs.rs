@@ -77,10 +77,11 @@ impl Costs {
     /// A run ends, having used so much by its backend's clock. What is over with it.
     pub(super) fn ended(&mut self, execution: ExecutionId, cpu_us: Option<u64>, now_us: u64) -> Option<Over> {
         let Member { unit, ends_unit, .. } = self.open.remove(&execution)?;
-        let Some((of, open)) = unit.and_then(|of| Some((of, self.units.get_mut(&of)?))) else {
+        let Some(of) = unit else {
             self.estimator.ended(execution, now_us, cpu_us);
             return Some(Over { execution, cpu_us });
         };
+        let open = self.units.get_mut(&of)?;
         if let Some(more) = cpu_us {
             *open.cpu_us.get_or_insert(0) += more;
         }
@@ -150,6 +151,7 @@ mod tests {
             let (run, now_us) = (run(number * 10 + 1, "select", None), 1_000_000 * number as u64);
             costs.began(&run, false, now_us);
             let over = costs.ended(run.execution, Some(30_000), now_us + 40_000);
+            costs.used(now_us, now_us + 100_000, 31_000);
             assert_eq!(over, Some(Over { execution: run.execution, cpu_us: Some(30_000) }));
         }
         let known = costs.expected_us(&run(1, "select", None));
@@ -174,6 +176,7 @@ mod tests {
             costs.began(&commit, false, now_us + 20_000);
             let over = costs.ended(commit.execution, Some(100), now_us + 21_000);
             assert_eq!(over, Some(Over { execution: begin.execution, cpu_us: Some(10_000) }));
+            costs.used(now_us, now_us + 100_000, 11_000);
             now_us += 1_000_000;
         }
         let expected = costs.expected_us(&run(9_900, "begin", Some(11)));

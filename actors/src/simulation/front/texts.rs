@@ -62,9 +62,9 @@ pub(super) struct Text {
 
 impl Text {
     pub(super) fn of(text: &str) -> Self {
-        let (bare, comment) = text.split_once("/*").unwrap_or((text, ""));
-        let told = comment.split_once("truth='").and_then(|(_, rest)| rest.split_once('\''));
-        let statements = bare.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+        let told = text.split_once("truth='").and_then(|(_, rest)| rest.split_once('\''));
+        let statements = text.split(';').map(|part| part.split("/*").next().unwrap_or_default().trim());
+        let statements = statements.filter(|statement| !statement.is_empty());
         Self { tag: told.and_then(|(tag, _)| tag.parse().ok()), does: statements.map(Does::of).collect() }
     }
 

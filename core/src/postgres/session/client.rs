@@ -343,15 +343,25 @@ impl Session {
 
     /// The journal takes nothing more: what waits for its record is refused.
     pub fn refuse(&mut self, refusal: &Refusal, now_us: u64, out: &mut Effects) {
-        let waits = self.staged.iter().any(|staged| staged.wait_for > self.durable);
-        if !waits {
-            return;
-        }
         // Server and client would disagree about the state of the transaction, or about whose error that is.
-        if self.transaction.server_in_block() || !self.is_one_batch_alone() {
-            return self.end(refusal, now_us, out);
+        if self.waits_for_record() && !self.give_up_unsent(refusal, out) {
+            self.end(refusal, now_us, out);
         }
-        self.drop_batch(refusal, out);
+    }
+
+    /// Whether something waits for its record.
+    pub fn waits_for_record(&self) -> bool {
+        self.staged.iter().any(|staged| staged.wait_for > self.durable)
+    }
+
+    /// Gives up a batch that waits for its record, where its error undoes nothing that was sent before; whether that is so.
+    pub fn give_up_unsent(&mut self, refusal: &Refusal, out: &mut Effects) -> bool {
+        let alone =
+            self.waits_for_record() && !self.transaction.server_in_block() && self.is_one_batch_alone();
+        if alone {
+            self.drop_batch(refusal, out);
+        }
+        alone
     }
 
     /// Whether what is staged is one whole batch, whose error undoes nothing that was sent before.

@@ -147,6 +147,30 @@ fn a_refused_record_fails_the_statement_outside_and_ends_the_session_inside() {
 }
 
 #[test]
+fn a_cancel_finds_what_waits_for_its_record() {
+    let canceled = Refusal::new(code::CANCELED, "canceling statement due to user request");
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("insert");
+    assert!(lab.session.waits_for_record() && !lab.session.is_busy());
+    assert!(lab.session.give_up_unsent(&canceled, &mut lab.out));
+    assert_eq!((lab.told().as_str(), lab.sent().as_str()), ("E", "S"));
+    assert_eq!(lab.finished(), [("failed", None, Some("not sent"))]);
+    lab.ready(b'I');
+    lab.query("sure read");
+    assert_eq!(lab.sent(), "Q", "the session goes on");
+
+    // Inside of a transaction the server has to say so.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.query("begin");
+    lab.complete("BEGIN");
+    lab.ready(b'T');
+    lab.query("commit");
+    assert!(lab.session.waits_for_record());
+    assert!(!lab.session.give_up_unsent(&canceled, &mut lab.out));
+    assert!(!lab.session.is_over());
+}
+
+#[test]
 fn what_is_refused_with_others_ends_for_all_of_them() {
     // A sure read behind what waits was to be recorded, too, and leaves as little.
     let mut lab = Lab::open(Recording::Commit);
