@@ -332,29 +332,34 @@ impl Driven {
         }
         let sent = std::mem::take(&mut self.out.to_server);
         let mut rest = sent.as_slice();
-        while !rest.is_empty() {
-            let same = rest.iter().zip(&self.for_server).take_while(|(one, other)| one == other).count();
-            self.for_server.drain(..same);
-            rest = &rest[same..];
-            if rest.is_empty() {
-                break;
-            }
+        while let Some((before, behind)) = around_question(rest) {
+            self.left(before);
             self.faithful = false;
-            rest = without_question(rest);
+            rest = behind;
         }
+        self.left(rest);
         let told = std::mem::take(&mut self.out.to_client);
         if self.faithful && !self.session.is_over() {
             assert!(self.for_client.starts_with(&told), "the client is told what the server has not said");
             self.for_client.drain(..told.len());
         }
     }
+
+    fn left(&mut self, sent: &[u8]) {
+        assert!(
+            self.for_server.starts_with(sent),
+            "the server is sent what no client has said: {}",
+            sent.escape_ascii()
+        );
+        self.for_server.drain(..sent.len());
+    }
 }
 
-/// What stands behind a question of the session's own.
-fn without_question(bytes: &[u8]) -> &[u8] {
-    let question = QUESTIONS
-        .iter()
-        .any(|question| bytes.get(HEAD_BYTES..).is_some_and(|body| body.starts_with(question)));
-    assert!(question && bytes[0] == b'Q', "the server is sent what no client has said");
-    &bytes[head(bytes).expect("an own question has a length").expect("and is whole").total_bytes..]
+/// What stands before and behind a question of the session's own, which no script of a client's asks.
+fn around_question(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let asks = |text: &[u8]| QUESTIONS.iter().any(|question| text.starts_with(question));
+    let at = (HEAD_BYTES..bytes.len()).find(|at| asks(&bytes[*at..]))? - HEAD_BYTES;
+    let (before, from) = bytes.split_at(at);
+    let length = head(from).expect("an own question has a length").expect("and is whole").total_bytes;
+    Some((before, &from[length..]))
 }

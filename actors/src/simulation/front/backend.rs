@@ -311,17 +311,17 @@ impl Backend {
     fn execute(&mut self, portal: &[u8], limit: i32, written: Instant, around: &mut Around) {
         let Some(portal) = self.portals.get_mut(portal) else { return self.fail("34000", around) };
         let (text, suspended) = (portal.text.clone(), portal.suspended);
-        let Some(does) = text.does.first().copied() else { return self.say(b'I', b"") };
+        let Some((does, key)) = text.0.first().copied() else { return self.say(b'I', b"") };
         let suspends = limit > 0 && does == Does::Reads && !suspended;
         portal.suspended = suspends;
-        self.run_one(does, text.key(0), written, suspends, false, around);
+        self.run_one(does, key, written, suspends, false, around);
     }
 
     fn next_of_text(&mut self, around: &mut Around) {
         let Some((text, at, written)) = &mut self.text else { return };
-        let (key, among_others, written) = (text.key(*at), text.does.len() > 1, *written);
-        let Some(does) = text.does.get(*at).copied() else {
-            let empty = text.does.is_empty();
+        let (among_others, written) = (text.0.len() > 1, *written);
+        let Some((does, key)) = text.0.get(*at).copied() else {
+            let empty = text.0.is_empty();
             self.text = None;
             if empty {
                 self.say(b'I', b"");

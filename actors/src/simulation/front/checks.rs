@@ -9,7 +9,7 @@ use evenkeel_core::{
     invariants::{Audit, Merge, Report},
     journal::{Executed, Outcome, PerStream, Record, Stream},
     postgres::{frames::Fields, session::Recording},
-    units::{ids::ExecutionId, lengths::Lengths},
+    units::lengths::Lengths,
 };
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ const UNSYNCED_MAX: Duration = Duration::from_millis(50);
 
 pub(super) fn all(world: &mut World, talks: &[&Talk], gap: u64) {
     let spoken = world.database.all_spoken();
-    let texts = talks.iter().flat_map(|talk| texts(&messages(&talk.sent))).collect::<BTreeMap<_, _>>();
+    let statements = talks.iter().flat_map(|talk| statements(&messages(&talk.sent))).collect();
     let mut sent = Vec::new();
     for one in spoken {
         let written = written(one);
@@ -37,7 +37,7 @@ pub(super) fn all(world: &mut World, talks: &[&Talk], gap: u64) {
     }
     let around = &world.around;
     nothing_is_sent_twice_or_after_it_was_given_up(around, &sent);
-    outcomes_are_true(around, &texts);
+    outcomes_are_true(around, &statements);
     what_has_no_record_is_told(around, gap);
     the_journal_is_whole(around);
 }
@@ -59,8 +59,8 @@ fn written(spoken: &Spoken) -> Vec<Message> {
     messages(&bytes).into_iter().filter(|message| message.kind() != b'p' && !own(message)).collect()
 }
 
-/// Texts by their tags.
-fn texts(messages: &[Message]) -> Vec<(u64, Text)> {
+/// What tagged statements do.
+fn statements(messages: &[Message]) -> Vec<(Key, Does)> {
     let of = |message: &Message| {
         let mut fields = Fields(message.body());
         let text = match message.kind() {
@@ -68,10 +68,10 @@ fn texts(messages: &[Message]) -> Vec<(u64, Text)> {
             b'P' => fields.text().and_then(|_| fields.text()),
             _ => None,
         };
-        let text = Text::of(&String::from_utf8_lossy(text?));
-        Some((text.tag?, text))
+        let Text(statements) = Text::of(&String::from_utf8_lossy(text?));
+        Some(statements.into_iter().filter_map(|(does, key)| Some((key?, does))))
     };
-    messages.iter().filter_map(of).collect()
+    messages.iter().filter_map(of).flatten().collect()
 }
 
 /// The tagged statements that messages make the database run, if nothing keeps it from that.
@@ -82,8 +82,8 @@ fn keys(messages: &[Message]) -> Vec<Key> {
         let mut name = || fields.text().unwrap_or_default().to_vec();
         match message.kind() {
             b'Q' => {
-                let text = Text::of(&String::from_utf8_lossy(&name()));
-                found.extend((0..text.does.len()).filter_map(|at| text.key(at)));
+                let Text(statements) = Text::of(&String::from_utf8_lossy(&name()));
+                found.extend(statements.into_iter().filter_map(|(_, key)| key));
             }
             b'P' => {
                 let (name, text) = (name(), name());
@@ -91,7 +91,7 @@ fn keys(messages: &[Message]) -> Vec<Key> {
             }
             b'B' => {
                 let (portal, name) = (name(), name());
-                portals.insert(portal, statements.get(&name).and_then(|text| text.key(0)));
+                portals.insert(portal, statements.get(&name).and_then(|Text(text): &Text| text.first()?.1));
             }
             // Only the first one begins it.
             b'E' => found.extend(portals.get_mut(&name()).and_then(Option::take)),
@@ -115,9 +115,8 @@ fn nothing_is_sent_twice_or_after_it_was_given_up(around: &Around, sent: &[Key])
     for key in sent {
         assert!(seen.insert(key), "{key:?} was sent twice");
     }
-    let tags: BTreeSet<_> = sent.iter().map(|(tag, _)| *tag).collect();
-    for (execution, tag) in around.writer.never_sent() {
-        assert!(!tags.contains(&tag), "{tag} was sent, and {execution} is journalled as never sent");
+    for (execution, key) in around.writer.never_sent() {
+        assert!(!seen.contains(&key), "{key} was sent, and {execution} is journalled as never sent");
     }
 }
 
@@ -129,48 +128,33 @@ fn within(executed: &Executed) -> Option<Transaction> {
     Some((statement.session, statement.transaction?))
 }
 
-fn outcomes_are_true(around: &Around, texts: &BTreeMap<u64, Text>) {
-    let executed: Vec<_> = around.writer.disk.entries[Stream::Executions]
-        .iter()
-        .filter_map(|entry| match &entry.record {
-            Record::Executed(executed) => Some(executed),
-            _ => None,
-        })
-        .collect();
-    // Runs of a text begin in its order, and so are their ids.
-    let mut runs = BTreeMap::<u64, BTreeMap<ExecutionId, &Executed>>::new();
-    for one in &executed {
-        let tag = one.statement.as_ref().and_then(|statement| statement.tag.as_ref()?.parse().ok());
-        if let Some(tag) = tag {
-            runs.entry(tag).or_default().insert(one.execution, one);
-        }
-    }
+fn outcomes_are_true(around: &Around, statements: &BTreeMap<Key, Does>) {
     let mut of_blocks = Vec::new();
-    let mut committed = BTreeSet::new();
-    for (tag, runs) in &runs {
-        let does = &texts.get(tag).unwrap_or_else(|| panic!("nobody sent {tag}, which has a record")).does;
-        assert!(runs.len() <= does.len(), "{tag} has {} statements and {} records", does.len(), runs.len());
-        for (at, (does, executed)) in does.iter().zip(runs.values()).enumerate() {
-            let key = (*tag, at);
-            let fate = around.fates.get(&key).copied().unwrap_or_default();
-            match executed.outcome {
-                Outcome::Ok => {
-                    assert!(fate.completed, "{key:?} is `ok`, and the database has not said so");
-                    match within(executed) {
-                        Some(within) if *does == Does::Commits => drop(committed.insert(within)),
-                        Some(within) => of_blocks.push((within, key, *does, fate)),
-                        None => assert!(
-                            fate.acted.is_some() || !does.acts(),
-                            "{key:?} is `ok`, and has left nothing: {executed:?}"
-                        ),
-                    }
+    let (mut committed, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for entry in &around.writer.disk.entries[Stream::Executions] {
+        let Record::Executed(executed) = &entry.record else { continue };
+        let tag = executed.statement.as_ref().and_then(|statement| statement.tag.as_ref()?.parse().ok());
+        let Some(key) = tag else { continue };
+        assert!(seen.insert(key), "{key} has two ends");
+        let does = *statements.get(&key).unwrap_or_else(|| panic!("nobody sent {key}, which has a record"));
+        let fate = around.fates.get(&key).copied().unwrap_or_default();
+        match executed.outcome {
+            Outcome::Ok => {
+                assert!(fate.completed, "{key} is `ok`, and the database has not said so");
+                match within(executed) {
+                    Some(within) if does == Does::Commits => drop(committed.insert(within)),
+                    Some(within) => of_blocks.push((within, key, does, fate)),
+                    None => assert!(
+                        fate.acted.is_some() || !does.acts(),
+                        "{key} is `ok`, and has left nothing: {executed:?}"
+                    ),
                 }
-                Outcome::Failed => {
-                    let acted = fate.acted.is_some() && *does != Does::Outside;
-                    assert!(!acted, "{key:?} has acted, and is `failed`: {:?}", executed.answer);
-                }
-                Outcome::Unknown => {}
             }
+            Outcome::Failed => {
+                let acted = fate.acted.is_some() && does != Does::Outside;
+                assert!(!acted, "{key} has acted, and is `failed`: {:?}", executed.answer);
+            }
+            Outcome::Unknown => {}
         }
     }
     for (within, key, does, fate) in of_blocks {

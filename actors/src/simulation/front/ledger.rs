@@ -1,7 +1,7 @@
 //! The journal's writer: requests wait for the modelled disk, become durable together, are answered later or refused.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     super::{dice::Draws as _, disk::Disk},
+    texts::Key,
     world,
 };
 use crate::ports::{
@@ -65,8 +66,8 @@ pub(super) struct Writer {
     answers: VecDeque<(Tell<Committed, CommitError>, Committed)>,
     pub(super) trouble: Option<Trouble>,
     published: watch::Sender<Published>,
-    /// Statements of each tag that are durable as released.
-    durable: BTreeMap<u64, usize>,
+    /// Statements that are durable as released.
+    durable: BTreeSet<Key>,
     seen: usize,
 }
 
@@ -84,7 +85,7 @@ impl Writer {
             answers: VecDeque::new(),
             trouble: None,
             published: watch::Sender::new(Published::default()),
-            durable: BTreeMap::new(),
+            durable: BTreeSet::new(),
             seen: 0,
         }
     }
@@ -103,8 +104,8 @@ impl Writer {
     }
 
     /// Whether the statement is durable as released.
-    pub(super) fn has(&self, (tag, at): (u64, usize)) -> bool {
-        self.durable.get(&tag).is_some_and(|known| *known > at)
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.durable.contains(&key)
     }
 
     /// Whether somebody waits.
@@ -177,7 +178,7 @@ impl Writer {
         for entry in &entries[self.seen..] {
             if let Record::Queue(QueueRecord { event: QueueEvent::Released, statement, .. }) = &entry.record {
                 let tag = statement.as_ref().and_then(|statement| statement.tag.as_ref()?.parse().ok());
-                *self.durable.entry(tag.unwrap_or(0)).or_default() += 1;
+                self.durable.extend::<Option<Key>>(tag);
             }
         }
         self.seen = entries.len();
@@ -197,7 +198,7 @@ impl Writer {
     }
 
     /// What was given up, or is recorded as not sent.
-    pub(super) fn never_sent(&self) -> Vec<(ExecutionId, u64)> {
+    pub(super) fn never_sent(&self) -> Vec<(ExecutionId, Key)> {
         let tagged = |execution, tag: Option<&String>| Some((execution, tag?.parse().ok()?));
         let dropped = self.disk.entries[Stream::Queue].iter().filter_map(|entry| match &entry.record {
             Record::Queue(event) if event.event == QueueEvent::Dropped => {

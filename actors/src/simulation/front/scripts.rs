@@ -108,7 +108,8 @@ pub(super) fn turn(around: &mut Around, prepared: &mut Vec<&'static str>) -> Tur
 
 fn query(statements: Vec<&str>, around: &mut Around) -> Turn {
     let mut bytes = Vec::new();
-    put_query(&mut bytes, &tagged(&statements.join("; "), around));
+    let statements: Vec<_> = statements.into_iter().map(|statement| tagged(statement, around)).collect();
+    put_query(&mut bytes, &statements.join("; "));
     Turn { bytes, ends: 1, ..Turn::default() }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A statement by its tag and its place in its text.
-pub(super) type Key = (u64, usize);
+/// A statement's tag, which no other one has.
+pub(super) type Key = u64;
 
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +53,19 @@ impl Does {
     }
 }
 
-/// A text: what its statements do, and the tag that they share.
+/// What the statements of a text do, and their tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) tag: Option<u64>,
-    pub(super) does: Vec<Does>,
-}
+pub(super) struct Text(pub(super) Vec<(Does, Option<Key>)>);
 
 impl Text {
     pub(super) fn of(text: &str) -> Self {
-        let told = text.split_once("truth='").and_then(|(_, rest)| rest.split_once('\''));
-        let statements = text.split(';').map(|part| part.split("/*").next().unwrap_or_default().trim());
-        let statements = statements.filter(|statement| !statement.is_empty());
-        Self { tag: told.and_then(|(tag, _)| tag.parse().ok()), does: statements.map(Does::of).collect() }
+        let statements = text.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+        Self(statements.map(|statement| (Does::of(statement), tag(statement))).collect())
     }
+}
 
-    pub(super) fn key(&self, at: usize) -> Option<Key> {
-        Some((self.tag?, at))
-    }
+fn tag(statement: &str) -> Option<Key> {
+    statement.split_once("truth='")?.1.split_once('\'')?.0.parse().ok()
 }
 
 /// A message: its type, and all of its bytes.
