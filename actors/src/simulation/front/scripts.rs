@@ -50,9 +50,7 @@ fn any(around: &mut Around) -> &'static str {
 fn tagged(bare: &str, around: &mut Around) -> String {
     let tag = around.tag();
     let class = if around.dice.hits(250) { ",class='batch'" } else { "" };
-    // Each statement has its own tag.
-    let tagged = bare.split("; ").map(|statement| format!("{statement} /*truth='{tag}'{class}*/"));
-    tagged.collect::<Vec<_>>().join("; ")
+    format!("{bare} /*truth='{tag}'{class}*/")
 }
 
 fn parse(out: &mut Vec<u8>, name: &str, text: &str) {
