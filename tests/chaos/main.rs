@@ -6,7 +6,7 @@
 //! With `DATABASE=1` evenkeel stands before a real PostgreSQL, and both are killed: see `database/mod.rs`.
 //!
 //! With the cargo feature `faults` actors panic, too, and with `POINTS=2` the server dies at each named point so often first. With
-//! the feature `mutants` three known faults are built in, one after the other, and each must show within 300 kills.
+//! the feature `mutants` and `MUTANTS=1` three known faults are built in, one after the other, and each must show within 300 kills.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the run")]
 
@@ -75,7 +75,7 @@ fn main() {
     }
     let begun = Instant::now();
     let mut totals = Totals::default();
-    if cfg!(feature = "mutants") {
+    if cfg!(feature = "mutants") && number("MUTANTS", 0) > 0 {
         return notice_known_faults(seed);
     }
     if cfg!(feature = "faults") && points > 0 {
