@@ -9,7 +9,7 @@ use evenkeel_core::chance::Dice;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Totals, World};
-use crate::support::{pause, signal, wait_until};
+use crate::support::{pause, wait_until};
 
 /// Named points at which evenkeel dies, and in one of how many passings.
 const POINTS: [(&str, u32); 7] = [
@@ -29,7 +29,7 @@ pub(super) fn one(dice: &mut Dice, world: &mut World, totals: &mut Totals) {
     match dice.roll(100) {
         0..34 => kill_evenkeel(dice, world, totals),
         34..46 => die_at_a_point(dice, world, totals),
-        46..62 => end_backend(dice, world, totals, "TERM", "SIGTERM of a backend"),
+        46..62 => end_backend(dice, world, totals, Signal::TERM, "SIGTERM of a backend"),
         62..78 => terminate_backends(dice, world, totals),
         78..86 => kill_backend(dice, world, totals),
         86..92 => kill_postmaster(world, totals, Signal::QUIT, "SIGQUIT of the postmaster"),
@@ -87,9 +87,9 @@ fn is_backend(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with("postgres:"))
 }
 
-fn end_backend(dice: &mut Dice, world: &World, totals: &mut Totals, name: &str, what: &str) {
-    if let Some(pid) = a_backend(dice, world).filter(|pid| is_backend(*pid)) {
-        signal(pid.cast_unsigned(), name);
+fn end_backend(dice: &mut Dice, world: &World, totals: &mut Totals, how: Signal, what: &str) {
+    let pid = a_backend(dice, world).filter(|pid| is_backend(*pid)).and_then(Pid::from_raw);
+    if pid.is_some_and(|pid| kill_process(pid, how).is_ok()) {
         totals.count(what);
     }
 }
@@ -109,7 +109,7 @@ fn terminate_backends(dice: &mut Dice, world: &World, totals: &mut Totals) {
 
 /// All other backends are ended by the postmaster then, which recovers.
 fn kill_backend(dice: &mut Dice, world: &World, totals: &mut Totals) {
-    end_backend(dice, world, totals, "KILL", "kill -9 of a backend");
+    end_backend(dice, world, totals, Signal::KILL, "kill -9 of a backend");
     world.wait_until_up();
 }
 

@@ -104,9 +104,9 @@ impl Costs {
         over
     }
 
-    /// What all have used together in a stretch of time.
-    pub(super) fn used(&mut self, from_us: u64, to_us: u64, cpu_us: u64) {
-        self.estimator.sample(Sample { from_us, to_us, cpu_us: Some(cpu_us), backends: Vec::new() });
+    /// What all have used together in a stretch of time, where that is known.
+    pub(super) fn used(&mut self, from_us: u64, to_us: u64, cpu_us: Option<u64>) {
+        self.estimator.sample(Sample { from_us, to_us, cpu_us, backends: Vec::new() });
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
             let (run, now_us) = (run(number * 10 + 1, "select", None), 1_000_000 * number as u64);
             costs.began(&run, false, now_us);
             let over = costs.ended(run.execution, Some(30_000), now_us + 40_000);
-            costs.used(now_us, now_us + 100_000, 31_000);
+            costs.used(now_us, now_us + 100_000, Some(31_000));
             assert_eq!(over, Some(Over { execution: run.execution, cpu_us: Some(30_000) }));
         }
         let known = costs.expected_us(&run(1, "select", None));
@@ -176,7 +176,7 @@ mod tests {
             costs.began(&commit, false, now_us + 20_000);
             let over = costs.ended(commit.execution, Some(100), now_us + 21_000);
             assert_eq!(over, Some(Over { execution: begin.execution, cpu_us: Some(10_000) }));
-            costs.used(now_us, now_us + 100_000, 11_000);
+            costs.used(now_us, now_us + 100_000, Some(11_000));
             now_us += 1_000_000;
         }
         let expected = costs.expected_us(&run(9_900, "begin", Some(11)));

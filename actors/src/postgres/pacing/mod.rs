@@ -107,6 +107,11 @@ impl Tells {
         (Self(Some(sender)), receiver)
     }
 
+    /// Whether what is held leaves by the pacing, where there is to be one.
+    pub(super) fn works(&self) -> bool {
+        self.0.as_ref().is_none_or(|listener| !listener.is_closed())
+    }
+
     /// Tells, where somebody listens.
     pub(super) fn tell(&self, told: impl FnOnce() -> Told) {
         if let Some(listener) = &self.0 {

@@ -17,7 +17,7 @@ use evenkeel_core::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -42,6 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// How often the database is asked who waits for a lock or for a client.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How long that answer is waited for: what is held waits meanwhile, too.
+const ASK_MAX: Duration = Duration::from_millis(100);
 /// How often people are told.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// How long a plan holds without another one, µs: what the database uses was not to be read for so long.
@@ -82,7 +84,8 @@ pub struct Pacing {
     began: Instant,
     counter: Option<Counter>,
     /// When CPU time was read last, µs, and what it was.
-    counted: Option<(u64, u64)>,
+    sampled_us: u64,
+    counted_us: Option<u64>,
     costs: Costs,
     target: PaceTarget,
     pacer: Pacer,
@@ -113,7 +116,8 @@ impl Pacing {
         let cores = settings.cores.max(1);
         let pacing = Self {
             counter: Counter::of(&settings.clocks),
-            counted: None,
+            sampled_us: 0,
+            counted_us: None,
             costs: Costs::new(f64::from(cores)),
             target: PaceTarget::new(PaceSettings::of(cores), 0),
             pacer: Pacer::new(PacerSettings { cap, ..PacerSettings::default() }, 0),
@@ -233,14 +237,14 @@ impl Pacing {
                 self.pacer.progress(now_us, *execution, used_us);
             }
         }
-        let Some(Ok(total_us)) = self.counter.as_mut().map(Counter::cpu_us) else {
-            self.counted = None;
-            return;
-        };
-        let Some((from_us, before_us)) = self.counted.replace((now_us, total_us)) else { return };
+        let from_us = std::mem::replace(&mut self.sampled_us, now_us);
+        let total_us = self.counter.as_mut().and_then(|counter| counter.cpu_us().ok());
+        let before_us = std::mem::replace(&mut self.counted_us, total_us);
         // A counter that went back belongs to a database that was started again.
-        let Some(used_us) = total_us.checked_sub(before_us).filter(|_| now_us > from_us) else { return };
+        let used_us = total_us.zip(before_us).and_then(|(total, before)| total.checked_sub(before));
+        // One that tells nothing still says that time has passed.
         self.costs.used(from_us, now_us, used_us);
+        let Some(used_us) = used_us.filter(|_| now_us > from_us) else { return };
         let others_us = self.pacer.used(now_us, from_us, now_us, used_us).max(0.0);
         self.target.others(now_us, others_us as u64);
         self.others_us_per_s = others_us / (now_us - from_us) as f64 * 1e6;
@@ -252,7 +256,7 @@ impl Pacing {
     /// Who waits for a lock or for a client uses no CPU, and gives its place to another.
     async fn ask_who_waits(&mut self) {
         let Some(own) = &self.ports.own else { return };
-        let Ok(activity) = own.activity().await else { return };
+        let Ok(Ok(activity)) = timeout(ASK_MAX, own.activity()).await else { return };
         let waiting: BTreeSet<i32> = activity
             .iter()
             .filter(|one| one.waits_for.as_ref().is_some_and(|(kind, _)| kind == "Lock" || kind == "Client"))

@@ -77,7 +77,7 @@ impl Why {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Credit => "released by credit: the database uses less than its target",
-            Self::Latest => "released at its maximum delay",
+            Self::Latest => "its longest hold was over",
             Self::NoPlan => "released oldest first under the cap: there is no plan",
         }
     }
