@@ -95,7 +95,7 @@ fn ways(postgres: &Postgres) -> Result<Vec<Way>> {
     match bouncer(postgres) {
         Ok(way) => ways.push(way),
         Err(error) => {
-            println!("not run: PgBouncer ({error}): install it, as with `sudo apt-get install pgbouncer`")
+            println!("not run: PgBouncer ({error}): install it, as with `sudo apt-get install pgbouncer`");
         }
     }
     for record in ["off", "async", "commit", "strict"] {

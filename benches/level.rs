@@ -147,7 +147,7 @@ fn trace(seed: u64, seconds: u64) -> Vec<Arrival> {
         if at >= seconds as f64 {
             return arrivals;
         }
-        for _ in 0..1 + dice.roll(2 * BURST - 1) {
+        for _ in 0..=dice.roll(2 * BURST - 1) {
             let kind = dice.roll(KINDS as u64) as usize;
             let share = kind as f64 / (KINDS - 1) as f64;
             let mean = CPU_MS.0 * (CPU_MS.1 / CPU_MS.0).powf(share);
@@ -205,12 +205,12 @@ fn run(
     of_load.take(pgbench.id());
     let log = logs.with_extension(pgbench.id().to_string());
     let sampled = sample(group, seconds);
-    let delays = runtime.block_on(send(clients, trace, steps_per_ms, seconds))?;
+    let waited = runtime.block_on(send(clients, trace, steps_per_ms, seconds))?;
     let cpu = sampled.join().map_err(|_| "the sampler failed")?;
     let ended = pgbench.wait()?;
     assert!(ended.success(), "pgbench: {ended}");
-    let delay_s = delays.iter().sum::<f64>() / delays.len().max(1) as f64;
-    let (done, left) = (delays.len(), trace.len() - delays.len());
+    let delay_s = waited.iter().sum::<f64>() / waited.len().max(1) as f64;
+    let (done, left) = (waited.len(), trace.len() - waited.len());
     Ok(Figures { p99_ms: p99_ms(&log)?, delay_s, done, left, ..judge(&cpu) })
 }
 
@@ -282,7 +282,7 @@ fn sample(group: &Group, seconds: u64) -> std::thread::JoinHandle<Vec<f64>> {
             let now = (Instant::now(), reader.cpu());
             // A sample that comes late has more in it: per 100 ms of real time.
             let took = now.0.duration_since(last.0).as_secs_f64();
-            ticks.push((now.1 - last.1).as_secs_f64() * 1e3 * 0.1 / took.max(1e-3));
+            ticks.push(now.1.saturating_sub(last.1).as_secs_f64() * 1e3 * 0.1 / took.max(1e-3));
             last = now;
         }
         ticks

@@ -64,11 +64,9 @@ impl Gatherer {
             let lag = shipping.borrow().lag(&views.outbox.borrow().last_seq);
             found.extend(shipped(&shipping.borrow(), lag));
             found.extend(levelled(views, "start `evenkeel client`, or see its log and its /readyz"));
-        } else {
-            if views.about.levels {
-                found.extend(levelled(views, "this process' own client decides nothing, see the log"));
-                found.extend(strangers_lease(views));
-            }
+        } else if views.about.levels {
+            found.extend(levelled(views, "this process' own client decides nothing, see the log"));
+            found.extend(strangers_lease(views));
         }
         found.extend(everywhere(views));
         found.extend(self.moved());

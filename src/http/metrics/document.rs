@@ -214,8 +214,8 @@ fn document() -> String {
     server_numbers.register_collector(Box::new(ServerNumbers { views: server(), frames }));
     let mut client_numbers = registry();
     client_numbers.register_collector(Box::new(ClientNumbers(client())));
-    let mut clients_numbers = registry();
-    clients_numbers.register_collector(Box::new(ClientsNumbers(clients())));
+    let mut front_numbers = registry();
+    front_numbers.register_collector(Box::new(ClientsNumbers(clients())));
     let mut process_numbers = registry();
     let requests = Requests::default().for_thread();
     requests.count(
@@ -242,7 +242,7 @@ fn document() -> String {
          ## A client of its own: `client`\n{}",
         table(&process_numbers),
         table(&server_numbers),
-        table(&clients_numbers),
+        table(&front_numbers),
         table(&client_numbers)
     )
 }

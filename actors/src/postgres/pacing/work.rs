@@ -180,8 +180,9 @@ impl Pacing {
             Told::Gone(execution) => self.gone(execution, now_us),
             Told::Began(run) => self.begins(&run, now_us),
             Told::Ended(execution, cpu_us) => {
-                let over = self.costs.ended(execution, cpu_us, now_us);
-                over.into_iter().for_each(|over| self.over(over, now_us));
+                if let Some(over) = self.costs.ended(execution, cpu_us, now_us) {
+                    self.over(over, now_us);
+                }
             }
             Told::Over(session) => {
                 for over in self.costs.session_over(session, now_us) {

@@ -57,6 +57,7 @@ struct Portal {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the connection")]
 pub(super) struct Backend {
     pub(super) pid: i32,
     secret: u32,
@@ -239,9 +240,9 @@ impl Backend {
                 let kind = fields.byte();
                 let name = fields.text().unwrap_or_default();
                 if kind == Some(b'S') {
-                    drop(self.statements.remove(name))
+                    drop(self.statements.remove(name));
                 } else {
-                    drop(self.portals.remove(name))
+                    drop(self.portals.remove(name));
                 }
                 self.say(b'3', b"");
             }
