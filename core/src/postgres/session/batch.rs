@@ -144,7 +144,7 @@ impl Session {
                         self.runs.given_up(run, &mut out.events);
                     }
                 }
-                Some(Expect::Parse { name, parse, .. }) => self.names.not_parsed(&name, parse),
+                Some(Expect::Parse { name, parse, .. }) => self.names.not_sent(&name, parse),
                 _ if kind == b'C' => {
                     put(&mut out.to_server, b'C', |body| body.extend_from_slice(&message[5..]));
                     self.expected.push_back(Expect::Close { told: false });

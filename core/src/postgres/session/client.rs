@@ -145,7 +145,7 @@ impl Session {
                     (Some(self.bind(&portal, &statement, context, out)), Vec::new())
                 } else {
                     let means = opaque();
-                    let parse = self.names.parse(name, &means);
+                    let parse = self.names.parse(name, &means, self.transaction.batches().0);
                     (Some(Expect::Parse { name: name.into(), means, parse }), Vec::new())
                 }
             }
@@ -169,7 +169,7 @@ impl Session {
             b'P' => {
                 let (name, text) = (fields.text().unwrap_or_default(), fields.text().unwrap_or_default());
                 let means = context.understand.understand(&lossy(text));
-                let parse = self.names.parse(name, &means);
+                let parse = self.names.parse(name, &means, self.transaction.batches().0);
                 Some(Expect::Parse { name: name.into(), means, parse })
             }
             b'B' => {
@@ -217,7 +217,7 @@ impl Session {
     }
 
     fn bind(&mut self, portal: &[u8], statement: &[u8], context: &Context<'_>, out: &mut Effects) -> Expect {
-        let known = self.names.statement(statement).cloned();
+        let known = self.names.statement(statement, self.transaction.batches().0).cloned();
         let means =
             known.unwrap_or_else(|| Arc::new(Understood::opaque(Kind::Other, "(a name of an unknown text)")));
         if let Some(run) = self.names.bind(portal, means, self.transaction.batches().0) {

@@ -19,12 +19,15 @@ pub(super) struct Names {
 /// What a statement's name means.
 #[derive(Debug)]
 struct Statement {
-    /// To what is scanned from now on; none where that is unclear.
-    means: Option<Arc<Understood>>,
+    /// By the last Parse of that name that was scanned; none where the server decides whether it takes that on.
+    latest: Option<Arc<Understood>>,
+    /// That Parse, and the batch in which it was scanned.
+    parse: u64,
+    batch: u64,
+    /// Whether the server has answered it.
+    answered: bool,
     /// To the server, by its last answer.
     confirmed: Option<Arc<Understood>>,
-    /// The last Parse of that name.
-    parse: u64,
 }
 
 /// A statement with its parameters.
@@ -40,18 +43,20 @@ pub(super) struct Portal {
 }
 
 impl Names {
-    /// A Parse was scanned; its number. Of a name that is known already, the server decides whether it takes on the new
-    /// meaning: until then it is unclear.
-    pub(super) fn parse(&mut self, name: &[u8], means: &Arc<Understood>) -> u64 {
+    /// A Parse was scanned in that batch; its number. Of a name that is known already, the server decides whether it takes on
+    /// the new meaning: until then it is unclear.
+    pub(super) fn parse(&mut self, name: &[u8], means: &Arc<Understood>, batch: u64) -> u64 {
         self.parses += 1;
         let parse = self.parses;
         let room = self.statements.len() < NAMES_MAX || name.is_empty();
+        let latest = Some(Arc::clone(means));
         if let Some(known) = self.statements.get_mut(name) {
-            known.means = name.is_empty().then(|| Arc::clone(means));
-            known.parse = parse;
+            let latest = latest.filter(|_| name.is_empty());
+            let confirmed = known.confirmed.take();
+            *known = Statement { latest, parse, batch, answered: false, confirmed };
         } else if room {
-            let means = Some(Arc::clone(means));
-            self.statements.insert(name.into(), Statement { means, confirmed: None, parse });
+            let statement = Statement { latest, parse, batch, answered: false, confirmed: None };
+            self.statements.insert(name.into(), statement);
         }
         parse
     }
@@ -61,21 +66,34 @@ impl Names {
         if let Some(known) = self.statements.get_mut(name).filter(|known| known.parse >= parse) {
             known.confirmed = Some(Arc::clone(means));
             if known.parse == parse {
-                known.means.clone_from(&known.confirmed);
+                (known.latest, known.answered) = (known.confirmed.clone(), true);
             }
         }
     }
 
-    /// The server has not, or it was not sent: the meaning from before counts.
+    /// The server has not: it skips all up to the end of that batch, and then the meaning from before counts.
     pub(super) fn not_parsed(&mut self, name: &[u8], parse: u64) {
         if let Some(known) = self.statements.get_mut(name).filter(|known| known.parse == parse) {
-            known.means.clone_from(&known.confirmed);
+            known.answered = true;
         }
     }
 
-    /// What a statement's name means; none where that is unclear.
-    pub(super) fn statement(&self, name: &[u8]) -> Option<&Arc<Understood>> {
-        self.statements.get(name)?.means.as_ref()
+    /// It was not sent, nor will be anything of that batch: the meaning from before counts.
+    pub(super) fn not_sent(&mut self, name: &[u8], parse: u64) {
+        if let Some(known) = self.statements.get_mut(name).filter(|known| known.parse == parse) {
+            (known.latest, known.answered) = (known.confirmed.clone(), true);
+        }
+    }
+
+    /// What a statement's name means in that batch; none where that is unclear. A Parse of a batch before, which the server
+    /// has not answered, may have been skipped after an error.
+    pub(super) fn statement(&self, name: &[u8], batch: u64) -> Option<&Arc<Understood>> {
+        let known = self.statements.get(name)?;
+        match (known.batch == batch, known.answered) {
+            (true, _) => known.latest.as_ref(),
+            (false, true) => known.confirmed.as_ref(),
+            (false, false) => None,
+        }
     }
 
     /// A name is closed.

@@ -228,6 +228,33 @@ fn an_error_that_would_be_of_more_than_one_batch_ends_the_session() {
 }
 
 #[test]
+fn a_parse_that_may_be_skipped_gives_no_meaning_to_the_next_batch() {
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[parse("", "insert"), sync()].concat());
+    lab.server(&message(b'1', b""));
+    lab.ready(b'I');
+    lab.sent();
+    // An error before it makes the server skip the second Parse: what is bound next is the INSERT.
+    let fails = [parse("x", "nonsense"), parse("", "sure read"), sync()].concat();
+    lab.client(&[fails, bind("", ""), execute("", 0), sync()].concat());
+    assert!(lab.intents()[0].waited_for, "{:?}", lab.intents());
+    assert!(!lab.sent().contains('E'), "it waits for its record");
+
+    // In the batch of that Parse everything is skipped together, and afterwards the meaning from before counts.
+    let mut lab = Lab::open(Recording::Commit);
+    lab.enforce = false;
+    lab.client(&[parse("", "insert"), sync()].concat());
+    lab.server(&message(b'1', b""));
+    lab.ready(b'I');
+    lab.client(&[parse("x", "nonsense"), parse("", "sure read"), sync()].concat());
+    lab.server(&message(b'E', b"VERROR\0C42601\0\0"));
+    lab.ready(b'I');
+    lab.client(&[bind("", ""), execute("", 0), sync()].concat());
+    assert_eq!(&*lab.intents()[0].text, "insert");
+}
+
+#[test]
 fn the_answer_to_an_older_parse_changes_nothing_of_a_newer_one() {
     for close in [vec![], message(b'C', b"Sa\0")] {
         let name = if close.is_empty() { "" } else { "a" };
