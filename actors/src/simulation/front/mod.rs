@@ -34,7 +34,7 @@ use self::{client::Client, ledger::Trouble, process::Process};
 use super::dice::Draws as _;
 
 /// Seeds that `make test` tries.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 4_000;
 /// Things that happen in a world before it comes to rest, and rounds in which it must.
 const STEPS: u64 = 400;
 const ROUNDS_MAX: u32 = 1_000;

@@ -217,7 +217,7 @@ impl Session {
     }
 
     fn bind(&mut self, portal: &[u8], statement: &[u8], context: &Context<'_>, out: &mut Effects) -> Expect {
-        let known = self.names.statement(statement, self.transaction.batches().0).cloned();
+        let known = self.names.statement(statement, self.transaction.batches().0);
         let means =
             known.unwrap_or_else(|| Arc::new(Understood::opaque(Kind::Other, "(a name of an unknown text)")));
         if let Some(run) = self.names.bind(portal, means, self.transaction.batches().0) {

@@ -42,6 +42,13 @@ pub(super) struct Portal {
     pub(super) begun: Option<ExecutionId>,
 }
 
+/// The same, of which nothing is sure.
+fn probable(means: &Understood) -> Understood {
+    let mut means = Understood { exact: false, ..means.clone() };
+    means.parts.iter_mut().for_each(|part| part.sure_read = false);
+    means
+}
+
 impl Names {
     /// A Parse was scanned in that batch; its number. Of a name that is known already, the server decides whether it takes on
     /// the new meaning: until then it is unclear.
@@ -86,13 +93,13 @@ impl Names {
     }
 
     /// What a statement's name means in that batch; none where that is unclear. A Parse of a batch before, which the server
-    /// has not answered, may have been skipped after an error.
-    pub(super) fn statement(&self, name: &[u8], batch: u64) -> Option<&Arc<Understood>> {
+    /// has not answered, may have been skipped after an error: what it says is probable and not sure.
+    pub(super) fn statement(&self, name: &[u8], batch: u64) -> Option<Arc<Understood>> {
         let known = self.statements.get(name)?;
         match (known.batch == batch, known.answered) {
-            (true, _) => known.latest.as_ref(),
-            (false, true) => known.confirmed.as_ref(),
-            (false, false) => None,
+            (true, _) => known.latest.clone(),
+            (false, true) => known.confirmed.clone(),
+            (false, false) => known.latest.as_deref().map(probable).map(Arc::new),
         }
     }
 
