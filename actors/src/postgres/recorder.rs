@@ -24,7 +24,7 @@ use evenkeel_core::{
     units::ids::{ExecutionId, QueryId},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -72,6 +72,8 @@ pub(super) enum Submission {
     Intent(Box<Intent>),
     /// It has ended.
     Ended(ExecutionId, Outcome, Answer),
+    /// Somebody waits until all before is recorded.
+    Before(oneshot::Sender<()>),
 }
 
 /// A statement that is about to be sent.
@@ -127,6 +129,13 @@ impl Recorder {
     pub(super) fn submit(&self, submission: Submission) {
         self.counts.behind.fetch_add(1, Ordering::Relaxed);
         let _ = self.submissions.send(submission);
+    }
+
+    /// Waits until all that was submitted before is recorded, or cannot be.
+    pub(super) fn before(&self) -> impl Future<Output = ()> + use<> {
+        let (answer, recorded) = oneshot::channel();
+        self.submit(Submission::Before(answer));
+        async move { drop(recorded.await) }
     }
 
     /// Whether so much waits that sessions should, too.
@@ -213,7 +222,7 @@ impl Work {
         let texts: BTreeMap<_, _> = new.map(|one| (one.text.query, one.text.clone())).collect();
         let arrivals = intents.iter().map(|one| one.arrival.clone()).collect();
         let new: Vec<_> = texts.keys().copied().collect();
-        let patient = !intents.iter().any(|one| one.waited_for);
+        let patient = !self.waiting.iter().take(count).any(Submission::is_waited_for);
         let texts = texts.into_values().collect();
         let admit = Admit { at_ms: unix_ms(), arrivals, texts, patient };
         let answer = self.queue.send(admit).await.unwrap_or(Err(NotRecorded::Refused(AppendError::Unknown)));
@@ -232,6 +241,7 @@ impl Work {
                 Submission::Ended(execution, outcome, answer) => {
                     self.desk.finished(execution, outcome, answer);
                 }
+                Submission::Before(answer) => drop(answer.send(())),
                 Submission::Intent(intent) => {
                     let Intent { session, ticket, .. } = *intent;
                     match told.iter_mut().rev().find(|(known, _)| known.same_channel(&session)) {
@@ -275,12 +285,12 @@ impl Submission {
     fn intent(&self) -> Option<&Intent> {
         match self {
             Self::Intent(intent) => Some(intent),
-            Self::Ended(..) => None,
+            Self::Ended(..) | Self::Before(_) => None,
         }
     }
 
     fn is_waited_for(&self) -> bool {
-        self.intent().is_some_and(|intent| intent.waited_for)
+        matches!(self, Self::Before(_)) || self.intent().is_some_and(|intent| intent.waited_for)
     }
 }
 

@@ -12,7 +12,10 @@ use evenkeel_core::{
 };
 use tokio::time::Instant;
 
-use super::relay::{Alarm, Relay};
+use super::{
+    Tell,
+    relay::{Alarm, Relay},
+};
 use crate::postgres::{
     desk::Held,
     pacing::{Run, Told},
@@ -96,9 +99,14 @@ impl Relay {
         let (statement, text) = self.described(intent);
         let Intent { execution, query, kind, .. } = *intent;
         let held = Held { execution, query, kind, statement };
-        self.shared.tells.tell(|| Told::Held { run: Run::of(&held), hold_ms });
         self.shared.desk.hold(held.clone(), text, self.mailbox.clone());
         self.held = Some(held);
+        // What the session has sent before is recorded before: a transaction's end before the next one's beginning.
+        let (before, mailbox) = (self.shared.recorder.before(), self.mailbox.clone());
+        tokio::task::spawn_local(async move {
+            before.await;
+            let _ = mailbox.send(Tell::MayLeave(execution, hold_ms));
+        });
         self.set_alarm(Alarm::Release, Instant::now() + Duration::from_millis(hold_ms));
         if self.shared.settings.tells_holds {
             let seconds = hold_ms as f64 / 1_000.0;

@@ -19,6 +19,8 @@ pub(crate) enum Tell {
     Refused(Refusal),
     /// What it holds may be sent.
     Released(ExecutionId),
+    /// All that was sent before what it holds is recorded: it may leave, at the latest after so many ms.
+    MayLeave(ExecutionId, u64),
     /// What it holds will not be queued.
     GiveUp(ExecutionId, Refusal),
     /// Its client asks to cancel what runs.

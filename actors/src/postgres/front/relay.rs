@@ -232,6 +232,11 @@ impl Relay {
                 self.no_longer_held(execution);
                 self.step(|session, context, out| session.released(execution, context, out));
             }
+            Tell::MayLeave(execution, hold_ms) => {
+                if let Some(held) = self.held.as_ref().filter(|held| held.execution == execution) {
+                    self.shared.tells.tell(|| Told::Held { run: Run::of(held), hold_ms });
+                }
+            }
             Tell::GiveUp(execution, refusal) => {
                 self.no_longer_held(execution);
                 self.session.give_up(&refusal, &mut self.effects);

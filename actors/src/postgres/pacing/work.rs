@@ -105,6 +105,8 @@ struct Waiting {
     held: Held,
     /// Whether somebody has asked for a delay that is not over.
     delayed: bool,
+    /// Whether no tick brings it to the queue any more: it leaves from here.
+    kept_back: bool,
 }
 
 impl Pacing {
@@ -198,7 +200,7 @@ impl Pacing {
         let held = Held { execution: run.execution, arrived_us: now_us, latest_us, cost_us };
         self.target.arrived(now_us, cost_us);
         self.pacer.hold(held);
-        self.held.insert(run.execution, Waiting { run, held, delayed: false });
+        self.held.insert(run.execution, Waiting { run, held, delayed: false, kept_back: false });
     }
 
     fn gone(&mut self, execution: ExecutionId, now_us: u64) {
@@ -318,8 +320,9 @@ impl Pacing {
         };
         let mut arrivals = Vec::new();
         for (execution, reason) in &self.leaving {
-            let Some(waiting) = self.held.get(execution) else { continue };
-            if self.ports.desk.keep_back(*execution) || in_queue(*execution) {
+            let Some(waiting) = self.held.get_mut(execution) else { continue };
+            waiting.kept_back |= self.ports.desk.keep_back(*execution);
+            if waiting.kept_back || in_queue(*execution) {
                 let (query, statement) = (waiting.run.query, Some(Arc::clone(&waiting.run.statement)));
                 let reason = Some((*reason).to_owned());
                 arrivals.push(Arrival { execution: *execution, query, statement, reason });
