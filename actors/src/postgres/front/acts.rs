@@ -19,6 +19,7 @@ use super::{
 use crate::postgres::{
     desk::Held,
     pacing::{Run, Told},
+    probe::Clocks,
     recorder::{self, Submission},
 };
 
@@ -69,9 +70,16 @@ impl Relay {
                 }
                 Event::End => {
                     let session = self.session.who().session;
-                    self.shared.tells.tell(|| Told::Over(session));
+                    self.tell(|| Told::Over(session));
                 }
             }
+        }
+    }
+
+    /// Tells the pacing what it can learn from, or what may be of a transaction that was held.
+    fn tell(&self, told: impl FnOnce() -> Told) {
+        if self.has_held || !matches!(self.shared.settings.clocks, Clocks::Nowhere) {
+            self.shared.tells.tell(told);
         }
     }
 
@@ -79,9 +87,7 @@ impl Relay {
         let (ticket, waited_for) = (intent.ticket, intent.waited_for);
         let (statement, text) = self.described(intent);
         let Intent { execution, query, kind, .. } = *intent;
-        self.shared
-            .tells
-            .tell(|| Told::Began(Run { execution, query, kind, statement: Arc::clone(&statement) }));
+        self.tell(|| Told::Began(Run { execution, query, kind, statement: Arc::clone(&statement) }));
         let arrival = Arrival {
             execution: intent.execution,
             query: intent.query,
@@ -100,7 +106,7 @@ impl Relay {
         let Intent { execution, query, kind, .. } = *intent;
         let held = Held { execution, query, kind, statement };
         self.shared.desk.hold(held.clone(), text, self.mailbox.clone());
-        self.held = Some(held);
+        (self.held, self.has_held) = (Some(held), true);
         // What the session has sent before is recorded before: a transaction's end before the next one's beginning.
         let (before, mailbox) = (self.shared.recorder.before(), self.mailbox.clone());
         tokio::task::spawn_local(async move {
@@ -158,7 +164,7 @@ impl Relay {
         let used = used.filter(|_| outcome != Outcome::Unknown);
         let cpu_us = used.map(|used| used.of(duration_us));
         let answer = Answer { sqlstate, rows, duration_us, cpu_us, note };
-        self.shared.tells.tell(|| Told::Ended(execution, cpu_us));
+        self.tell(|| Told::Ended(execution, cpu_us));
         self.shared.recorder.submit(Submission::Ended(execution, outcome, answer));
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Relay {
     /// The server's cancel key and the client's.
     pub(super) keys: Option<(CancelKey, CancelKey)>,
     pub(super) held: Option<Held>,
+    /// Whether anything was held.
+    pub(super) has_held: bool,
     /// Of the backend, where it is on this machine.
     pub(super) clock: Option<BackendClock>,
     /// A cancel came while the server was asked whether the statement may be held, or while it waited for its record.
@@ -132,6 +134,7 @@ impl Relay {
             effects: Effects::default(),
             keys: None,
             held: None,
+            has_held: false,
             clock: None,
             cancel_later: false,
             client_gone: false,
