@@ -45,7 +45,7 @@ pub(super) struct PostgresOptions {
     /// What is done with statements that cannot be recorded: refuse (53100), or pass and count them [default: refuse]
     #[arg(long, env = "EVENKEEL_WHEN_FULL", value_name = "refuse|pass", value_enum)]
     when_full: Option<Full>,
-    /// Deferrable statements that run beside each other at most [default: no limit]
+    /// Deferrable statements that run beside each other at most [default: as many as the pace has processors; one without a plan]
     #[arg(long, env = "EVENKEEL_AT_ONCE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     at_once: Option<u32>,
     /// Addresses that may connect, as 10.0.0.0/8; may be repeated [default: all]

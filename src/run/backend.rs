@@ -122,7 +122,7 @@ impl Backend {
         }
     }
 
-    /// Whether `run` levels it by itself. Nobody levels a real database by cost yet.
+    /// Whether `run` has a client that levels it: a real database's pacing needs none.
     pub(super) fn is_levelled_here(&self) -> bool {
         matches!(self, Self::Simulated(_))
     }

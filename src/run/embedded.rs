@@ -82,7 +82,7 @@ fn start(settings: &EmbeddedSettings, process: &mut Process) -> anyhow::Result<(
     Ok(())
 }
 
-/// Before a real database nobody levels by cost yet: the queue holds by `/delay`, slots and the cap.
+/// Before a real database the front's pacing times what is held: no client of this process plans slots.
 fn before_postgres(
     settings: &PostgresSettings,
     server: ServerHalf,

@@ -55,7 +55,7 @@ pub type Backend = (i32, Option<i64>);
 pub(super) struct Held {
     pub(super) execution: ExecutionId,
     pub(super) query: QueryId,
-    /// Of statement, as [`evenkeel_core::postgres::understood::Kind::name`] has it.
+    /// What kind of statement it is, as [`evenkeel_core::postgres::understood::Kind::name`] has it.
     pub(super) kind: &'static str,
     pub(super) statement: Arc<Statement>,
 }
