@@ -222,12 +222,8 @@ fn what_waits_goes_at_once_where_its_front_says_so_and_its_answer_is_recorded() 
         let execution = waits(&front, &half, 1).await;
         let reason = Some("released at once: its class' maximum delay is over".to_owned());
         let arrival = Arrival { execution, query: query(), statement: None, reason };
-        let admit = || Admit {
-            at_ms: unix_ms(),
-            arrivals: vec![arrival.clone()],
-            texts: vec![text("select $2")],
-            patient: false,
-        };
+        let admit =
+            || Admit { at_ms: unix_ms(), arrivals: vec![arrival.clone()], texts: vec![text("select $2")] };
         let admitted = half.queue.send(admit()).await.unwrap().unwrap();
         assert_eq!((admitted.len(), admitted[0].statement.clone()), (1, Some(statement(1))));
         assert_eq!(half.queue.send(admit()).await.unwrap().unwrap(), [], "once");

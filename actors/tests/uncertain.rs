@@ -161,8 +161,7 @@ fn half(dir: &Path, database: &Shared, rate: f64) -> Half {
 async fn admit(half: &Half, database: &Shared, n: u128) {
     let arrivals = vec![(ExecutionId::new(unix_ms(), n << 40), QueryId::simulated(1, 0)).into()];
     // Whoever fails on it meanwhile: without an answer nothing is sent.
-    let Ok(Ok(admitted)) =
-        half.queue.send(Admit { at_ms: unix_ms(), arrivals, texts: Vec::new(), patient: false }).await
+    let Ok(Ok(admitted)) = half.queue.send(Admit { at_ms: unix_ms(), arrivals, texts: Vec::new() }).await
     else {
         return;
     };

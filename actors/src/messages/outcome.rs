@@ -31,8 +31,6 @@ pub struct Admit {
     pub arrivals: Vec<Arrival>,
     /// Texts of queries that may be new.
     pub texts: Vec<QueryText>,
-    /// Whether nothing waits until it is durable, so that it may be recorded together with what comes soon.
-    pub patient: bool,
 }
 
 /// Front → Queue: its client is gone, or has cancelled it; it will never be sent. Answered once durable.

@@ -222,9 +222,8 @@ impl Work {
         let texts: BTreeMap<_, _> = new.map(|one| (one.text.query, one.text.clone())).collect();
         let arrivals = intents.iter().map(|one| one.arrival.clone()).collect();
         let new: Vec<_> = texts.keys().copied().collect();
-        let patient = !self.waiting.iter().take(count).any(Submission::is_waited_for);
         let texts = texts.into_values().collect();
-        let admit = Admit { at_ms: unix_ms(), arrivals, texts, patient };
+        let admit = Admit { at_ms: unix_ms(), arrivals, texts };
         let answer = self.queue.send(admit).await.unwrap_or(Err(NotRecorded::Refused(AppendError::Unknown)));
         answer?;
         fault::point!("after-intent");

@@ -305,14 +305,13 @@ impl Handler<Admit> for Queue {
 
     fn handle(
         &mut self,
-        Admit { at_ms, arrivals, texts, patient }: Admit,
+        Admit { at_ms, arrivals, texts }: Admit,
         _context: &mut Self::Context,
     ) -> Self::Result {
         // Before the first tick there is none in which something could be released.
         let begun = self.recorded.as_mut().filter(|queue| queue.queue().next_tick() > Tick(0));
         let Some(queue) = begun else { return at_once(Err(Lost.into())) };
         let (commit, admitted) = queue.admit(at_ms, arrivals, texts);
-        let commit = Commit { patient, ..commit };
         Box::pin(self.append(commit).map(move |recorded, _actor, _context| Ok(recorded.map(|()| admitted)?)))
     }
 }

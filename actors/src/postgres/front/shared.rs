@@ -114,12 +114,8 @@ impl Shared {
         let Held { execution, query, statement, .. } = held;
         let reason = Some("its class' or its session's longest hold was over".to_owned());
         let arrival = Arrival { execution, query, statement: Some(statement), reason };
-        let admitted = self.admit.send(Admit {
-            at_ms: unix_ms(),
-            arrivals: vec![arrival],
-            texts: Vec::new(),
-            patient: false,
-        });
+        let admitted =
+            self.admit.send(Admit { at_ms: unix_ms(), arrivals: vec![arrival], texts: Vec::new() });
         let desk = self.desk.clone();
         tokio::task::spawn_local(async move {
             let Ok(Ok(admitted)) = admitted.await else { return };

@@ -332,11 +332,7 @@ impl Pacing {
             return;
         }
         let sent: Vec<_> = arrivals.iter().map(|arrival| arrival.execution).collect();
-        let admitted = self
-            .ports
-            .admit
-            .send(Admit { at_ms: unix_ms(), arrivals, texts: Vec::new(), patient: false })
-            .await;
+        let admitted = self.ports.admit.send(Admit { at_ms: unix_ms(), arrivals, texts: Vec::new() }).await;
         if let Ok(Ok(admitted)) = admitted {
             for row in admitted {
                 self.leaving.remove(&row.execution);
